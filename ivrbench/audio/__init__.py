@@ -1,0 +1,1 @@
+"""Audio files, codecs, resampling and levels."""

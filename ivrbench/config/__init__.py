@@ -1,0 +1,1 @@
+"""`ivr.conf`: reading, checking, and the settings value."""

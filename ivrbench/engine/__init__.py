@@ -1,0 +1,1 @@
+"""Sockets, sessions and scripts: the process that answers calls."""

@@ -1,0 +1,1 @@
+"""What happened: events, snapshot, history, and the control socket's wire format."""

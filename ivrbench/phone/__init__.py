@@ -1,0 +1,1 @@
+"""The test phone: a SIP user agent that calls a script."""

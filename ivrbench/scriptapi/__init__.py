@@ -1,0 +1,1 @@
+"""The modules `ivr` and `log` that scripts import."""
