@@ -1,0 +1,361 @@
+"""What the engine and the media worker say to each other: commands one way, events the other.
+
+A packet on the socket is a msgpack list of messages; the engine sends one packet for each turn of
+its loop, the worker one for each tick. Sockets and files travel beside the packet as descriptors,
+in the order of the commands that own them. Times `at_s` are CLOCK_MONOTONIC seconds, which all
+processes of a machine share.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+__all__ = [
+    "CallClosed",
+    "CallReported",
+    "ClipPart",
+    "CloseCall",
+    "CloseRecorder",
+    "Command",
+    "FlushQueue",
+    "ItemEnded",
+    "ItemStarted",
+    "KeyPressed",
+    "KeyReleased",
+    "MediaEvent",
+    "OpenCall",
+    "OpenRecorder",
+    "PlayItem",
+    "QueueEmptied",
+    "RecorderClosed",
+    "RtpStarted",
+    "RtpTimedOut",
+    "SeekItem",
+    "SendKeys",
+    "SetLoop",
+    "SetSwitches",
+    "SilencePart",
+    "StreamCounts",
+    "StreamParams",
+    "UpdateCall",
+    "WatchCalls",
+    "WorkerReady",
+    "WorkerReported",
+]
+
+
+class _Message(Struct, frozen=True, array_like=True, tag=True):
+    """Base of all messages: immutable, compact on the wire, told apart by class name."""
+
+
+class StreamParams(Struct, frozen=True, array_like=True):
+    """What offer/answer agreed for one call's audio."""
+
+    codec: str
+    """Encoding name as in SDP, upper case: "PCMU", "PCMA"."""
+    payload_type: int
+    """Payload type of the codec in both directions."""
+    dtmf_payload_type: int
+    """Payload type of telephone-event, -1 if not negotiated."""
+    ptime_ms: int
+    """Packet length we send."""
+    remote_rtp: tuple[str, int] | None
+    """Where to send; None: not known yet."""
+    remote_rtcp: tuple[str, int] | None
+    send: bool
+    """False while the peer holds us (we may not send)."""
+    receive: bool
+    """False while we may not receive."""
+    latch: bool
+    """`nat = latch`: take the first valid packet's source as the peer's address."""
+    dead_rtp_s: float
+    """Seconds without a packet until `RtpTimedOut`; 0 = never."""
+
+
+class ClipPart(_Message, frozen=True, tag="clip"):
+    """Audio in the prompt arena, already in the call's codec."""
+
+    offset_bytes: int
+    n_samples: int
+    loop: bool = False
+
+
+class SilencePart(_Message, frozen=True, tag="silence"):
+    """Silence; `length_ms` -1 = for ever."""
+
+    length_ms: int = -1
+
+
+class OpenCall(_Message, frozen=True):
+    """A call begins. Carries two descriptors: its bound RTP and RTCP sockets."""
+
+    call: int
+    stream: StreamParams
+
+
+class UpdateCall(_Message, frozen=True):
+    """Offer/answer completed again: new address, codec or direction. Switches stay as they are."""
+
+    call: int
+    stream: StreamParams
+
+
+class CloseCall(_Message, frozen=True):
+    """The call is over: sockets are closed, the item in progress ends, then `CallClosed`."""
+
+    call: int
+
+
+class PlayItem(_Message, frozen=True):
+    """Append one (play, record) pair to the call's playlist; starts at once if it is empty.
+
+    The item ends when its play part ends or its recorder reaches its limit, whichever comes
+    first. With neither part it never ends by itself.
+    """
+
+    call: int
+    item: int
+    """Chosen by the engine, unique within the call, ascending."""
+    play: ClipPart | SilencePart | None
+    recorder: int
+    """A recorder opened with `OpenRecorder`, 0 for none."""
+
+
+class FlushQueue(_Message, frozen=True):
+    """Drop the current and all waiting items. They end with reason "flushed"; no QueueEmptied."""
+
+    call: int
+
+
+class SeekItem(_Message, frozen=True):
+    """Set the play position of an item that is queued or playing."""
+
+    call: int
+    item: int
+    position_samples: int
+
+
+class SetLoop(_Message, frozen=True):
+    """Turn looping of a queued or playing clip on or off."""
+
+    call: int
+    item: int
+    loop: bool
+
+
+class SetSwitches(_Message, frozen=True):
+    """The script's switches, all at once; they survive `UpdateCall`."""
+
+    call: int
+    attached: bool = True
+    """False: no RTP in or out, the playlist stands still."""
+    muted: bool = False
+    """True: nothing is sent; the playlist goes on."""
+    receiving: bool = True
+    """False: incoming RTP is dropped and nothing is recorded; no RTP timeout."""
+    keys_while_deaf: bool = False
+    """True: RFC 4733 packets get through while `receiving` is off."""
+    detect_keys: bool = True
+
+
+class SendKeys(_Message, frozen=True):
+    """Send RFC 4733 events one after the other; needs a negotiated telephone-event."""
+
+    call: int
+    keys: tuple[int, ...]
+    """0-9, 10 = `*`, 11 = `#`, 12-15 = A-D."""
+    duration_ms: int = 100
+    gap_ms: int = 60
+
+
+class OpenRecorder(_Message, frozen=True):
+    """Make a file ready to record into. Carries one descriptor, open for writing at offset 0."""
+
+    recorder: int
+    """Chosen by the engine, unique in this worker, > 0."""
+    law: str = "pcm16"
+    """Sample format written: "pcm16", "alaw" or "ulaw"."""
+    limit_ms: int = -1
+    """Recording length over the recorder's whole life; -1 = none."""
+
+
+class CloseRecorder(_Message, frozen=True):
+    """Finish the file: all data and a valid header on disk, then `RecorderClosed`."""
+
+    recorder: int
+
+
+class WatchCalls(_Message, frozen=True):
+    """Report these calls every `interval_ms` (levels, position, counts) until told otherwise."""
+
+    calls: tuple[int, ...]
+    interval_ms: int = 100
+
+
+Command = (
+    OpenCall
+    | UpdateCall
+    | CloseCall
+    | PlayItem
+    | FlushQueue
+    | SeekItem
+    | SetLoop
+    | SetSwitches
+    | SendKeys
+    | OpenRecorder
+    | CloseRecorder
+    | WatchCalls
+)
+
+
+class StreamCounts(Struct, frozen=True, array_like=True):
+    """RTP counters of one call since it began."""
+
+    received: int = 0
+    sent: int = 0
+    lost: int = 0
+    late: int = 0
+    """Packets that came after their turn to be played."""
+    duplicate: int = 0
+    foreign: int = 0
+    """Packets dropped because they came from an address the SDP did not name."""
+    invalid: int = 0
+    """Packets that are not RTP, or of a payload type nobody negotiated."""
+    jitter_ms: float = 0.0
+    rtt_ms: float = -1.0
+    """From RTCP; -1 = not known."""
+
+
+class ItemStarted(_Message, frozen=True):
+    """An item's first frame goes out now."""
+
+    call: int
+    item: int
+    at_s: float
+
+
+class ItemEnded(_Message, frozen=True):
+    """An item is over. If it recorded, the file is complete and its header valid before this."""
+
+    call: int
+    item: int
+    reason: str
+    """"played", "recorded" (limit reached), "flushed", "closed" (call ended), "error"."""
+    played_ms: int
+    recorded_ms: int
+    at_s: float
+    error: str = ""
+    """For people, when the reason is "error": disk full, …"""
+
+
+class QueueEmptied(_Message, frozen=True):
+    """An item ended by itself and nothing followed."""
+
+    call: int
+    at_s: float
+
+
+class KeyPressed(_Message, frozen=True):
+    """First RFC 4733 packet of a key."""
+
+    call: int
+    key: int
+    at_s: float
+
+
+class KeyReleased(_Message, frozen=True):
+    """The key's end: E bit, a following event, or 100 ms without its packets."""
+
+    call: int
+    key: int
+    duration_ms: int
+    """True length as the packets say."""
+    at_s: float
+
+
+class RtpStarted(_Message, frozen=True):
+    """The first valid packet came."""
+
+    call: int
+    source: tuple[str, int]
+    at_s: float
+
+
+class RtpTimedOut(_Message, frozen=True):
+    """No packet for `dead_rtp_s`. Said once; said again only after packets came."""
+
+    call: int
+    at_s: float
+
+
+class CallReported(_Message, frozen=True):
+    """Levels, play position and counts of one watched call. May be dropped or merged."""
+
+    call: int
+    in_dbfs: float
+    in_peak_dbfs: float
+    out_dbfs: float
+    out_peak_dbfs: float
+    item: int
+    """Item now playing, 0 for none."""
+    position_ms: int
+    recorded_ms: int
+    buffer_ms: int
+    """Depth of the jitter buffer."""
+    counts: StreamCounts
+
+
+class CallClosed(_Message, frozen=True):
+    """Sockets closed, ports free, files complete; last counters. Nothing follows for the call."""
+
+    call: int
+    counts: StreamCounts
+
+
+class RecorderClosed(_Message, frozen=True):
+    """A recorder's file is complete; `error` says why it ended early, "" if it did not."""
+
+    recorder: int
+    n_bytes: int
+    """Audio bytes written, without the header."""
+    error: str = ""
+
+
+class WorkerReady(_Message, frozen=True):
+    """Said once at start."""
+
+    pid: int
+    priority: str
+    """"SCHED_FIFO 10", "nice -15" or "normal"."""
+    note: str = ""
+    """Why the priority is not better, for people."""
+
+
+class WorkerReported(_Message, frozen=True):
+    """How the tick does, once a second, over the ticks since the last report."""
+
+    calls: int
+    ticks: int
+    late_p50_ms: float
+    late_p99_ms: float
+    late_max_ms: float
+    busy_ms_per_tick: float
+    skipped_ticks: int
+    packets_in: int
+    packets_out: int
+
+
+MediaEvent = (
+    ItemStarted
+    | ItemEnded
+    | QueueEmptied
+    | KeyPressed
+    | KeyReleased
+    | RtpStarted
+    | RtpTimedOut
+    | CallReported
+    | CallClosed
+    | RecorderClosed
+    | WorkerReady
+    | WorkerReported
+)
