@@ -1,1 +1,1 @@
-"""SIP: messages, transactions, dialogs (RFC 3261), as pure protocol code: bytes and `now` in, events and bytes out."""
+"""SIP as pure protocol code (RFC 3261): bytes and `now` in, events and bytes out."""

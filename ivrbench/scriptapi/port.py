@@ -1,0 +1,162 @@
+"""The seam between the script API and the engine.
+
+The objects that scripts hold (`IvrDialogBase`, `IvrAudioFile`, …) live in this package and know
+nothing of sockets or sessions; the engine gives each dialog a `CallPort` and the module `ivr` one
+`HostPort`. Every method may be called from any thread and returns at once unless it says otherwise;
+on a call that is over it does nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ivrbench.scriptapi.audiofile import IvrAudioFile
+
+__all__ = ["CallPort", "DialogView", "HostPort", "PlaybackControl", "ReplyView", "RequestView"]
+
+
+class RequestView(Protocol):
+    """What `IvrSipRequest` shows of one request; strings are never None (ivr-api §3.5)."""
+
+    method: str
+    user: str
+    domain: str
+    r_uri: str
+    from_uri: str
+    """The Contact URI, the From URI if there is none."""
+    from_header: str
+    to_header: str
+    callid: str
+    from_tag: str
+    to_tag: str
+    route: str
+    body: str
+    hdrs: str
+    """Headers the stack does not parse itself, `Name: value` CRLF each."""
+    cseq: int
+
+
+class ReplyView(Protocol):
+    """What `IvrSipReply` shows of one response (ivr-api §3.6)."""
+
+    code: int
+    reason: str
+    contact: str
+    route: str
+    hdrs: str
+    from_tag: str
+    to_tag: str
+    cseq: int
+
+
+class DialogView(Protocol):
+    """What `IvrSipDialog` shows; a live view (ivr-api §3.4)."""
+
+    user: str
+    domain: str
+    local_uri: str
+    remote_uri: str
+    callid: str
+    remote_tag: str
+    local_tag: str
+    remote_party: str
+    local_party: str
+    route: str
+    outbound_proxy: str
+    cseq: int
+    status: int
+    """0 Disconnected, 1 Trying, 2 Proceeding, 3 Cancelling, 4 Early, 5 Connected,
+    6 Disconnecting."""
+
+    def set_remote_uri(self, uri: str) -> None:
+        """Change the target of later requests."""
+
+
+class PlaybackControl(Protocol):
+    """What the engine attaches to an audio file while it is queued, playing or recording."""
+
+    def set_loop(self, loop: bool) -> None:
+        """The script changed `file.loop`."""
+
+    def seek(self, back_ms: int | None) -> None:
+        """The script called `rewind(ms)`; None: to the start."""
+
+    def finish(self) -> None:
+        """The script called `close()`. Blocks (at most some seconds) until a recording is whole
+        on disk; a prompt that is queued plays on from memory."""
+
+
+class CallPort(Protocol):
+    """One call as its dialog object sees it."""
+
+    @property
+    def dialog(self) -> DialogView:
+        """The SIP dialog, live."""
+
+    @property
+    def invite_req(self) -> RequestView:
+        """The stored initial request; replaced by each re-INVITE."""
+
+    @property
+    def log_name(self) -> str:
+        """The leg's name for log lines: "c12"."""
+
+    def stop_session(self) -> None:
+        """Set the stop flag: the engine hangs up after the running handler returned."""
+
+    def bye(self, hdrs: str) -> None:
+        """BYE, CANCEL or 487, whichever fits the state; the session goes on."""
+
+    def drop_session(self) -> None:
+        """End the session without sending anything."""
+
+    def send_request(self, method: str, hdrs: str) -> None:
+        """In-dialog request without body."""
+
+    def send_reply(self, code: int, reason: str, hdrs: str) -> None:
+        """Answer the last received request. Raises `ivr.semserror` if offer/answer fails."""
+
+    def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
+        """Append to the playlist; `play` is an IvrAudioFile, IvrAudioMixIn or IvrNullAudio."""
+
+    def queue_is_empty(self) -> bool:
+        """No current item and nothing waiting."""
+
+    def flush(self) -> None:
+        """Drop all items; no onEmptyQueue."""
+
+    def set_switch(self, name: str, on: bool) -> None:
+        """`name`: "attached", "muted", "receiving", "keys_while_deaf", "detect_keys"."""
+
+    def set_timer(self, timer_id: int, seconds: float) -> None:
+        """Arm or re-arm; checks were done by the caller (id > 0)."""
+
+    def remove_timer(self, timer_id: int) -> None: ...
+
+    def remove_timers(self) -> None: ...
+
+    def app_param(self, name: str) -> str:
+        """A value of P-App-Param, "" if absent."""
+
+    def session_params(self) -> list[str] | dict[str, str] | None:
+        """What `IvrUAC.dialout` was given."""
+
+
+class HostPort(Protocol):
+    """The engine as the module `ivr` sees it."""
+
+    local_sip_ip: str
+    local_sip_port: int
+    log_level: int
+
+    def log(self, level: int, text: str) -> None:
+        """A log line; the engine adds the leg whose handler is running in this thread."""
+
+    def create_thread(self, function: Callable[[], object]) -> None:
+        """Queue a function to be run in its own thread once the script has loaded."""
+
+    def send_message(self, local_tag: str, message: str) -> None:
+        """Post to another session's `onIvrMessage`."""
