@@ -1,0 +1,38 @@
+"""What one call of the test phone is told before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["CallOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """The options of `ivrbench call`."""
+
+    target: str
+    """A script's name, or a `sip:` URI."""
+    keys: str = ""
+    """Keys pressed once the call is up, as `keys.parse_keys` reads them; `,` pauses 0.5 s."""
+    wav: Path | None = None
+    """Audio file that plays the caller's voice; None: a tone or silence."""
+    loop_wav: bool = False
+    """True: the file starts again at its end; False: silence follows it."""
+    tone_hz: float = 0.0
+    """Without a file: a tone of this frequency as the caller's voice, 0 = silence."""
+    record: Path | None = None
+    """WAV file for what the phone hears; None: not recorded."""
+    for_s: float | None = None
+    """Seconds from the answer until the phone hangs up; None: the other side ends the call."""
+    sound: bool = False
+    """True: microphone and speaker of this machine."""
+    control_socket: Path | None = None
+    """Control socket of a running engine, asked where a script's name is served."""
+    listen: tuple[str, ...] = ()
+    """Listeners of the configuration, `udp:127.0.0.1:5060`, used if no engine could be asked."""
+    json: bool = False
+    """True: the last line on stdout is one JSON object with the call's figures."""
+    from_workbench: bool = False
+    """True: lines on stdin are keys to press, or `hangup`."""
