@@ -1,0 +1,383 @@
+"""Offer and answer (RFC 3264) for one audio stream, as functions from values to values.
+
+`answer` answers a peer's offer, `offer` makes ours and `apply_answer` reads the peer's answer to
+it. Both ends in an `Agreement`, which says all the media plane has to know.
+`ivrbench.sdp.session.OfferAnswer` keeps the state of a call around these functions.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ivrbench.errors import LocalProtocolError, SdpError
+from ivrbench.sdp.description import (
+    MAX_PORT,
+    Attribute,
+    Codec,
+    Connection,
+    Direction,
+    MediaDescription,
+    Origin,
+    SessionDescription,
+)
+
+__all__ = [
+    "DEFAULT_CAPABILITIES",
+    "DEFAULT_PTIME_MS",
+    "PCMA",
+    "PCMU",
+    "TELEPHONE_EVENT_PT",
+    "Address",
+    "Agreement",
+    "LocalMedia",
+    "answer",
+    "apply_answer",
+    "offer",
+]
+
+Address = tuple[str, int]
+"""Numeric IP address and port."""
+
+PCMU: Final = Codec("PCMU", 0, 8000)
+PCMA: Final = Codec("PCMA", 8, 8000)
+DEFAULT_CAPABILITIES: Final = (PCMU, PCMA)
+"""What we can send and receive, best first; the payload types are those of our own offers."""
+
+TELEPHONE_EVENT: Final = "telephone-event"
+TELEPHONE_EVENT_PT: Final = 101  # no rule, but what nearly every other implementation offers
+TELEPHONE_EVENT_FMTP: Final = "0-16"  # digits, *, #, A-D and flash: RFC 4733 §3.2
+DEFAULT_PTIME_MS: Final = 20  # RFC 3551 §4.2
+SUPPORTED_PROTOS: Final = ("RTP/AVP", "RTP/AVPF")
+NOT_ACCEPTABLE: Final = 488
+DYNAMIC_PTS: Final = range(96, 128)  # RFC 3551 §6
+SESSION_NAME: Final = "ivrbench"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMedia:
+    """Our side of a session, as far as it does not depend on the peer."""
+
+    address: str
+    """Numeric address we receive media at."""
+    rtp_port: int
+    """Port we receive RTP at."""
+    session_id: int
+    """Identifies the session in our `o=` line; stays for the whole call."""
+    session_version: int = 1
+    """Version in our `o=` line; goes up with each changed description."""
+    rtcp_port: int | None = None
+    """Port we receive RTCP at, None for the one after `rtp_port`."""
+
+    def __post_init__(self) -> None:
+        try:
+            ipaddress.ip_address(self.address)
+        except ValueError as exc:
+            raise LocalProtocolError(
+                f"{self.address!r} is no IP address media could be received at."
+            ) from exc
+        if not 0 < self.rtp_port <= MAX_PORT:
+            raise LocalProtocolError(f"{self.rtp_port} is no port media could be received at.")
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What both sides agreed on for the audio stream."""
+
+    local_sdp: bytes
+    """Our description: the answer to send, or the offer that was sent."""
+    codec: Codec
+    """The codec, with the payload type to send (the peer's number)."""
+    receive_pt: int
+    """Payload type of the codec in packets we receive."""
+    dtmf_pt: int | None
+    """Payload type to send RFC 4733 events with, None if not agreed."""
+    dtmf_receive_pt: int | None
+    """Payload type of RFC 4733 events in packets we receive, None if not agreed."""
+    direction: Direction
+    """Our direction: hold by the peer shows as recvonly or inactive."""
+    remote_rtp: Address
+    """Where to send RTP. Do not send there while `direction.sends` is False."""
+    remote_rtcp: Address
+    """Where to send RTCP."""
+    ptime_ms: int
+    """Packet time the peer would like to receive, 20 if it did not say."""
+
+
+def answer(
+    offered: SessionDescription,
+    local: LocalMedia,
+    capabilities: Sequence[Codec] = DEFAULT_CAPABILITIES,
+    direction: Direction = Direction.SENDRECV,
+) -> Agreement:
+    """Answer a peer's offer.
+
+    The first usable audio stream is accepted with the first of its codecs that we can do; every
+    other stream is refused with port 0, in order. Payload types are the peer's.
+
+    Args:
+        offered: the peer's offer.
+        local: our side.
+        capabilities: what we can do; the peer's order decides.
+        direction: what we would like.
+
+    Returns:
+        The agreement; its `local_sdp` is the answer to send.
+
+    Raises:
+        SdpError: with status 488 if nothing in the offer is usable, 400 if its audio stream has
+            no address.
+    """
+    index, codec = _choose(offered, capabilities)
+    stream = offered.media[index]
+    remote_rtp, remote_rtcp = _remote_addresses(offered, stream, local)
+    ours = direction.agreed_with(_peer_direction(offered, stream))
+    dtmf = _telephone_event(stream, codec.clock_rate_hz)
+    formats = [codec] if dtmf is None else [codec, dtmf]
+    accepted = _our_stream(local, formats, ours, stream.proto)
+    media = tuple(
+        accepted if number == index else _refused(other)
+        for number, other in enumerate(offered.media)
+    )
+    dtmf_pt = dtmf.payload_type if dtmf else None
+    return Agreement(
+        local_sdp=_describe(local, media).to_bytes(),
+        codec=codec,
+        receive_pt=codec.payload_type,
+        dtmf_pt=dtmf_pt,
+        dtmf_receive_pt=dtmf_pt,
+        direction=ours,
+        remote_rtp=remote_rtp,
+        remote_rtcp=remote_rtcp,
+        ptime_ms=stream.ptime_ms or DEFAULT_PTIME_MS,
+    )
+
+
+def offer(
+    local: LocalMedia,
+    capabilities: Sequence[Codec] = DEFAULT_CAPABILITIES,
+    direction: Direction = Direction.SENDRECV,
+    *,
+    dtmf_pt: int = TELEPHONE_EVENT_PT,
+    previous: SessionDescription | None = None,
+) -> SessionDescription:
+    """Make an offer of one audio stream.
+
+    Args:
+        local: our side.
+        capabilities: codecs to offer, best first.
+        direction: what we would like.
+        dtmf_pt: payload type to offer for RFC 4733 events.
+        previous: our description up to now, if the call has one; its other streams stay in
+            their places, refused.
+
+    Returns:
+        The offer; `to_bytes()` is the body to send, and `apply_answer` wants it back.
+    """
+    taken: set[int] = set()
+    formats = [
+        replace(codec, payload_type=_claim(codec.payload_type, taken)) for codec in capabilities
+    ]
+    for rate_hz in sorted({codec.clock_rate_hz for codec in capabilities}):
+        # RFC 4733 §2.1: events run on the clock of the audio they stand in for.
+        event_pt = _claim(dtmf_pt, taken)
+        formats.append(Codec(TELEPHONE_EVENT, event_pt, rate_hz, fmtp=TELEPHONE_EVENT_FMTP))
+    stream = _our_stream(local, formats, direction, SUPPORTED_PROTOS[0])
+    if previous is None:
+        return _describe(local, (stream,))
+    # RFC 3264 §8: a stream keeps its place in the list for the whole session.
+    ours = next(number for number, media in enumerate(previous.media) if media.port)
+    media = tuple(
+        stream if number == ours else _refused(other) for number, other in enumerate(previous.media)
+    )
+    return _describe(local, media)
+
+
+def apply_answer(
+    offered: SessionDescription, answered: SessionDescription, local: LocalMedia
+) -> Agreement:
+    """Read the peer's answer to our offer.
+
+    Args:
+        offered: our offer.
+        answered: the peer's answer.
+        local: our side.
+
+    Returns:
+        The agreement; its `local_sdp` is the offer.
+
+    Raises:
+        SdpError: with status 488 if the peer refused the stream or chose nothing we offered,
+            400 if the answer does not fit the offer.
+    """
+    index = next(number for number, media in enumerate(offered.media) if media.port)
+    if index >= len(answered.media) or answered.media[index].media != "audio":
+        raise SdpError("The answer has no audio stream where the offer has one.")
+    ours, theirs = offered.media[index], answered.media[index]
+    if theirs.port == 0:
+        raise SdpError("The peer refused the audio stream.", status_hint=NOT_ACCEPTABLE)
+    pairs = _pairs(ours, theirs)
+    audio = [pair for pair in pairs if not _is_telephone_event(pair[0])]
+    if not audio:
+        raise SdpError("The peer chose no codec that was offered.", status_hint=NOT_ACCEPTABLE)
+    mine, codec = audio[0]
+    events = [
+        pair
+        for pair in pairs
+        if _is_telephone_event(pair[0]) and pair[0].clock_rate_hz == codec.clock_rate_hz
+    ]
+    my_dtmf, dtmf = events[0] if events else (None, None)
+    remote_rtp, remote_rtcp = _remote_addresses(answered, theirs, local)
+    return Agreement(
+        local_sdp=offered.to_bytes(),
+        codec=codec,
+        receive_pt=mine.payload_type,
+        dtmf_pt=dtmf.payload_type if dtmf else None,
+        dtmf_receive_pt=my_dtmf.payload_type if my_dtmf else None,
+        direction=offered.direction_of(ours).agreed_with(_peer_direction(answered, theirs)),
+        remote_rtp=remote_rtp,
+        remote_rtcp=remote_rtcp,
+        ptime_ms=theirs.ptime_ms or DEFAULT_PTIME_MS,
+    )
+
+
+def _choose(offered: SessionDescription, capabilities: Sequence[Codec]) -> tuple[int, Codec]:
+    """Return the place of the stream to accept and the codec, with the peer's payload type."""
+    for index, stream in enumerate(offered.media):
+        if stream.media != "audio" or stream.port == 0 or stream.proto not in SUPPORTED_PROTOS:
+            continue
+        for codec in stream.codecs:
+            # RFC 3264 §6.1: the offerer's order of preference decides.
+            for capability in capabilities:
+                if codec.same_format(capability):
+                    return index, replace(codec, fmtp=capability.fmtp)
+    raise SdpError(_why_unusable(offered, capabilities), status_hint=NOT_ACCEPTABLE)
+
+
+def _why_unusable(offered: SessionDescription, capabilities: Sequence[Codec]) -> str:
+    audio = [media for media in offered.media if media.media == "audio" and media.port]
+    if not audio:
+        return "The offer has no audio stream."
+    plain = [media for media in audio if media.proto in SUPPORTED_PROTOS]
+    if not plain:
+        return f"The offer wants audio over {audio[0].proto}; only RTP/AVP is supported."
+    theirs = ", ".join(codec.name for codec in plain[0].codecs) or "none"
+    ours = ", ".join(codec.name for codec in capabilities) or "none"
+    return f"No common codec: offered {theirs}; supported {ours}."
+
+
+def _claim(payload_type: int, taken: set[int]) -> int:
+    """Take a payload type, or a free dynamic one where it is taken already."""
+    if payload_type in taken:
+        payload_type = next(number for number in DYNAMIC_PTS if number not in taken)
+    taken.add(payload_type)
+    return payload_type
+
+
+def _telephone_event(stream: MediaDescription, clock_rate_hz: int) -> Codec | None:
+    for codec in stream.codecs:
+        if _is_telephone_event(codec) and codec.clock_rate_hz == clock_rate_hz:
+            return replace(codec, fmtp=TELEPHONE_EVENT_FMTP)
+    return None
+
+
+def _is_telephone_event(codec: Codec) -> bool:
+    return codec.name.lower() == TELEPHONE_EVENT
+
+
+def _pairs(ours: MediaDescription, theirs: MediaDescription) -> list[tuple[Codec, Codec]]:
+    """Return (our codec, the peer's same codec) in the peer's order."""
+    known = {codec.payload_type: codec for codec in theirs.codecs}
+    mine = {codec.payload_type: codec for codec in ours.codecs}
+    pairs = []
+    for text in theirs.formats:
+        payload_type = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else -1
+        # An answer that leaves out the rtpmap of a dynamic number can only mean our own.
+        codec = known.get(payload_type) or mine.get(payload_type)
+        if codec is not None:
+            pairs += [(own, codec) for own in ours.codecs if own.same_format(codec)]
+    return pairs
+
+
+def _peer_direction(described: SessionDescription, stream: MediaDescription) -> Direction:
+    direction = described.direction_of(stream)
+    connection = described.connection_of(stream)
+    if connection is not None and _is_unspecified(connection):
+        # RFC 3264 §8.4: an address of zeros is the old way to put on hold.
+        return Direction.of(sends=direction.sends, receives=False)
+    return direction
+
+
+def _is_unspecified(connection: Connection) -> bool:
+    return connection.host in ("0.0.0.0", "::")
+
+
+def _remote_addresses(
+    described: SessionDescription, stream: MediaDescription, local: LocalMedia
+) -> tuple[Address, Address]:
+    connection = described.connection_of(stream)
+    if connection is None:
+        raise SdpError("The audio stream has no address: there is no c= line.")
+    host = _usable_host(connection, local)
+    rtp = (host, stream.port)
+    rtcp = stream.rtcp
+    if rtcp is None:
+        # RFC 3550 §11: RTCP on the next higher port.
+        return rtp, (host, min(stream.port + 1, MAX_PORT))
+    rtcp_host = _usable_host(rtcp.connection, local) if rtcp.connection else host
+    return rtp, (rtcp_host, rtcp.port)
+
+
+def _usable_host(connection: Connection, local: LocalMedia) -> str:
+    """Return the address as the socket layer will report it, or refuse it."""
+    try:
+        address = ipaddress.ip_address(connection.host)
+    except ValueError as exc:
+        raise SdpError(
+            f"The media address {connection.host!r} is not an IP address.",
+            status_hint=NOT_ACCEPTABLE,
+        ) from exc
+    if address.is_multicast:
+        raise SdpError(
+            f"The media address {address} is a multicast address.", status_hint=NOT_ACCEPTABLE
+        )
+    if not _is_unspecified(connection):
+        ours = ipaddress.ip_address(local.address).version
+        if address.version != ours:
+            raise SdpError(
+                f"The media address {address} is IPv{address.version}, ours is IPv{ours}.",
+                status_hint=NOT_ACCEPTABLE,
+            )
+    return str(address)
+
+
+def _our_stream(
+    local: LocalMedia, formats: Sequence[Codec], direction: Direction, proto: str
+) -> MediaDescription:
+    attributes = [attribute for codec in formats for attribute in codec.to_attributes()]
+    if local.rtcp_port is not None and local.rtcp_port != local.rtp_port + 1:
+        attributes.append(Attribute("rtcp", str(local.rtcp_port)))  # RFC 3605 §2.1
+    attributes.append(Attribute("ptime", str(DEFAULT_PTIME_MS)))
+    attributes.append(Attribute(direction.value))
+    return MediaDescription(
+        media="audio",
+        port=local.rtp_port,
+        proto=proto,
+        formats=tuple(str(codec.payload_type) for codec in formats),
+        attributes=tuple(attributes),
+    )
+
+
+def _refused(stream: MediaDescription) -> MediaDescription:
+    # RFC 3264 §6: port zero refuses; the formats are there only because the grammar wants some.
+    return MediaDescription(
+        media=stream.media, port=0, proto=stream.proto, formats=stream.formats or ("0",)
+    )
+
+
+def _describe(local: LocalMedia, media: tuple[MediaDescription, ...]) -> SessionDescription:
+    connection = Connection.to_address(local.address)
+    origin = Origin("-", str(local.session_id), str(local.session_version), connection)
+    return SessionDescription(origin=origin, name=SESSION_NAME, connection=connection, media=media)
