@@ -8,9 +8,8 @@ it. Both ends in an `Agreement`, which says all the media plane has to know.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import LocalProtocolError, SdpError
 from ivrbench.sdp.description import (
@@ -23,6 +22,9 @@ from ivrbench.sdp.description import (
     Origin,
     SessionDescription,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "DEFAULT_CAPABILITIES",

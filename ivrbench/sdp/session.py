@@ -7,9 +7,8 @@ A failed exchange leaves the last agreement as it was.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import LocalProtocolError, SdpError
 from ivrbench.sdp.description import Codec, Direction, SessionDescription, parse_sdp
@@ -22,6 +21,9 @@ from ivrbench.sdp.negotiate import (
     apply_answer,
     offer,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["OfferAnswer", "OfferAnswerState"]
 
