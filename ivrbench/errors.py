@@ -11,6 +11,7 @@
     ├── SdpError                 a session description cannot be parsed or agreed on
     ├── MediaError               audio file, codec, port or recording trouble
     ├── DeviceError              no sound card, or it went away
+    ├── ControlError             bytes on the control socket are no message of ours
     └── EngineGone               the control socket's other end is not there any more
 
 Data is kept as attributes; `str()` gives a sentence for people.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigError",
+    "ControlError",
     "DeviceError",
     "EngineGone",
     "IvrbenchError",
@@ -129,6 +131,10 @@ class MediaError(IvrbenchError):
 
 class DeviceError(IvrbenchError):
     """There is no sound card, or it went away."""
+
+
+class ControlError(IvrbenchError):
+    """The other end of the control socket sent something that is no message of ours."""
 
 
 class EngineGone(IvrbenchError):

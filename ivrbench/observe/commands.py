@@ -18,10 +18,10 @@ __all__ = [
 ]
 
 
-class _Command(Struct, frozen=True, tag=True):
-    """Base of all commands; `request` comes back in the answer."""
+class _Command(Struct, frozen=True, tag=True, kw_only=True):
+    """Base of all commands; `request` comes back in the answer (`ControlClient` counts it)."""
 
-    request: int
+    request: int = 0
 
 
 class Watch(_Command, frozen=True):

@@ -1,0 +1,190 @@
+"""What a newcomer needs to know: the state of the engine, its scripts and its legs as one value.
+
+`History` folds events into these structures; a `Snapshot` of them is the first thing a client of
+the control socket gets, and the workbench goes on folding from there.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from ivrbench.observe.events import (
+    ConfigChanged,
+    EngineDraining,
+    EngineReported,
+    HandlerStarted,
+    ItemEnqueued,
+    KeyReceived,
+    LegEnded,
+    LegMeasured,
+    LegStarted,
+    ListenerChanged,
+    MediaAgreed,
+    ScriptFailed,
+    ScriptLoaded,
+    ScriptLoading,
+    Stamped,
+    WorkerChanged,
+)
+
+__all__ = [
+    "EngineView",
+    "GenerationView",
+    "HandlerStats",
+    "ItemView",
+    "LegView",
+    "ScriptView",
+    "Snapshot",
+]
+
+
+class EngineView(Struct):
+    """The engine: what it is, and what it said last about itself."""
+
+    version: str = ""
+    pid: int = 0
+    script_path: str = ""
+    config_file: str = ""
+    """Path of `ivr.conf`, "" if there is none."""
+    rtp_low_port: int = 0
+    rtp_high_port: int = 0
+    started_at_s: float = 0.0
+    """Wall clock, seconds since 1970."""
+    listeners: dict[str, ListenerChanged] = field(default_factory=dict)
+    """By "udp 127.0.0.1:5060"."""
+    workers: dict[int, WorkerChanged] = field(default_factory=dict)
+    report: EngineReported | None = None
+    draining: EngineDraining | None = None
+    config: ConfigChanged | None = None
+
+
+class HandlerStats(Struct):
+    """How one handler of one generation did."""
+
+    calls: int = 0
+    raised: int = 0
+    last_ms: float = 0.0
+    worst_ms: float = 0.0
+
+
+class GenerationView(Struct):
+    """One try to load a script, good or bad."""
+
+    generation: int
+    at_s: float
+    state: str
+    """"serving", "older" (serves only calls it already has), "retired", "failed"."""
+    loaded: ScriptLoaded | None = None
+    failed: ScriptFailed | None = None
+    live_calls: int = 0
+    calls: int = 0
+    """Calls it got since it was loaded."""
+    threads: int = 0
+    """Threads of `createThread` still running when it retired."""
+    handlers: dict[str, HandlerStats] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The text of this generation."""
+        event = self.loaded or self.failed
+        return event.source if event else ""
+
+
+class ScriptView(Struct):
+    """One script: its generations, oldest first, and what it is doing."""
+
+    name: str
+    file: str = ""
+    is_helper: bool = False
+    helper_of: tuple[str, ...] = ()
+    generations: list[GenerationView] = field(default_factory=list)
+    loading: ScriptLoading | None = None
+    removed: bool = False
+    unchanged_at_s: float = 0.0
+    """When it was last saved with the same text; 0.0 if not since its last generation."""
+
+    @property
+    def latest(self) -> GenerationView | None:
+        """The newest try, whether it loaded or not."""
+        return self.generations[-1] if self.generations else None
+
+    @property
+    def serving(self) -> GenerationView | None:
+        """The generation that new calls get."""
+        return next((g for g in reversed(self.generations) if g.state == "serving"), None)
+
+    @property
+    def live_calls(self) -> int:
+        """Calls up on any generation."""
+        return sum(g.live_calls for g in self.generations)
+
+
+class ItemView(Struct):
+    """One item of a leg's playlist."""
+
+    enqueued: ItemEnqueued
+    state: str = "queued"
+    """"queued", "playing", or how it ended: "played", "recorded", "flushed", …"""
+    played_ms: int = 0
+    recorded_ms: int = 0
+    because: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """True once it has ended, in whatever way."""
+        return self.state not in ("queued", "playing")
+
+
+class LegView(Struct):
+    """One call leg, live or done."""
+
+    started: LegStarted
+    at_s: float
+    """When it began."""
+    state: str = "trying"
+    """"trying", "early", "up", "held", "ending", "done"."""
+    code: int = 0
+    reason: str = ""
+    answered_at_s: float = 0.0
+    """0.0: not answered."""
+    ended: LegEnded | None = None
+    warning: str = ""
+    raised: int = 0
+    """How many handlers raised."""
+    running: HandlerStarted | None = None
+    """The handler that has not returned yet, if it takes long."""
+    media: MediaAgreed | None = None
+    measured: LegMeasured | None = None
+    items: list[ItemView] = field(default_factory=list)
+    keys: str = ""
+    """The last keys pressed, oldest first."""
+    last_key: KeyReceived | None = None
+    timeline: list[Stamped] = field(default_factory=list)
+    """What happened to it, oldest first, without SIP messages and levels."""
+
+    @property
+    def name(self) -> str:
+        """ "c12"."""
+        return self.started.leg
+
+    @property
+    def playing(self) -> ItemView | None:
+        """The item that sounds or records now."""
+        return next((item for item in self.items if item.state == "playing"), None)
+
+
+class Snapshot(Struct, tag=True):
+    """Everything at one moment; the next event is `seq` + 1."""
+
+    seq: int
+    at_s: float
+    engine: EngineView
+    scripts: dict[str, ScriptView]
+    live: dict[str, LegView]
+    """In the order they began."""
+    done: dict[str, LegView]
+    """In the order they ended, oldest first."""
+    done_total: int
+    """Legs ended in the engine's life, more than `done` holds."""
+    sip: list[Stamped]
+    logs: list[Stamped]
