@@ -246,7 +246,7 @@ def dtmf_packets(
         raise LocalProtocolError(f"There is no key number {key}.")
     step_ts = ptime_ms * clock_rate_hz // 1000
     total_ts = max(duration_ms * clock_rate_hz // 1000, step_ts)
-    packets = []
+    packets: list[EventPacket] = []
     for reached_ts in (*range(step_ts, total_ts, step_ts), *[total_ts] * END_PACKETS):
         # RFC 4733 §2.5.1.3: each segment but the last is as long as the field can say.
         segment = (reached_ts - 1) // MAX_DURATION_TS

@@ -46,6 +46,7 @@ class JitterBuffer:
         self._pieces: dict[int, bytes] = {}  # by ticks since the stream's first packet
         self._origin: int | None = None  # RTP timestamp of tick 0
         self._play_ts = 0  # tick of the next frame
+        self._floor_ts: int | None = None  # end of what was played
         self._playing = False
         self._calm_frames = 0
         self._surplus_frames = 0
@@ -80,8 +81,9 @@ class JitterBuffer:
         if abs(tick - self._play_ts) > JUMP_FRAMES * self.frame_ts:
             self.reset()
             self._origin, tick = timestamp, 0
-        if not self._playing and tick < self._play_ts:
-            self._play_ts = tick  # reordered before anything was played
+        if not self._playing and (not self._pieces or tick < self._play_ts):
+            # Nothing is due yet, so play from here on; but never again what was played.
+            self._play_ts = tick if self._floor_ts is None else max(tick, self._floor_ts)
         end_ts = tick + len(payload) // self.bytes_per_ts
         if tick in self._pieces or end_ts <= self._play_ts:
             self._note_late(tick)
@@ -119,6 +121,7 @@ class JitterBuffer:
         self._pieces.clear()
         self._origin = None
         self._play_ts = 0
+        self._floor_ts = None
         self._playing = False
 
     def _tick(self, timestamp: int) -> int:
@@ -137,6 +140,7 @@ class JitterBuffer:
             wanted = (end_ts - self._play_ts) * self.bytes_per_ts
             frame += piece[:wanted]
             self._play_ts += len(piece[:wanted]) // self.bytes_per_ts
+            self._floor_ts = self._play_ts
             if len(piece) > wanted:
                 self._pieces[end_ts] = piece[wanted:]
         if self._play_ts < end_ts:

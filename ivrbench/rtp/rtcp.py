@@ -194,8 +194,8 @@ def _parse_body(packet_type: int, count: int, body: bytes) -> RtcpPacket | None:
 def _parse_sender_report(count: int, body: bytes) -> SenderReport | None:
     if len(body) < _SENDER_INFO.size + count * _BLOCK.size:
         return None
-    info = _SENDER_INFO.unpack_from(body)
-    return SenderReport(*info, reports=_parse_blocks(count, body, _SENDER_INFO.size))
+    blocks = _parse_blocks(count, body, _SENDER_INFO.size)
+    return SenderReport(*_SENDER_INFO.unpack_from(body), blocks)
 
 
 def _parse_receiver_report(count: int, body: bytes) -> ReceiverReport | None:
