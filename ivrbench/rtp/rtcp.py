@@ -195,7 +195,8 @@ def _parse_sender_report(count: int, body: bytes) -> SenderReport | None:
     if len(body) < _SENDER_INFO.size + count * _BLOCK.size:
         return None
     blocks = _parse_blocks(count, body, _SENDER_INFO.size)
-    return SenderReport(*_SENDER_INFO.unpack_from(body), blocks)
+    ssrc, ntp_timestamp, rtp_timestamp, packets, octets = _SENDER_INFO.unpack_from(body)
+    return SenderReport(ssrc, ntp_timestamp, rtp_timestamp, packets, octets, blocks)
 
 
 def _parse_receiver_report(count: int, body: bytes) -> ReceiverReport | None:
