@@ -1,0 +1,6 @@
+"""`python -m ivrbench` is `ivrbench`."""
+
+from ivrbench.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,153 @@
+"""What can be written on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ivrbench import __version__
+from ivrbench.config import Settings, load_settings, parse_listen
+
+if TYPE_CHECKING:
+    from ivrbench.config import Listen
+
+__all__ = ["Mode", "read_arguments", "settings_from"]
+
+DEFAULT_CONFIG = Path("ivr.conf")
+
+_EPILOG = """\
+also:
+  ivrbench call NAME|sip:URI [options]   the test phone; see `ivrbench call --help`
+
+exit codes: 0 fine, 1 a script does not load, 2 configuration, 3 no port or no engine,
+130 interrupted
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One run of `ivrbench`."""
+
+    mode: str
+    """`workbench`, `serve`, `attach`, `plain`, `check` or `call`."""
+    options: argparse.Namespace
+
+
+def read_arguments(argv: list[str]) -> Mode:
+    """Understand the command line.
+
+    Raises:
+        SystemExit: it cannot be read, or only asks for help.
+    """
+    if argv[:1] == ["call"]:
+        return Mode("call", _call_parser().parse_args(argv[1:]))
+    options = _main_parser().parse_args(argv)
+    modes = ("serve", "plain", "check")
+    mode = next((name for name in modes if getattr(options, name)), "workbench")
+    return Mode("attach" if options.attach else mode, options)
+
+
+def settings_from(options: argparse.Namespace, *, strict: bool = False) -> Settings:
+    """The settings of `ivr.conf` with those of the command line on top.
+
+    Args:
+        options: as read by `read_arguments`.
+        strict: an unknown key is an error.
+
+    Raises:
+        ConfigError: the file or a value cannot be used.
+    """
+    overrides: dict[str, Any] = {  # Any: fields of many types
+        "script_path": _absolute(options.script_path),
+        "control_socket": _absolute(options.control_socket),
+        "listen": tuple(options.listen) or None,
+        "next_free_port": options.next_free_port or None,
+        "watch": False if options.no_watch else None,
+    }
+    config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
+    return load_settings(config, overrides, strict=strict)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.expanduser().absolute() if path else None
+
+
+def _listen(text: str) -> Listen:
+    """`parse_listen`, with its sentence in argparse's error."""
+    try:
+        return parse_listen(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _main_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ivrbench",
+        description="A workbench and server for telephone applications (IVR) written in Python. "
+        "Without an option below: the workbench, with an engine of its own.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"ivrbench {__version__}")
+    what = parser.add_argument_group("what to do").add_mutually_exclusive_group()
+    what.add_argument("--serve", action="store_true", help="the engine only; log on stderr")
+    what.add_argument(
+        "--attach", type=Path, metavar="SOCKET", help="the workbench on a running engine"
+    )
+    what.add_argument("--plain", action="store_true", help="line console (in a later version)")
+    what.add_argument(
+        "--check", action="store_true", help="load every script, tell what happened, and end"
+    )
+    _add_settings(parser.add_argument_group("settings"))
+    return parser
+
+
+def _add_settings(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one"
+    )
+    group.add_argument("--script-path", type=Path, metavar="DIR", help="folder of the scripts")
+    group.add_argument(
+        "--listen",
+        type=_listen,
+        action="append",
+        default=[],
+        metavar="TRANSPORT:IP:PORT",
+        help="where to take SIP, udp:127.0.0.1:5060; may repeat; port 0: any free one",
+    )
+    group.add_argument(
+        "--next-free-port",
+        action="store_true",
+        help="where a port is taken, say so and take the next (the workbench always does)",
+    )
+    group.add_argument(
+        "--control-socket", type=Path, metavar="SOCKET", help="where workbenches may attach"
+    )
+    group.add_argument(
+        "--no-watch", action="store_true", help="do not load scripts again when files change"
+    )
+
+
+def _call_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ivrbench call",
+        description="The test phone: one real call to a script or a SIP address.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("target", metavar="NAME|sip:URI", help="a script of the running engine, or any SIP URI")
+    add("--keys", default="", metavar="12#", help="keys pressed once the call is up; , pauses")
+    add("--wav", type=Path, metavar="IN.wav", help="what the caller says")
+    add("--loop-wav", action="store_true", help="say it again and again")
+    add("--tone", type=int, default=0, metavar="HZ", help="a tone as the caller's voice")
+    add("--record", type=Path, metavar="OUT.wav", help="keep what the caller hears")
+    add("--for", type=float, dest="for_s", metavar="SECONDS", help="hang up after so long")
+    add("--sound", action="store_true", help="this machine's microphone and speaker")
+    add("--json", action="store_true", help="the call's figures as one JSON object at the end")
+    add("--control-socket", type=Path, metavar="SOCKET", help="the engine to ask for NAME")
+    add("--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one")
+    add("--from-workbench", action="store_true", help=argparse.SUPPRESS)
+    return parser

@@ -1,0 +1,93 @@
+"""The engine as a child process of the workbench: started before it, stopped after it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.errors import EngineGone
+
+from .sockets import answers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["EngineProcess"]
+
+START_WITHIN_S: Final = 30.0  # the control socket opens before scripts load: this is generous
+STOP_WITHIN_S: Final = 5.0  # beyond the time that calls get to end
+POLL_S: Final = 0.01
+LOG_TAIL_BYTES: Final = 32_768
+
+
+class EngineProcess:
+    """`ivrbench --serve` in a process of its own, with its log in a file that dies with us.
+
+    Args:
+        arguments: command line after `--serve`.
+        socket: its control socket.
+        grace_s: how long calls get to end when it is stopped, in seconds.
+    """
+
+    def __init__(self, arguments: Sequence[str], socket: Path, grace_s: float) -> None:
+        self.socket = socket
+        self._command = [sys.executable, "-m", "ivrbench", "--serve", *arguments]
+        self._grace_s = grace_s
+        self._log = tempfile.TemporaryFile()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it (again) and wait until its control socket answers.
+
+        Raises:
+            EngineGone: it ended at once, or does not answer.
+        """
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            start_new_session=True,  # ctrl-c in the terminal is for the workbench
+        )
+        give_up = time.monotonic() + START_WITHIN_S
+        while not answers(self.socket):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(POLL_S)
+                raise EngineGone(f"the engine did not start (exit code {code})")
+            if time.monotonic() > give_up:
+                self.stop()
+                raise EngineGone(f"the engine does not answer after {START_WITHIN_S:.0f} s")
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative if a signal ended it."""
+        return self._process.poll() if self._process else None
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 before the start."""
+        return self._process.pid if self._process else 0
+
+    def last_log(self, n_lines: int = 20) -> list[str]:
+        """The end of what it wrote on stderr."""
+        size = os.fstat(self._log.fileno()).st_size
+        start = max(0, size - LOG_TAIL_BYTES)
+        text = os.pread(self._log.fileno(), size - start, start).decode("utf-8", "replace")
+        return text.splitlines()[-n_lines:]
+
+    def stop(self) -> None:
+        """End it: its calls get their time, then it is killed."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(self._grace_s + STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

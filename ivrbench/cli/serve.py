@@ -1,0 +1,38 @@
+"""`ivrbench --serve`: the engine, without a screen."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ivrbench import logs
+from ivrbench.engine import server
+
+from .arguments import settings_from
+from .sockets import own_socket
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["serve"]
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Run the engine until it is told to stop; the log goes to stderr.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        ConfigError: the settings cannot be used.
+    """
+    settings = settings_from(options)
+    if settings.control_socket is None:
+        settings = replace(settings, control_socket=own_socket())
+    logs.configure(settings.loglevel, sys.stderr)
+    log = logging.getLogger("ivrbench.config")
+    for note in settings.notes:
+        log.warning(note)
+    return server.serve(settings)
