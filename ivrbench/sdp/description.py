@@ -241,7 +241,7 @@ def parse_sdp(body: bytes) -> SessionDescription:
     lines = _read_lines(body)
     starts = [index for index, line in enumerate(lines) if line.type == "m"]
     head = lines[1 : starts[0]] if starts else lines[1:]
-    ends = [*starts[1:], len(lines)]
+    ends = [*starts, len(lines)][1:]
     media = tuple(
         _parse_media(lines[start], lines[start + 1 : end])
         for start, end in zip(starts, ends, strict=True)
