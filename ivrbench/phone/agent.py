@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
+
+from ivrbench.clock import SystemClock
+from ivrbench.errors import ConfigError, DeviceError, EngineGone
+from ivrbench.sdp.negotiate import LocalMedia
+from ivrbench.sip.flow import Address, Flow, host_port
+
+from .call import CallSettings, PhoneCall
+from .facts import Ended, Fact, Noted
+from .keys import Step, parse_keys
 from .options import CallOptions
+from .recording import Recording
+from .report import Report
+from .rtp_stream import RtpStream
+from .sockets import SipSocket, TcpSip, UdpSip, local_address_for, open_rtp_pair
+from .target import Target, engine_listeners, read_target, resolve
+from .voice import Speaker, file_voice, silent_voice, tone_voice
+
+if TYPE_CHECKING:
+    from .hearing import Ear
 
 __all__ = ["CallOptions", "run"]
+
+EXIT_INTERRUPTED: Final = 130
+HANG_UP_WAIT_S: Final = 5.0
+"""How long an interrupted phone waits for the answer to its BYE or CANCEL."""
+END_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+MAX_LINE_BYTES: Final = 4096  # a line of keys on stdin
 
 
 def run(options: CallOptions) -> int:
@@ -14,7 +43,263 @@ def run(options: CallOptions) -> int:
         options: what to call and how.
 
     Returns:
-        The exit code: 0 answered and ended normally, 1 refused, 2 the options cannot be used,
-        3 no network, no port or nobody answers at all, 130 interrupted.
+        The exit code: 0 answered and ended normally, 1 refused, 3 nobody answers at all,
+        130 interrupted.
+
+    Raises:
+        ConfigError: the options cannot be used.
+        IvrbenchError: no network, no such host or no free port.
     """
-    raise NotImplementedError
+    try:
+        return asyncio.run(_Agent(options).run())
+    except asyncio.CancelledError:
+        return EXIT_INTERRUPTED
+
+
+class _Agent:
+    """One call's process.
+
+    Args:
+        options: what to call and how.
+    """
+
+    def __init__(self, options: CallOptions) -> None:
+        self._options = options
+        self._clock = SystemClock()
+        self._keys: tuple[Step, ...] = parse_keys(options.keys)
+        self._open = ExitStack()
+        self._recording: Recording | None = None
+        self._call: PhoneCall | None = None
+        self._report = Report(options.target)
+        self._timer: asyncio.TimerHandle | None = None
+        self._interrupted = False
+        self._stdout_gone = False
+
+    async def run(self) -> int:
+        """Call, talk, hang up; the exit code."""
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[Ended | None] = self._loop.create_future()
+        self._loop.set_exception_handler(self._on_bug)
+        self._watch_signals()
+        try:
+            with self._open:
+                await self._dial()
+                ended = await self._done
+        finally:
+            self._loop.set_exception_handler(None)
+        self._tell_recording()
+        if self._interrupted:
+            exit_code = EXIT_INTERRUPTED
+        else:
+            exit_code = ended.exit_code if ended else EXIT_INTERRUPTED
+        if self._options.json:
+            self._say(self._report.to_json(exit_code))
+        return exit_code
+
+    async def _dial(self) -> None:
+        stream = RtpStream(
+            *self._mouth_and_ears(), wall_minus_now_s=self._clock.wall() - self._clock.now()
+        )
+        target = await self._find_target()
+        remote = await resolve(target)
+        host = local_address_for(remote)
+        self._rtp, self._rtcp = open_rtp_pair(host, self._on_rtp, self._on_rtcp)
+        self._open.callback(self._rtp.close)
+        self._open.callback(self._rtcp.close)
+        self._sip = await self._open_sip(target, host, remote)
+        settings = CallSettings(
+            uri=target.uri,
+            flow=self._sip.first_flow,
+            media=LocalMedia(host, self._rtp.local[1], session_id=int(self._clock.wall())),
+            from_=f'"test phone" <sip:phone@{host_port(host, 0)}>',
+            keys=self._keys,
+            for_s=self._options.for_s,
+        )
+        self._call = PhoneCall(settings, stream)
+        self._say(f"calling {target.uri} at {host_port(*remote)} over {target.transport}")
+        self._rtp.start(self._loop)
+        self._rtcp.start(self._loop)
+        self._call.dial(self._clock.now())
+        self._pump()
+        if self._options.from_workbench:
+            await self._watch_stdin()
+
+    async def _find_target(self) -> Target:
+        options = self._options
+        listeners = list(options.listen)
+        if options.control_socket is not None and ":" not in options.target:
+            try:
+                listeners = await engine_listeners(options.control_socket) or listeners
+            except EngineGone as exc:
+                self._say(f"{exc}; calling where the configuration says")
+        target = read_target(options.target, listeners)
+        self._report = Report(target.uri)
+        return target
+
+    async def _open_sip(self, target: Target, host: str, remote: Address) -> SipSocket:
+        sip = (TcpSip if target.transport == "tcp" else UdpSip)(self._on_sip, self._on_failure)
+        self._open.callback(sip.close)
+        await sip.open(host, remote)
+        return sip
+
+    def _mouth_and_ears(self) -> tuple[Speaker, tuple[Ear, ...]]:
+        options = self._options
+        ears: list[Ear] = []
+        speaker: Speaker | None = None
+        if options.wav is not None:
+            speaker = file_voice(options.wav, loop=options.loop_wav)
+        elif options.tone_hz:
+            speaker = tone_voice(options.tone_hz)
+        if options.record is not None:
+            self._recording = Recording(options.record)
+            self._open.callback(self._recording.close)
+            ears.append(self._recording.hear)
+        if options.sound:
+            # Only here, so that a phone without --sound never loads the sound library.
+            from .sound import Sound
+
+            try:
+                sound = Sound()
+            except DeviceError as exc:
+                self._say(f"no sound card: the call is silent ({exc})")
+            else:
+                self._open.callback(sound.close)
+                ears.append(sound.hear)
+                speaker = speaker or sound
+        return speaker or silent_voice(), tuple(ears)
+
+    # -- the outside ---------------------------------------------------------------------
+
+    def _on_sip(self, data: bytes, flow: Flow) -> None:
+        if self._call is not None:
+            self._call.receive_sip(data, flow, self._clock.now())
+            self._pump()
+
+    def _on_failure(self, flow: Flow, reason: str) -> None:
+        if self._call is not None:
+            self._call.flow_failed(flow, reason, self._clock.now())
+            self._pump()
+
+    def _on_rtp(self, data: bytes, source: Address) -> None:
+        if self._call is not None:
+            self._call.receive_rtp(data, source, self._clock.now())
+            self._tell_facts()
+
+    def _on_rtcp(self, data: bytes, source: Address) -> None:
+        if self._call is not None:
+            self._call.receive_rtcp(data, source, self._clock.now())
+
+    def _on_timer(self) -> None:
+        if self._call is not None:
+            self._call.on_deadline(self._clock.now())
+            self._pump()
+
+    def _pump(self) -> None:
+        """Send what there is to send, tell what there is to tell, set the timer."""
+        call = self._call
+        if call is None or self._done.done():
+            return
+        for data, flow in call.sip_to_send():
+            self._sip.send(data, flow)
+        for data, remote in call.rtp_to_send():
+            self._rtp.send(data, remote)
+        for data, remote in call.rtcp_to_send():
+            self._rtcp.send(data, remote)
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = call.deadline()
+        if deadline is not None:
+            self._timer = self._loop.call_later(deadline - self._clock.now(), self._on_timer)
+        self._tell_facts()
+
+    def _tell_facts(self) -> None:
+        while self._call is not None and (fact := self._call.next_fact()) is not None:
+            self._tell(fact)
+            if isinstance(fact, Ended) and not self._done.done():
+                self._done.set_result(fact)
+
+    def _tell(self, fact: Fact) -> None:
+        for line in self._report.lines(fact):
+            self._say(line)
+
+    def _tell_recording(self) -> None:
+        recording = self._recording
+        if recording is None:
+            return
+        self._say(f"recorded: {recording.path}, {recording.seconds:.2f} s")
+        if recording.error:
+            self._say(f"the recording ended early: {recording.error}")
+
+    def _say(self, line: str) -> None:
+        if self._stdout_gone:
+            return
+        try:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+        except OSError:
+            # Whoever read us is gone; the call goes on without telling.
+            self._stdout_gone = True
+
+    # -- signals and keys ----------------------------------------------------------------
+
+    def _watch_signals(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "run() is a coroutine of a task"
+        for number in END_SIGNALS:
+            self._loop.add_signal_handler(number, self._interrupt, task)
+
+    def _interrupt(self, task: asyncio.Task[Any]) -> None:
+        """Ctrl+C: hang up; a second one does not wait for the other side."""
+        if self._call is None or self._interrupted:
+            task.cancel()
+            return
+        self._interrupted = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._call is not None:
+            self._call.hang_up(self._clock.now())
+            self._pump()
+            self._loop.call_later(HANG_UP_WAIT_S, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self._done.done():
+            self._tell(Noted(f"no answer to the hang-up within {HANG_UP_WAIT_S:.0f} s"))
+            self._done.set_result(None)
+
+    def _on_bug(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An error in a callback ends the phone with its traceback instead of leaving it mute."""
+        error = context.get("exception") or RuntimeError(str(context.get("message")))
+        if not self._done.done():
+            self._done.set_exception(error)
+
+    async def _watch_stdin(self) -> None:
+        """Take lines of keys from the workbench; when stdin closes it is gone: hang up."""
+        reader = asyncio.StreamReader(limit=MAX_LINE_BYTES)
+        await self._loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
+        )
+        self._stdin = asyncio.create_task(self._read_stdin(reader))
+        self._open.callback(self._stdin.cancel)
+
+    async def _read_stdin(self, reader: asyncio.StreamReader) -> None:
+        while not self._done.done():
+            try:
+                line = await reader.readline()
+            except ValueError:
+                self._tell(Noted(f"a line of more than {MAX_LINE_BYTES} bytes on stdin"))
+                continue
+            text = line.decode("utf-8", "replace").strip()
+            if not line or text == "hangup":
+                self._hang_up()
+                return
+            self._press(text)
+
+    def _press(self, text: str) -> None:
+        try:
+            steps = parse_keys(text)
+        except ConfigError as exc:
+            self._tell(Noted(str(exc)))
+            return
+        if self._call is not None:
+            self._call.press(steps)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ivrbench.config import Listen
 
 __all__ = ["CallOptions"]
 
@@ -20,7 +25,7 @@ class CallOptions:
     """Audio file that plays the caller's voice; None: a tone or silence."""
     loop_wav: bool = False
     """True: the file starts again at its end; False: silence follows it."""
-    tone_hz: float = 0.0
+    tone_hz: int = 0
     """Without a file: a tone of this frequency as the caller's voice, 0 = silence."""
     record: Path | None = None
     """WAV file for what the phone hears; None: not recorded."""
@@ -30,8 +35,8 @@ class CallOptions:
     """True: microphone and speaker of this machine."""
     control_socket: Path | None = None
     """Control socket of a running engine, asked where a script's name is served."""
-    listen: tuple[str, ...] = ()
-    """Listeners of the configuration, `udp:127.0.0.1:5060`, used if no engine could be asked."""
+    listen: tuple[Listen, ...] = ()
+    """Listeners of the configuration, used if no engine could be asked."""
     json: bool = False
     """True: the last line on stdout is one JSON object with the call's figures."""
     from_workbench: bool = False
