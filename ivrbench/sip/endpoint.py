@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .events import Event
-from .flow import Flow
+from ..errors import LocalProtocolError, RemoteProtocolError
+from .compose import make_contact
+from .core import Core
+from .dialog import Dialog
+from .events import ProvisionalReceived, RequestTimedOut, ResponseReceived
+from .grammar import Headers, check_headers, check_text, check_token
+from .headers import NameAddr, parse_name_addr
 from .invite import InviteCall
-from .message import SipRequest
+from .outgoing import dialog_request
+from .reception import Reception
 from .settings import EndpointSettings
-from .tokens import Tokens
-from .trace import Observer
+from .tokens import RandomTokens
+from .transactions import Transactions
+from .uri import parse_uri
+
+if TYPE_CHECKING:
+    from .client_transaction import ClientTransaction
+    from .events import Event
+    from .flow import Flow
+    from .message import SipRequest, SipResponse
+    from .tokens import Tokens
+    from .trace import Observer
 
 __all__ = ["Endpoint", "EndpointStats"]
 
-Headers = Sequence[tuple[str, str]]
+_SENDABLE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*+:[^\s<>\"\0]++")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +46,11 @@ class EndpointStats:
     received: int
     sent: int
     malformed_answered: int
+    """Requests that were no valid SIP but could be answered."""
+    refused: int
+    """Requests answered by the endpoint itself with 3xx to 6xx, the malformed ones among them."""
     dropped: int
+    """Messages without an answer: garbage, stray responses, ACKs for nothing."""
     retransmissions_received: int
 
 
@@ -49,9 +70,6 @@ class Endpoint:
         handle_options: True delivers OPTIONS as RequestReceived instead of answering it here.
     """
 
-    draining: bool
-    handle_options: bool
-
     def __init__(
         self,
         settings: EndpointSettings | None = None,
@@ -59,34 +77,61 @@ class Endpoint:
         tokens: Tokens | None = None,
         observer: Observer | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._core = Core(settings or EndpointSettings(), tokens or RandomTokens(), observer)
+        self._transactions = Transactions(self._core)
+        self._reception = Reception(self._core, self._transactions)
+
+    @property
+    def draining(self) -> bool:
+        """True: OPTIONS gets 503."""
+        return self._reception.draining
+
+    @draining.setter
+    def draining(self, value: bool) -> None:
+        self._reception.draining = value
+
+    @property
+    def handle_options(self) -> bool:
+        """True: OPTIONS is delivered."""
+        return self._reception.handle_options
+
+    @handle_options.setter
+    def handle_options(self, value: bool) -> None:
+        self._reception.handle_options = value
 
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
         """Take one message: a datagram, a WebSocket message, or what `StreamFramer` gave. Never raises."""
-        raise NotImplementedError
+        self._reception.receive(data, flow, now)
 
     def to_send(self) -> list[tuple[bytes, Flow]]:
         """What to send, in order; each is given once."""
-        raise NotImplementedError
+        sent = self._core.outbox
+        self._core.outbox = []
+        return sent
 
     def next_event(self) -> Event | None:
         """The oldest event not taken yet, None if there is none."""
-        raise NotImplementedError
+        events = self._core.events
+        return events.popleft() if events else None
 
     def deadline(self) -> float | None:
         """When `on_deadline` wants to be called, None if no timer runs."""
-        raise NotImplementedError
+        return self._core.timers.deadline()
 
     def on_deadline(self, now: float) -> None:
         """Fire the timers that are due; early or late calls do no harm."""
-        raise NotImplementedError
+        self._core.timers.run(now)
 
     def flow_failed(self, flow: Flow, now: float, reason: str = "") -> None:
         """A connection closed or a send on `flow` failed: its pending requests end with a 503 of our own.
 
         Calls stay up; their next request goes to the dialog's target on a new flow (`connection_id` 0).
         """
-        raise NotImplementedError
+        users = self._core.flow_users(flow)
+        if not flow.reliable:
+            users += [each for each in self._transactions.clients.values() if each.flow == flow]
+        for user in users:
+            user.on_flow_failed(now)
 
     def invite(
         self,
@@ -121,7 +166,59 @@ class Endpoint:
         Raises:
             LocalProtocolError: an argument cannot be sent.
         """
-        raise NotImplementedError
+        check_text(content_type, "content type")
+        core = self._core
+        extra = check_headers(headers) + core.allow_line + core.supported_line
+        dialog = self._dialog_to_be(uri, flow, from_, to, local_tag, call_id, route)
+        check_text(contact, "contact")
+        if dialog.local_tag in core.calls:
+            raise LocalProtocolError(f"tag {dialog.local_tag!r} belongs to another call")
+        user = _uri_user(dialog.local_uri)
+        dialog.contact = contact or make_contact(flow, user, core.settings)
+        call = InviteCall(core, self._transactions, dialog, is_caller=True)
+        cseq = dialog.take_cseq()
+        data, branch, _ = dialog_request(
+            core, dialog, "INVITE", cseq, extra, body, content_type, flow=flow
+        )
+        call.start(data, branch, auto_ack=bool(body), now=now)
+        return call
+
+    def _dialog_to_be(
+        self,
+        uri: str,
+        flow: Flow,
+        from_: str,
+        to: str,
+        local_tag: str,
+        call_id: str,
+        route: Sequence[str],
+    ) -> Dialog:
+        """The dialog a first request is sent with: no remote tag yet."""
+        core = self._core
+        local, remote = _address(from_, "From"), _address(to, "To")
+        if not _SENDABLE_URI.fullmatch(uri):
+            raise LocalProtocolError(f"{uri!r} is no URI that can be called")
+        for text, what in (
+            (local_tag, "tag"),
+            (call_id, "Call-ID"),
+            *((r, "route") for r in route),
+        ):
+            check_text(text, what)
+        return Dialog(
+            call_id=call_id or core.tokens.call_id(),
+            local_tag=local_tag or core.tokens.tag(),
+            remote_tag="",
+            local_party=local.address,
+            remote_party=remote.address,
+            local_uri=local.uri,
+            remote_uri=remote.uri,
+            remote_target=uri,
+            route_set=tuple(route),
+            next_cseq=core.settings.first_cseq,
+            remote_cseq=-1,
+            flow=flow,
+            contact="",
+        )
 
     def send_request(
         self,
@@ -140,7 +237,17 @@ class Endpoint:
         route: Sequence[str] = (),
     ) -> SipRequest:
         """Send a request outside any dialog (not INVITE, ACK or CANCEL); its outcome comes with `call` None."""
-        raise NotImplementedError
+        check_token(method, "method")
+        check_text(content_type, "content type")
+        if method in ("INVITE", "ACK", "CANCEL"):
+            raise LocalProtocolError(f"{method} is not sent with send_request()")
+        extra = check_headers(headers)
+        dialog = self._dialog_to_be(uri, flow, from_, to, "", call_id, route)
+        data, branch, _ = dialog_request(
+            self._core, dialog, method, cseq, extra, body, content_type, flow=flow
+        )
+        transaction = self._transactions.add_client(method, branch, data, flow, self, None, now)
+        return transaction.request
 
     def respond(
         self,
@@ -158,8 +265,65 @@ class Endpoint:
         Raises:
             LocalProtocolError: answered before, or something that cannot be sent.
         """
-        raise NotImplementedError
+        check_text(content_type, "content type")
+        extra = check_headers(headers)
+        transaction = request.transaction
+        if transaction is None:
+            raise LocalProtocolError(f"{request.method} was answered before, or is ours")
+        transaction.respond(code, reason, extra, body, content_type, now=now)
+        if code >= 200:
+            request.transaction = None
 
     def stats(self) -> EndpointStats:
         """What is alive and what was counted."""
-        raise NotImplementedError
+        reception = self._reception
+        return EndpointStats(
+            calls=len(self._core.calls),
+            server_transactions=len(self._transactions.servers),
+            client_transactions=len(self._transactions.clients),
+            timers=len(self._core.timers),
+            received=reception.received,
+            sent=self._core.sent,
+            malformed_answered=reception.malformed_answered,
+            refused=reception.refused,
+            dropped=reception.dropped,
+            retransmissions_received=reception.retransmissions,
+        )
+
+    def on_response(
+        self, transaction: ClientTransaction, response: SipResponse, now: float
+    ) -> None:
+        """A response to a request outside any dialog; the transactions call this."""
+        event = ProvisionalReceived if response.code < 200 else ResponseReceived
+        self._core.events.append(event(None, transaction.request, response))
+
+    def on_no_response(
+        self, transaction: ClientTransaction, response: SipResponse, now: float
+    ) -> None:
+        """No response to a request outside any dialog; the transactions call this."""
+        self._core.events.append(RequestTimedOut(None, transaction.request, response))
+
+    def on_client_ended(self, transaction: ClientTransaction) -> None:
+        """Nothing is kept per request; the transactions call this."""
+
+    def __repr__(self) -> str:
+        stats = self.stats()
+        return (
+            f"<Endpoint calls={stats.calls} servers={stats.server_transactions} "
+            f"clients={stats.client_transactions} timers={stats.timers}>"
+        )
+
+
+def _address(value: str, what: str) -> NameAddr:
+    check_text(value, what)
+    try:
+        return parse_name_addr(value)
+    except RemoteProtocolError as error:
+        raise LocalProtocolError(f"{what}: {error.reason}") from error
+
+
+def _uri_user(uri: str) -> str:
+    try:
+        return parse_uri(uri).user
+    except RemoteProtocolError:
+        return ""

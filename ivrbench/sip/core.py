@@ -1,0 +1,147 @@
+"""Core: what all parts of one endpoint share: settings, tokens, timers, the outbox and the events."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import RemoteProtocolError
+from .message import parse_message
+from .timers import TimerQueue
+from .trace import MessageSeen
+
+if TYPE_CHECKING:
+    from .events import Event
+    from .flow import Flow
+    from .invite import InviteCall
+    from .message import SipRequest, SipResponse
+    from .settings import EndpointSettings
+    from .tokens import Tokens
+    from .trace import Observer
+
+__all__ = ["CallRef", "Core", "FlowUser"]
+
+
+CallRef = Callable[[], "InviteCall | None"]
+"""A weak reference to a call: a lingering transaction must not keep a call that is over."""
+
+
+class FlowUser(Protocol):
+    """Something that wants to know when its connection is gone."""
+
+    def on_flow_failed(self, now: float) -> None:
+        """The flow it registered for does not work any more."""
+
+
+class Core:
+    """One endpoint's shared state; every transaction and call holds it.
+
+    Attributes:
+        settings, tokens: as given to the endpoint.
+        timers: all timers.
+        outbox: messages to send, with their flows.
+        events: events not taken yet.
+        sent: messages put in the outbox so far.
+        calls: calls that are up, by local tag.
+        server_line, agent_line, allow_line, supported_line: header lines, ready to send.
+    """
+
+    __slots__ = (
+        "_during_receive",
+        "_flow_users",
+        "_observer",
+        "agent_line",
+        "allow_line",
+        "calls",
+        "events",
+        "outbox",
+        "sent",
+        "server_line",
+        "settings",
+        "supported_line",
+        "timers",
+        "tokens",
+    )
+
+    def __init__(
+        self, settings: EndpointSettings, tokens: Tokens, observer: Observer | None
+    ) -> None:
+        self.settings = settings
+        self.tokens = tokens
+        self.timers = TimerQueue()
+        self.outbox: list[tuple[bytes, Flow]] = []
+        self.events: deque[Event] = deque()
+        self.sent = 0
+        self.calls: dict[str, InviteCall] = {}
+        self.allow_line = f"Allow: {', '.join(settings.allowed_methods)}\r\n"
+        tags = ", ".join(settings.supported)
+        self.supported_line = f"Supported: {tags}\r\n" if tags else ""
+        self.server_line = f"Server: {settings.user_agent}\r\n" if settings.user_agent else ""
+        self.agent_line = f"User-Agent: {settings.user_agent}\r\n" if settings.user_agent else ""
+        self._observer = observer
+        self._during_receive: list[MessageSeen] | None = None
+        self._flow_users: dict[Flow, dict[FlowUser, None]] = {}
+
+    def send(
+        self,
+        data: bytes,
+        flow: Flow,
+        now: float,
+        call: CallRef | None = None,
+        retransmission: bool = False,
+    ) -> None:
+        """Put a message in the outbox."""
+        self.outbox.append((data, flow))
+        self.sent += 1
+        if self._observer is not None:
+            whose = call() if call is not None else None
+            self._see(MessageSeen(now, True, data, _parsed(data), "", flow, whose, retransmission))
+
+    @property
+    def observed(self) -> bool:
+        """True if somebody looks at the messages."""
+        return self._observer is not None
+
+    def begin_receive(self) -> None:
+        """Hold back what is sent from now on, until `end_receive` has shown the message that caused it."""
+        self._during_receive = []
+
+    def end_receive(self, seen: MessageSeen) -> None:
+        """Show a received message, then what was sent because of it."""
+        held, self._during_receive = self._during_receive or [], None
+        for each in (seen, *held):
+            self._see(each)
+
+    def _see(self, seen: MessageSeen) -> None:
+        if self._during_receive is not None:
+            self._during_receive.append(seen)
+        elif self._observer is not None:
+            self._observer(seen)
+
+    def watch_flow(self, flow: Flow, user: FlowUser) -> None:
+        """Have `user` told when `flow` fails; only connections are watched."""
+        if flow.transport != "udp":
+            self._flow_users.setdefault(flow, {})[user] = None
+
+    def unwatch_flow(self, flow: Flow, user: FlowUser) -> None:
+        """Forget `watch_flow`."""
+        if flow.transport != "udp":
+            users = self._flow_users.get(flow)
+            if users is not None:
+                users.pop(user, None)
+                if not users:
+                    del self._flow_users[flow]
+
+    def flow_users(self, flow: Flow) -> list[FlowUser]:
+        """Who watches `flow`."""
+        return list(self._flow_users.get(flow, ()))
+
+
+def _parsed(data: bytes) -> SipRequest | SipResponse | None:
+    try:
+        message = parse_message(data)
+        message.check()
+    except RemoteProtocolError:
+        return None
+    return message

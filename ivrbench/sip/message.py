@@ -1,0 +1,414 @@
+"""SipRequest and SipResponse: lazy views of a message (RFC 3261 §7).
+
+Parsing splits the head into names and raw values and no more. `check()` reads what routing needs (Via, From, To,
+Call-ID, CSeq); everything else is parsed when somebody asks.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..errors import RemoteProtocolError
+from .grammar import COMPACT_NAMES, TOKEN, is_token, split_commas
+from .headers import NameAddr, Via, parse_cseq, parse_name_addr, parse_via
+from .uri import SipUri, parse_uri
+
+if TYPE_CHECKING:
+    from .server_transaction import ServerTransaction
+
+__all__ = [
+    "MAX_BODY_BYTES",
+    "MAX_HEADERS",
+    "MAX_HEAD_BYTES",
+    "SipMessage",
+    "SipRequest",
+    "SipResponse",
+    "parse_message",
+]
+
+MAX_HEAD_BYTES = 65_535  # The largest datagram; streams get no more.
+MAX_BODY_BYTES = 1_048_576  # 1 MiB: far above any SDP, small enough for hundreds of connections.
+MAX_HEADERS = 256  # Header lines; RFC 4475's longest message has under 50.
+
+_REQUEST_LINE = re.compile(rf"({TOKEN}) ([^\s<>\"]++) SIP/([0-9]++\.[0-9]++)")
+_STATUS_LINE = re.compile(r"SIP/([0-9]++\.[0-9]++) ([0-9]++)(?: (.*+))?+")
+_LOOSE_REQUEST_LINE = re.compile(r"\s*+(\S++)\s++(\S.*) SIP/[0-9.]++\s*+")
+_FOLD = re.compile(r"[ \t]*+\r\n[ \t]++")
+
+_MANDATORY = ("via", "from", "to", "call-id", "cseq")
+_SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type")
+# ivr-API header blocks leave out what the stack reads itself.
+_NOT_EXTRA = frozenset(
+    "via from to call-id cseq contact route record-route max-forwards content-type content-length "
+    "rack rseq".split()
+)
+
+MAX_SPELLINGS = 2_000  # Every known name in several cases fits; strangers cannot grow it further.
+_spellings: dict[str, str] = {}
+"""Header name as written -> key of the header table."""
+
+
+def _key(name: str) -> str:
+    """The table key of a header name in any spelling, "" for something that is no header name."""
+    written = name
+    name = name.rstrip(" \t").lower()
+    if not is_token(name):
+        return ""
+    key = COMPACT_NAMES.get(name, name)
+    if len(_spellings) < MAX_SPELLINGS:
+        _spellings[written] = key
+    return key
+
+
+class SipMessage:
+    """What requests and responses share.
+
+    Attributes set by `check()`: `via` (top), `call_id`, `cseq`, `cseq_method`, `from_tag`, `to_tag`.
+    """
+
+    __slots__ = (
+        "_body",
+        "_from",
+        "_head",
+        "_headers",
+        "_problem",
+        "_to",
+        "call_id",
+        "cseq",
+        "cseq_method",
+        "from_tag",
+        "to_tag",
+        "via",
+    )
+
+    via: Via
+    call_id: str
+    cseq: int
+    cseq_method: str
+    from_tag: str
+    to_tag: str
+
+    def __init__(
+        self, head: str, headers: dict[str, list[str]], body: bytes, problem: tuple[str, int] | None
+    ) -> None:
+        self._head = head
+        self._headers = headers
+        self._body = body
+        self._problem = problem
+        self._from: NameAddr | None = None
+        self._to: NameAddr | None = None
+
+    def check(self) -> None:
+        """Validate what routing rests on and fill the attributes it sets.
+
+        Raises:
+            RemoteProtocolError: with the status to answer: 505 version, 400 for the rest.
+        """
+        if self._problem is not None:
+            raise RemoteProtocolError(self._problem[0], status_hint=self._problem[1])
+        headers = self._headers
+        for name in _MANDATORY:
+            if name not in headers:
+                # RFC 4475 §3.3.1: a request without them can be answered with 400.
+                raise RemoteProtocolError(f"{name} header is missing")
+        for name in _SINGLE:
+            values = headers.get(name)
+            if values is not None and len(values) > 1:
+                raise RemoteProtocolError(f"{name} header is there {len(values)} times")
+        # First, so that whatever is wrong further down can be answered along the Via.
+        self.via = parse_via(headers["via"][0])
+        self.call_id = headers["call-id"][0]
+        if not self.call_id:
+            raise RemoteProtocolError("call-id header is empty")
+        cseq = parse_cseq(headers["cseq"][0])
+        self.cseq, self.cseq_method = cseq.number, cseq.method
+        self._from = parse_name_addr(headers["from"][0])
+        self._to = parse_name_addr(headers["to"][0])
+        self.from_tag = self._from.tag
+        self.to_tag = self._to.tag
+        length = headers.get("content-length")
+        if length is not None:
+            self._cut_body(length[0])
+
+    def _cut_body(self, length: str) -> None:
+        if not length.isascii() or not length.isdigit() or len(length) > 10:
+            raise RemoteProtocolError(f"bad Content-Length {length!r}")
+        body_bytes = int(length)
+        if body_bytes > len(self._body):
+            # RFC 3261 §18.3: a datagram that ends before its body is answered 400.
+            raise RemoteProtocolError(
+                f"body has {len(self._body)} bytes, Content-Length says {body_bytes}"
+            )
+        self._body = self._body[:body_bytes]
+
+    def has(self, name: str) -> bool:
+        """True if the header is there at all."""
+        return _table_key(name) in self._headers
+
+    def header(self, name: str, default: str = "") -> str:
+        """The first value of a header as written, folding undone; long and compact names are one."""
+        values = self._headers.get(_table_key(name))
+        return values[0] if values else default
+
+    def headers(self, name: str) -> list[str]:
+        """The values of every header line of that name."""
+        return list(self._headers.get(_table_key(name), ()))
+
+    def elements(self, name: str) -> list[str]:
+        """The elements of a header that may be a comma-separated list, over all its lines."""
+        return [
+            item
+            for value in self._headers.get(_table_key(name), ())
+            for item in split_commas(value)
+        ]
+
+    @property
+    def body(self) -> bytes:
+        """The body, byte for byte."""
+        return self._body
+
+    def body_text(self) -> str:
+        """The body as text; bytes that are no UTF-8 become surrogates and encode back to themselves."""
+        return self._body.decode("utf-8", "surrogateescape")
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case, without parameters; "" if there is none."""
+        return self.header("content-type").partition(";")[0].strip().lower()
+
+    @property
+    def from_(self) -> NameAddr:
+        """The From header.
+
+        Raises:
+            RemoteProtocolError: it cannot be read; not after `check()`.
+        """
+        if self._from is None:
+            self._from = parse_name_addr(self.header("from"))
+        return self._from
+
+    @property
+    def to(self) -> NameAddr:
+        """The To header; raises as `from_` does."""
+        if self._to is None:
+            self._to = parse_name_addr(self.header("to"))
+        return self._to
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """The first Contact, None if there is none or it is `*`.
+
+        Raises:
+            RemoteProtocolError: it cannot be read.
+        """
+        contacts = self._headers.get("contact")
+        if not contacts:
+            return None
+        # The comma of a second contact makes the plain reading fail, and only then is splitting worth it.
+        value = contacts[0] if "," not in contacts[0] else next(iter(split_commas(contacts[0])), "")
+        return parse_name_addr(value) if value and value != "*" else None
+
+    @property
+    def record_routes(self) -> tuple[str, ...]:
+        """The Record-Route elements in the order of the message."""
+        return tuple(self.elements("record-route")) if "record-route" in self._headers else ()
+
+    def extra_headers(self) -> list[tuple[str, str]]:
+        """The headers the stack does not read itself, as (name as received, value)."""
+        extra = []
+        for line in self._head.split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            name = name.rstrip(" \t")
+            if _table_key(name) not in _NOT_EXTRA:
+                extra.append((name, value.strip()))
+        return extra
+
+    def extra_headers_text(self) -> str:
+        """`extra_headers()` as a block of `Name: value` lines, each ended by CRLF."""
+        return "".join(f"{name}: {value}\r\n" for name, value in self.extra_headers())
+
+
+def _table_key(name: str) -> str:
+    return _spellings.get(name) or _key(name)
+
+
+class SipRequest(SipMessage):
+    """A request.
+
+    Attributes:
+        method: as written; methods are case-sensitive.
+        uri: the Request-URI as written.
+        transaction: how to answer it, set by the endpoint when it delivers the request.
+    """
+
+    __slots__ = ("method", "transaction", "uri")
+
+    def __init__(
+        self,
+        method: str,
+        uri: str,
+        head: str,
+        headers: dict[str, list[str]],
+        body: bytes,
+        problem: tuple[str, int] | None,
+    ) -> None:
+        super().__init__(head, headers, body, problem)
+        self.method = method
+        self.uri = uri
+        self.transaction: ServerTransaction | None = None
+
+    def check(self) -> None:
+        super().check()
+        if self.cseq_method != self.method:
+            # RFC 4475 §3.1.2.17.
+            raise RemoteProtocolError(
+                f"CSeq is of {self.cseq_method}, the request is {self.method}"
+            )
+
+    @property
+    def parsed_uri(self) -> SipUri:
+        """The Request-URI.
+
+        Raises:
+            RemoteProtocolError: 416 scheme, 400 unreadable.
+        """
+        return parse_uri(self.uri)
+
+    @property
+    def r_uri(self) -> str:
+        """The Request-URI as written."""
+        return self.uri
+
+    @property
+    def user(self) -> str:
+        """User part of the Request-URI, as written; "" if there is none."""
+        try:
+            return self.parsed_uri.user
+        except RemoteProtocolError:
+            return ""
+
+    @property
+    def domain(self) -> str:
+        """Host of the Request-URI; "" if it has none."""
+        try:
+            return self.parsed_uri.host
+        except RemoteProtocolError:
+            return ""
+
+    @property
+    def from_uri(self) -> str:
+        """Where later requests to the sender go: the Contact URI, the From URI without one."""
+        contact = self.contact
+        return contact.uri if contact is not None else self.from_.uri
+
+    @property
+    def route_text(self) -> str:
+        """The route set this request gives its receiver, comma-separated."""
+        return ", ".join(self.record_routes)
+
+    def __repr__(self) -> str:
+        return f"<SipRequest {self.method} {self.uri} cseq={self.header('cseq')!r}>"
+
+
+class SipResponse(SipMessage):
+    """A response.
+
+    Attributes:
+        code: 100 to 699.
+        reason: the reason phrase as written, may be empty.
+    """
+
+    __slots__ = ("code", "reason")
+
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        head: str,
+        headers: dict[str, list[str]],
+        body: bytes,
+        problem: tuple[str, int] | None,
+    ) -> None:
+        super().__init__(head, headers, body, problem)
+        self.code = code
+        self.reason = reason
+
+    @property
+    def route_text(self) -> str:
+        """The route set this response gives the caller, comma-separated."""
+        return ", ".join(reversed(self.record_routes))
+
+    def __repr__(self) -> str:
+        return f"<SipResponse {self.code} {self.reason} cseq={self.header('cseq')!r}>"
+
+
+def parse_message(data: bytes) -> SipRequest | SipResponse:
+    """Split a message into its parts; call `check()` before trusting it.
+
+    What is wrong but can still be answered is kept and raised by `check()`.
+
+    Raises:
+        RemoteProtocolError: nothing can be made of the bytes.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        # We differ: a head that simply stops is read as one with no body, as RFC 4475's baddn comes.
+        head_bytes, body = data.rstrip(b"\r\n"), b""
+    else:
+        head_bytes, body = data[:end], data[end + 4 :]
+    if len(head_bytes) > MAX_HEAD_BYTES or len(body) > MAX_BODY_BYTES:
+        raise RemoteProtocolError("message is too large", status_hint=513)
+    head = head_bytes.decode("utf-8", "surrogateescape")
+    if "\r\n " in head or "\r\n\t" in head:
+        head = _FOLD.sub(" ", head)
+    lines = head.split("\r\n")
+    problem: tuple[str, int] | None = None
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
+        problem = ("a line ends in a lone CR or LF", 400)
+    headers: dict[str, list[str]] = {}
+    spellings = _spellings
+    start = lines[0]
+    del lines[0]
+    for line in lines:
+        name, colon, value = line.partition(":")
+        key = spellings.get(name)
+        if key is None or not colon:
+            key = _key(name) if colon else ""
+            if not key:
+                problem = problem or (f"bad header line {line[:80]!r}", 400)
+                continue
+        if key in headers:
+            headers[key].append(value.strip())
+        else:
+            headers[key] = [value.strip()]
+    if len(lines) > MAX_HEADERS:
+        problem = (f"more than {MAX_HEADERS} headers", 400)
+    return _with_start_line(start, head, headers, body, problem)
+
+
+def _with_start_line(
+    start: str,
+    head: str,
+    headers: dict[str, list[str]],
+    body: bytes,
+    problem: tuple[str, int] | None,
+) -> SipRequest | SipResponse:
+    match = _REQUEST_LINE.fullmatch(start)
+    if match is not None:
+        method, uri, version = match.groups()
+        if version != "2.0":
+            problem = (f"SIP version {version} is not supported", 505)
+        return SipRequest(method, uri, head, headers, body, problem)
+    match = _STATUS_LINE.fullmatch(start)
+    if match is not None:
+        version, code, reason = match.groups()
+        if version != "2.0" or len(code) != 3 or not "100" <= code <= "699":
+            problem = (f"bad status line {start[:80]!r}", 400)
+        return SipResponse(int(code[:3]), reason or "", head, headers, body, problem)
+    match = _LOOSE_REQUEST_LINE.fullmatch(start)
+    if match is None:
+        raise RemoteProtocolError(f"not a SIP message: {start[:80]!r}")
+    # RFC 4475 §3.1.2.7 to §3.1.2.10: a request line that is nearly right is answered 400.
+    problem = problem or (f"bad request line {start[:80]!r}", 400)
+    return SipRequest(match[1], match[2].strip(), head, headers, body, problem)
