@@ -21,7 +21,16 @@ from ivrbench.errors import MediaError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MAX_FILE_BYTES", "WavSubtype", "decode_file", "decode_wav", "load_as", "wav_header"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "WavInfo",
+    "WavSubtype",
+    "decode_file",
+    "decode_wav",
+    "load_as",
+    "probe_wav",
+    "wav_header",
+]
 
 MAX_FILE_BYTES: Final = 512 * 1024 * 1024  # over nine hours of 8 kHz PCM16
 MIN_RATE_HZ: Final = 1000
@@ -32,6 +41,7 @@ _RIFF: Final = struct.Struct("<4sI4s")
 _CHUNK: Final = struct.Struct("<4sI")
 _FORMAT: Final = struct.Struct("<HHIIHH")
 _EXTENSION: Final = struct.Struct("<HHIH14s")
+_MAX_FORMAT_BYTES: Final = 1024  # the extensible form takes 40
 _UNKNOWN_SIZES: Final = (0, 0xFFFFFFFF)  # what writers to a pipe leave in the header
 _MAX_SIZE: Final = 0xFFFFFFFF
 
@@ -70,6 +80,48 @@ class _Format(NamedTuple):
     channels: int
     rate_hz: int
     bits: int
+
+
+class WavInfo(NamedTuple):
+    """What the header of a WAV file says."""
+
+    rate_hz: int
+    channels: int
+    data_bytes: int
+    """Length of the samples; what is there, if the header says more or does not know."""
+
+
+def probe_wav(file: BinaryIO, name: str) -> WavInfo:
+    """Check that a WAV file can be played, without reading its samples.
+
+    Args:
+        file: seekable.
+        name: its path, for error messages.
+
+    Raises:
+        OSError: it cannot be read.
+        MediaError: it is no WAV file we can play.
+    """
+    file_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(_RIFF.size)
+    if len(head) < _RIFF.size or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        raise MediaError(f"{name}: not a WAV file.")
+    form = None
+    while len(chunk := file.read(_CHUNK.size)) == _CHUNK.size:
+        kind, size = _CHUNK.unpack(chunk)
+        start = file.tell()
+        if kind == b"data":
+            if form is None:
+                raise MediaError(f"{name}: the WAV file does not say its format before its data.")
+            _check(form, name)
+            there = file_bytes - start
+            known = size not in _UNKNOWN_SIZES
+            return WavInfo(form.rate_hz, form.channels, min(size, there) if known else there)
+        if kind == b"fmt ":
+            form = _parse_format(file.read(min(size, _MAX_FORMAT_BYTES)), name)
+        file.seek(start + size + size % 2)  # chunks are padded to an even length
+    raise MediaError(f"{name}: the WAV file has no audio data.")
 
 
 def decode_file(path: str | os.PathLike[str]) -> tuple[NDArray[np.int16], int]:

@@ -11,8 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ivrbench.scriptapi.audiofile import IvrAudioFile
 
 __all__ = ["CallPort", "DialogView", "HostPort", "PlaybackControl", "ReplyView", "RequestView"]
@@ -49,6 +47,7 @@ class ReplyView(Protocol):
     hdrs: str
     from_tag: str
     to_tag: str
+    body: str
     cseq: int
 
 
@@ -86,7 +85,8 @@ class PlaybackControl(Protocol):
 
     def finish(self) -> None:
         """The script called `close()`. Blocks (at most some seconds) until a recording is whole
-        on disk; a prompt that is queued plays on from memory."""
+        on disk; a prompt that is queued plays on from memory. The descriptor of the `OpenAudio`
+        is closed when this returns."""
 
 
 class CallPort(Protocol):
@@ -120,7 +120,11 @@ class CallPort(Protocol):
         """Answer the last received request. Raises `ivr.semserror` if offer/answer fails."""
 
     def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
-        """Append to the playlist; `play` is an IvrAudioFile, IvrAudioMixIn or IvrNullAudio."""
+        """Append to the playlist; `play` is an IvrAudioFile, IvrAudioMixIn or IvrNullAudio.
+
+        Files are open (`file.opened()`), `record` for writing, `IvrNullAudio.length_ms()` is known:
+        the caller has checked. Take the `OpenAudio` here, the script may open another file later.
+        """
 
     def queue_is_empty(self) -> bool:
         """No current item and nothing waiting."""
@@ -154,9 +158,6 @@ class HostPort(Protocol):
 
     def log(self, level: int, text: str) -> None:
         """A log line; the engine adds the leg whose handler is running in this thread."""
-
-    def create_thread(self, function: Callable[[], object]) -> None:
-        """Queue a function to be run in its own thread once the script has loaded."""
 
     def send_message(self, local_tag: str, message: str) -> None:
         """Post to another session's `onIvrMessage`."""

@@ -1,0 +1,375 @@
+"""Runs the handlers of scripts: a serial mailbox for each call, a bounded thread pool for all.
+
+A handler may block; then only its own call waits. Nothing a script raises gets out of here, not
+even `SystemExit`. `async def` handlers run on the loop. A handler the script does not define is
+found out without a thread and without running the script's code.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import sys
+import threading
+import traceback
+from collections import deque
+from types import CodeType, CoroutineType, FunctionType
+from typing import TYPE_CHECKING, Any, Final
+
+from ivrbench.engine.outcome import Call, Outcome, Running
+from ivrbench.scriptapi.compat import fit_arguments
+from ivrbench.scriptapi.dialog import IvrDialogBase
+from ivrbench.scriptapi.running import Where, current
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+
+    from ivrbench.clock import Clock
+    from ivrbench.engine.generation import Generation
+    from ivrbench.engine.inbox import Inbox
+    from ivrbench.scriptapi.port import CallPort
+
+__all__ = ["Call", "Mailbox", "Outcome", "ScriptPool"]
+
+SLOW_AFTER_S: Final = 0.02
+"""A handler that runs longer is reported while it runs (`HandlerStarted`)."""
+SLOW_AGAIN_S: Final = 1.0
+"""And again this often."""
+_CO_COROUTINE: Final = 0x80
+
+
+class ScriptPool:
+    """The threads that handlers run in.
+
+    Made and used on the loop's thread, except where a method says otherwise.
+
+    Args:
+        loop: the engine's loop.
+        inbox: how threads reach the loop; what a handler posts there is carried out before the
+            handler's own outcome is delivered.
+        clock: for the time handlers take.
+        threads: how many may run at once; further calls wait in the order they came.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, inbox: Inbox, clock: Clock, threads: int
+    ) -> None:
+        self.loop = loop
+        self.inbox = inbox
+        self.clock = clock
+        self.threads = threads
+        self._started = 0
+        self._ready: queue.SimpleQueue[Mailbox | None] = queue.SimpleQueue()
+        self._in_flight = 0
+        self._running: dict[Mailbox, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def busy(self) -> int:
+        """Threads running a handler now."""
+        return min(self._in_flight, self.threads)
+
+    @property
+    def waiting(self) -> int:
+        """Calls with a handler due and no thread for it."""
+        return max(0, self._in_flight - self.threads)
+
+    def close(self) -> None:
+        """Let idle threads end; one that is stuck in a handler ends with the process."""
+        self._closed = True
+        if self._watch is not None:
+            self._watch.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for _ in range(self._started):
+            self._ready.put(None)
+
+    def check_running(self) -> None:
+        """Report handlers that have run long; called by a timer while any run."""
+        self._watch = None
+        for mailbox in list(self._running):
+            mailbox.report_if_slow()
+        if self._running and not self._closed:
+            self._watch = self.loop.call_later(SLOW_AFTER_S, self.check_running)
+
+    def dispatch(self, mailbox: Mailbox) -> None:
+        """Have the current call of a mailbox run in a thread."""
+        self._in_flight += 1
+        if self._in_flight > self._started and self._started < self.threads:
+            self._started += 1
+            name = f"script-{self._started}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._ready.put(mailbox)
+        self.watch(mailbox)
+
+    def thread_is_free(self) -> None:
+        """A dispatched call has left its thread."""
+        self._in_flight -= 1
+
+    def watch(self, mailbox: Mailbox) -> None:
+        """Its handler runs; report it if that takes long."""
+        self._running[mailbox] = None
+        if self._watch is None and not self._closed:
+            self._watch = self.loop.call_later(SLOW_AFTER_S, self.check_running)
+
+    def unwatch(self, mailbox: Mailbox) -> None:
+        """It has returned."""
+        self._running.pop(mailbox, None)
+
+    def start_task(
+        self, mailbox: Mailbox, coroutine: Coroutine[Any, Any, None], where: Where
+    ) -> None:
+        """Run an `async def` handler on the loop."""
+        self.watch(mailbox)
+        context = contextvars.copy_context()
+        context.run(current.set, where)
+        task = self.loop.create_task(coroutine, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _work(self) -> None:
+        while (mailbox := self._ready.get()) is not None:
+            self.inbox.post(mailbox.finish, mailbox.run())
+            del mailbox  # an idle thread keeps no call alive
+
+
+class Mailbox:
+    """The dialog object of one call, and the events it has yet to hear of, in order.
+
+    Used on the loop's thread, except where a method says otherwise.
+
+    Args:
+        pool: the threads.
+        generation: the script.
+        port: the call; part of `running.current` while a handler runs.
+        on_slow: called on the loop for a handler that has not returned after 20 ms, then every
+            second (for `HandlerStarted`).
+    """
+
+    __slots__ = (
+        "_advancing",
+        "_call",
+        "_closed",
+        "_done",
+        "_numbers",
+        "_on_slow",
+        "_pool",
+        "_report_at_s",
+        "_started_s",
+        "_thread",
+        "_waiting",
+        "_where",
+        "dialog",
+        "generation",
+        "port",
+    )
+
+    def __init__(
+        self,
+        pool: ScriptPool,
+        generation: Generation,
+        port: CallPort,
+        on_slow: Callable[[Running], None],
+    ) -> None:
+        self.generation = generation
+        self.port = port
+        self.dialog: IvrDialogBase | None = None
+        """The script's object; made by `create`."""
+        self._pool = pool
+        self._on_slow = on_slow
+        self._where = Where(generation.script, generation.number, port)
+        self._call: Call | None = None
+        self._done: Callable[[Outcome], None] | None = None
+        self._started_s = 0.0
+        """When the call began; 0.0 while no thread has taken it."""
+        self._report_at_s = 0.0
+        self._thread = 0
+        """The thread it runs in; 0: none has taken it, or it is a task."""
+        self._numbers = 0
+        self._waiting: deque[tuple[Call, Callable[[Outcome], None]]] = deque()
+        self._advancing = False
+        self._closed = False
+
+    def create(self, done: Callable[[Outcome], None]) -> None:
+        """Make the dialog object; the first thing to do.
+
+        A class with a `__new__` of its own is the script's code and runs in a thread; without one
+        `done` is called before this returns.
+
+        Args:
+            done: as in `post`; `Outcome.raised` tells why there is no dialog, and then no handler
+                is defined.
+        """
+        self.post(Call("__new__"), done)
+
+    def post(self, call: Call, done: Callable[[Outcome], None]) -> None:
+        """Hand an event to the script after all that were posted before.
+
+        Args:
+            call: handler and arguments; the handler "" is never defined: a step of its own.
+            done: called on the loop when the handler has returned and what it posted to the inbox
+                has been carried out, before the next event. A handler the script does not define
+                costs no thread: if nothing is before it, `done` is called before this returns.
+        """
+        if self._closed:
+            return
+        self._waiting.append((call, done))
+        self._advance()
+
+    def close(self) -> None:
+        """The call is over: events that have not begun are dropped, a running one ends."""
+        self._closed = True
+        self._waiting.clear()
+        if self._call is None:
+            self.dialog = None
+
+    def running(self) -> Running | None:
+        """The handler that is running now, with its stack; None if none is."""
+        call, thread = self._call, self._thread
+        if call is None or not self._started_s:
+            return None
+        frame = sys._current_frames().get(thread) if thread else None
+        stack = traceback.extract_stack(frame) if frame else []
+        ours = [summary for summary in stack if summary.filename in self.generation.files]
+        file, line = (ours[-1].filename, ours[-1].lineno or 0) if ours else ("", 0)
+        return Running(
+            call,
+            self._pool.clock.now() - self._started_s,
+            self.generation.real_file(file),
+            line,
+            "".join(traceback.format_list(stack[stack.index(ours[0]) :] if ours else [])),
+        )
+
+    def report_if_slow(self) -> None:
+        """Tell `on_slow` if it is time to."""
+        now_s = self._pool.clock.now()
+        if not self._started_s or now_s < self._report_at_s:
+            return
+        running = self.running()
+        if running is not None:
+            self._report_at_s = now_s + SLOW_AGAIN_S
+            self._on_slow(running)
+
+    def run(self) -> Outcome:
+        """Run the call it was given; in a thread of the pool. Raises nothing."""
+        assert self._call is not None, "a mailbox is dispatched with a call"
+        self._begin()
+        self._thread = threading.get_ident()
+        current.set(self._where)
+        outcome = self._invoke(self._call)
+        self._thread = 0
+        return outcome
+
+    def finish(self, outcome: Outcome) -> None:
+        """A thread is done; on the loop."""
+        self._pool.thread_is_free()
+        if isinstance(outcome.returned, CoroutineType):
+            # An `async def` handler behind a decorator or a partial shows itself only when called.
+            self._pool.start_task(self, self._await(outcome), self._where)
+        else:
+            self._deliver(outcome)
+
+    def _advance(self) -> None:
+        """Begin the next event, and those after it that need no thread."""
+        if self._advancing:
+            return  # posted from within a `done`: the loop below comes to it
+        self._advancing = True
+        while self._call is None and self._waiting:
+            call, self._done = self._waiting.popleft()
+            self._numbers += 1
+            call.number = self._numbers
+            self._call = call
+            self._start(call)
+        self._advancing = False
+
+    def _start(self, call: Call) -> None:
+        handler = self._find(call.handler)
+        if handler is None:
+            self._deliver(Outcome(call, defined=False))
+        elif call.handler == "__new__" and self.generation.plain_new:
+            self._begin()
+            self._deliver(self._invoke(call))
+        elif isinstance(handler, FunctionType) and handler.__code__.co_flags & _CO_COROUTINE:
+            self._begin()
+            self._pool.start_task(self, self._await(self._invoke(call)), self._where)
+        else:
+            self._pool.dispatch(self)
+
+    def _begin(self) -> None:
+        now_s = self._pool.clock.now()
+        self._report_at_s = now_s + SLOW_AFTER_S
+        self._started_s = now_s
+
+    def _find(self, name: str) -> object | None:
+        """The handler as the object has it, found without running code of the script."""
+        dialog = self.dialog
+        if dialog is None:
+            return True if name == "__new__" else None
+        if name in vars(dialog):
+            return True  # an attribute of the object; what it is shows in the thread
+        for cls in type(dialog).__mro__:
+            if cls is IvrDialogBase or cls is object:
+                continue
+            members = cls.__dict__
+            if name in members:
+                return members[name] or True
+            if "__getattr__" in members or "__getattribute__" in members:
+                return True
+        return None
+
+    def _invoke(self, call: Call) -> Outcome:
+        """Call the handler. Raises nothing."""
+        code: CodeType | None = None
+        raised: BaseException | None = None
+        defined, returned = True, None
+        try:
+            if call.handler == "__new__":
+                self.dialog = self.generation.new_dialog(self.port)
+            else:
+                handler = getattr(self.dialog, call.handler)
+                code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+                args = call.args
+                if call.old_args is not None:
+                    args = fit_arguments(handler, args, call.old_args)
+                returned = handler(*args)
+        except AttributeError as exc:
+            # A `__getattr__` that knows no such name is the same as no handler.
+            defined = not (code is None and exc.name == call.handler and exc.obj is self.dialog)
+            raised = exc if defined else None
+        except BaseException as exc:  # a script's sys.exit() ends its handler and nothing else
+            raised = exc
+        elapsed_s = self._pool.clock.now() - self._started_s
+        file = self.generation.real_file(code.co_filename) if code else ""
+        line = code.co_firstlineno if code else 0
+        return Outcome(call, defined, returned, raised, elapsed_s, file, line)
+
+    async def _await(self, outcome: Outcome) -> None:
+        """Wait for an `async def` handler, then deliver."""
+        coroutine, outcome.returned = outcome.returned, None
+        try:
+            if isinstance(coroutine, CoroutineType):
+                outcome.returned = await coroutine
+        except BaseException as exc:  # SystemExit would otherwise end the loop
+            outcome.raised = exc
+        outcome.elapsed_s = self._pool.clock.now() - self._started_s
+        # Through the inbox, so that what the handler posted there comes first.
+        self._pool.inbox.post(self._deliver, outcome)
+
+    def _deliver(self, outcome: Outcome) -> None:
+        done = self._done
+        assert done is not None, "an outcome belongs to a call"
+        self._call = self._done = None
+        self._started_s = 0.0
+        self._pool.unwatch(self)
+        if self._closed:
+            self.dialog = None
+        try:
+            done(outcome)
+        except Exception as exc:
+            # A fault of the engine in one call must not stop the others that come in this batch.
+            message = f"the outcome of {outcome.call.handler} was not taken"
+            self._pool.loop.call_exception_handler({"message": message, "exception": exc})
+        self._advance()
