@@ -1,0 +1,196 @@
+"""baresip as a phone: dials, presses keys, and keeps what it sends and hears as WAV files.
+
+Facts of version 1.0.0 that shape this driver: a file as audio source must have exactly the source
+rate and ends the call when it ends; a player is needed for anything to be decoded, `aubridge` needs
+no sound card; the account must have a password, else baresip asks for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from typing import TYPE_CHECKING, Any, Self
+
+from .network import IP, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Baresip"]
+
+_MODULES = ("g711.so", "aufile.so", "aubridge.so", "sndfile.so")
+_CONFIG = """\
+poll_method epoll
+net_interface {ip}
+sip_listen {ip}:{sip_port}
+call_local_timeout 120
+call_max_calls 4
+audio_player aubridge,heard
+audio_source aufile,{says}
+audio_alert aubridge,alert
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+ausrc_format s16
+auplay_format s16
+auenc_format s16
+audec_format s16
+audio_buffer 20-160
+rtp_ports 21000-21998
+rtp_stats yes
+jitter_buffer_type fixed
+jitter_buffer_delay 5-10
+module_path {modules}
+{loads}
+module_tmp account.so
+module_tmp uuid.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen {ip}:{control_port}
+snd_path {folder}
+"""
+_ACCOUNT = (
+    "<sip:caller@{ip}:{sip_port};transport={transport}>;auth_user=caller;auth_pass=x;regint=0;"
+    "audio_codecs={codec};ptime=20;dtmfmode={dtmf};answermode=manual\n"
+)
+MODULE_PATH = "/usr/lib/baresip/modules"
+START_S = 10.0
+
+
+class Baresip:
+    """One phone with one account; `async with` starts and stops it.
+
+    Args:
+        folder: an empty folder for its files.
+        says: 16-bit mono WAV at 8 kHz, longer than the call.
+        codec: "PCMU" or "PCMA".
+        transport: "udp" or "tcp".
+        dtmf: "rtpevent" or "info".
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        says: Path,
+        codec: str = "PCMU",
+        transport: str = "udp",
+        dtmf: str = "rtpevent",
+    ) -> None:
+        self.folder = folder
+        self._transport = transport
+        self._control_port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._tokens = 0
+        sip_port = free_port(socket.SOCK_DGRAM)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config").write_text(
+            _CONFIG.format(
+                ip=IP,
+                sip_port=sip_port,
+                says=says,
+                modules=MODULE_PATH,
+                loads="\n".join(f"module {name}" for name in _MODULES),
+                control_port=self._control_port,
+                folder=folder,
+            )
+        )
+        (folder / "accounts").write_text(
+            _ACCOUNT.format(ip=IP, sip_port=sip_port, transport=transport, codec=codec, dtmf=dtmf)
+        )
+        (folder / "contacts").write_text("")
+        (folder / "uuid").write_text("8dcb79a4-3bd2-4cb7-a3d1-000000000001\n")
+
+    async def __aenter__(self) -> Self:
+        with (self.folder / "log").open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *("baresip", "-4", "-f", str(self.folder)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        async with asyncio.timeout(START_S):
+            while True:
+                try:
+                    reader, self._writer = await asyncio.open_connection(IP, self._control_port)
+                    break
+                except OSError:
+                    assert self._process.returncode is None, self.log()
+                    await asyncio.sleep(0.02)
+        self._reading = asyncio.create_task(self._read(reader))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        assert self._process is not None, "entered before"
+        self._reading.cancel()
+        self._writer.close()
+        if self._process.returncode is None:
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(5.0):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    async def dial(self, script: str, port: int) -> None:
+        """Call a script and return when the call is up."""
+        while not self._events.empty():
+            self._events.get_nowait()
+        suffix = ";transport=tcp" if self._transport == "tcp" else ""
+        await self.command("dial", f"sip:{script}@{IP}:{port}{suffix}")
+        event = await self.event("CALL_ESTABLISHED", "CALL_CLOSED")
+        assert event["type"] == "CALL_ESTABLISHED", f"{event}\n{self.log()}"
+
+    async def press(self, keys: str) -> None:
+        """Press keys one after the other, each long enough to be a key of its own."""
+        for key in keys:
+            await self.command("sndcode", key)
+            await asyncio.sleep(0.3)  # baresip's key lasts as long as nothing else comes
+
+    async def hang_up(self) -> None:
+        """End the call from this side."""
+        await self.command("hangup")
+        await self.event("CALL_CLOSED")
+
+    async def event(self, *kinds: str, within_s: float = 20.0) -> dict[str, Any]:
+        """Wait for one of baresip's events."""
+        async with asyncio.timeout(within_s):
+            while True:
+                event = await self._events.get()
+                if event["type"] in kinds:
+                    return event
+
+    def heard(self) -> Path:
+        """The recording of what it heard; complete once the call is over."""
+        (path,) = self.folder.glob("dump-*-dec.wav")
+        return path
+
+    def log(self) -> str:
+        """Everything it wrote."""
+        return (self.folder / "log").read_text(errors="replace")[-4_000:]
+
+    async def command(self, name: str, parameters: str = "") -> None:
+        """Give it one command and wait for its answer."""
+        self._tokens += 1
+        token = str(self._tokens)
+        message = {"command": name, "params": parameters, "token": token}
+        body = json.dumps(message).encode()
+        answer = self._answers[token] = asyncio.get_running_loop().create_future()
+        self._writer.write(b"%d:%s," % (len(body), body))
+        async with asyncio.timeout(10.0):
+            await answer
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                length = int((await reader.readuntil(b":"))[:-1])
+                message = json.loads((await reader.readexactly(length + 1))[:-1])
+                if message.get("event"):
+                    self._events.put_nowait(message)
+                elif answer := self._answers.pop(message.get("token", ""), None):
+                    answer.set_result(message)

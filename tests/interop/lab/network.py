@@ -1,0 +1,66 @@
+"""A loopback of our own, so that tests meet no other program's ports or packets."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = ["Network", "free_port"]
+
+CLONE_NEWNET: Final = 0x4000_0000  # linux/sched.h
+IP: Final = "127.0.0.1"
+_TABLE: Final = "inet ivrbench_loss"
+
+
+@dataclass
+class Network:
+    """The network this process and its children use from now on."""
+
+    isolated: bool
+    """True: a network namespace of its own, gone with this process."""
+    _lossy: bool = field(default=False, repr=False)
+
+    @classmethod
+    def enter(cls) -> Network:
+        """Move into a namespace of our own where that is allowed (root), else stay."""
+        if os.geteuid() != 0 or shutil.which("ip") is None:
+            return cls(isolated=False)
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(CLONE_NEWNET) != 0:
+            return cls(isolated=False)
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        return cls(isolated=True)
+
+    def lose(self, percent: int) -> None:
+        """Drop this share of all UDP packets that arrive, until `lose_nothing`."""
+        rules = (
+            f"table {_TABLE} {{ chain input {{ type filter hook input priority 0; "
+            f"meta l4proto udp numgen random mod 100 < {percent} counter drop\n}}\n}}\n"
+        )
+        subprocess.run(["nft", "-f", "-"], input=rules.encode(), check=True)
+        self._lossy = True
+
+    def dropped(self) -> int:
+        """How many packets `lose` dropped so far."""
+        listing = subprocess.run(
+            ["nft", "list", "table", *_TABLE.split()], check=True, capture_output=True, text=True
+        ).stdout
+        return int(listing.partition("packets ")[2].split()[0])
+
+    def lose_nothing(self) -> None:
+        """End `lose`."""
+        if self._lossy:
+            subprocess.run(["nft", "delete", "table", *_TABLE.split()], check=True)
+            self._lossy = False
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port nobody uses at this moment."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((IP, 0))
+        return int(probe.getsockname()[1])

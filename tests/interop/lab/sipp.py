@@ -1,0 +1,96 @@
+"""SIPp: runs a scenario of `tests/interop/sipp` against an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .network import IP, free_port
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+__all__ = ["SippResult", "run_sipp"]
+
+SCENARIOS = Path(__file__).parents[1] / "sipp"
+
+
+@dataclass(frozen=True, slots=True)
+class SippResult:
+    """How a run went."""
+
+    exit_code: int
+    """0: every call went as the scenario says."""
+    successful: int
+    failed: int
+    retransmissions: int
+    most_at_once: int
+    errors: str
+    """What SIPp complained about."""
+
+
+async def run_sipp(
+    engine: Engine,
+    scenario: str,
+    folder: Path,
+    *,
+    script: str = "answer",
+    calls: int = 1,
+    per_s: int = 10,
+    hold_ms: int = 500,
+    transport: str = "udp",
+    within_s: int = 60,
+) -> SippResult:
+    """Run `scenario` for a number of calls and return what came of it.
+
+    Args:
+        engine: the engine to call.
+        scenario: name of the XML file.
+        folder: where SIPp may write.
+        script: user part of the Request-URI.
+        calls: how many in all.
+        per_s: new calls a second.
+        hold_ms: how long a call stays up, where the scenario has a plain pause.
+        transport: "udp" or "tcp".
+        within_s: then SIPp gives up.
+    """
+    statistics = folder / f"{scenario}.csv"
+    errors = folder / f"{scenario}.errors"
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    process = await asyncio.create_subprocess_exec(
+        *("sipp", f"{IP}:{engine.port(transport)}", "-sf", str(SCENARIOS / f"{scenario}.xml")),
+        *("-t", "u1" if transport == "udp" else "t1", "-s", script),
+        *("-i", IP, "-p", str(free_port(kind)), "-mi", IP, "-mp", str(free_port(kind) & ~3)),
+        *("-m", str(calls), "-r", str(per_s), "-l", str(calls), "-d", str(hold_ms)),
+        *("-nostdin", "-timeout", f"{within_s}s", "-timeout_error", "-recv_timeout", "20000"),
+        *("-trace_err", "-error_file", str(errors)),
+        *("-trace_stat", "-stf", str(statistics), "-fd", "1"),
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(within_s + 10):
+            complaint = (await process.communicate())[1].decode(errors="replace")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if errors.exists():
+        complaint += errors.read_text(errors="replace")[:4_000]
+    with statistics.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    last = rows[-1]
+    return SippResult(
+        exit_code=process.returncode or 0,
+        successful=int(last["SuccessfulCall(C)"]),
+        failed=int(last["FailedCall(C)"]),
+        retransmissions=int(last["Retransmissions(C)"]),
+        most_at_once=max(int(row["CurrentCall"]) for row in rows),
+        errors=complaint,
+    )
