@@ -54,18 +54,8 @@ __all__ = ["USER_AGENT", "CallSettings", "PhoneCall"]
 
 USER_AGENT: Final = "ivrbench test phone"
 """The engine knows the test phone by this header and a loopback source."""
-METHODS: Final = (
-    "INVITE",
-    "ACK",
-    "CANCEL",
-    "BYE",
-    "OPTIONS",
-    "INFO",
-    "UPDATE",
-    "MESSAGE",
-    "NOTIFY",
-)
-TAKEN_METHODS: Final = frozenset(("OPTIONS", "INFO", "MESSAGE", "NOTIFY"))
+METHODS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "MESSAGE")
+TAKEN_METHODS: Final = frozenset(("OPTIONS", "INFO", "MESSAGE"))
 """Requests in the dialog that get a 200 and a line of text."""
 
 
@@ -170,6 +160,7 @@ class PhoneCall:
         """End the call, whatever its state: BYE, or CANCEL before the answer."""
         if self._call is not None:
             self._hang_up_s = None
+            self._frames.stop()
             self._call.bye(now=now)
             self._take_events(now)
 

@@ -42,9 +42,8 @@ class Sound:
         self._device, rate_hz = self._open()
         frame_samples = FRAME_SAMPLES * rate_hz // SAMPLE_RATE_HZ
         self._to_say.extend([bytes(2 * frame_samples)] * AHEAD_FRAMES)
-        self._from_card = _Resampler(rate_hz, SAMPLE_RATE_HZ)
-        self._to_card = _Resampler(SAMPLE_RATE_HZ, rate_hz)
-        self._rest: Frame = np.zeros(0, np.int16)
+        self._from_card = _Resampler(rate_hz, SAMPLE_RATE_HZ, FRAME_SAMPLES)
+        self._to_card = _Resampler(SAMPLE_RATE_HZ, rate_hz, frame_samples)
 
     def _open(self) -> tuple[Duplex, int]:
         trouble = DeviceError("no sample rate was tried")
@@ -60,18 +59,17 @@ class Sound:
 
     def next_frame(self, n_samples: int) -> Frame:
         """What the microphone heard; silence where the card is late."""
-        while len(self._rest) < n_samples and self._heard:
-            block = np.frombuffer(self._heard.popleft(), np.int16)
-            self._rest = np.concatenate((self._rest, self._from_card.run(block)))
-        frame = np.zeros(n_samples, np.int16)
-        part = self._rest[:n_samples]
-        frame[: len(part)] = part
-        self._rest = self._rest[n_samples:]
-        return frame
+        assert n_samples == FRAME_SAMPLES, "the phone's frame is the card's frame"
+        while self._heard:
+            self._from_card.put(np.frombuffer(self._heard.popleft(), np.int16))
+        frame = self._from_card.take()
+        return np.zeros(FRAME_SAMPLES, np.int16) if frame is None else frame
 
     def hear(self, frame: Frame) -> None:
         """Play one frame on the loudspeaker."""
-        self._to_say.append(self._to_card.run(frame).tobytes())
+        self._to_card.put(frame)
+        while (block := self._to_card.take()) is not None:
+            self._to_say.append(block.tobytes())
 
     def close(self) -> None:
         """Give the sound card back.
@@ -91,16 +89,33 @@ class Sound:
 
 
 class _Resampler:
-    """One direction's sample rate conversion; does nothing where the rates are the same."""
+    """One direction: another sample rate, cut into frames again.
 
-    def __init__(self, from_hz: int, to_hz: int) -> None:
+    Args:
+        from_hz: rate of what is put in.
+        to_hz: rate of what is taken out.
+        frame_samples: samples taken out at once.
+    """
+
+    def __init__(self, from_hz: int, to_hz: int, frame_samples: int) -> None:
         # Any: the resampling library has no types.
         self._stream: Any = None
         if from_hz != to_hz:
             self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="int16", quality="LQ")
+        self._frame_samples = frame_samples
+        self._waiting: Frame = np.zeros(0, np.int16)
 
-    def run(self, samples: Frame) -> Frame:
-        if self._stream is None:
-            return samples
-        resampled: Frame = self._stream.resample_chunk(samples)
-        return resampled
+    def put(self, samples: Frame) -> None:
+        """Take samples in; beyond the ring's length the oldest are dropped."""
+        if self._stream is not None:
+            samples = self._stream.resample_chunk(samples)
+        most = RING_FRAMES * self._frame_samples
+        self._waiting = np.concatenate((self._waiting, samples))[-most:]
+
+    def take(self) -> Frame | None:
+        """The oldest frame, None while there is no whole one."""
+        if len(self._waiting) < self._frame_samples:
+            return None
+        frame = self._waiting[: self._frame_samples]
+        self._waiting = self._waiting[self._frame_samples :]
+        return frame
