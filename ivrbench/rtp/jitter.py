@@ -6,6 +6,7 @@ them. It is for one stream at a time: the test phone and the media worker's slow
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from ivrbench.rtp.sequence import timestamp_diff
@@ -47,6 +48,7 @@ class JitterBuffer:
         self._origin: int | None = None  # RTP timestamp of tick 0
         self._play_ts = 0  # tick of the next frame
         self._floor_ts: int | None = None  # end of what was played
+        self._missed: deque[int] = deque(maxlen=MAX_DELAY_FRAMES)  # ticks of concealed frames
         self._playing = False
         self._calm_frames = 0
         self._surplus_frames = 0
@@ -86,7 +88,8 @@ class JitterBuffer:
             self._play_ts = tick if self._floor_ts is None else max(tick, self._floor_ts)
         end_ts = tick + len(payload) // self.bytes_per_ts
         if tick in self._pieces or end_ts <= self._play_ts:
-            self._note_late(tick)
+            self.late += 1
+            self._make_up_for(tick, end_ts)
             return
         if tick < self._play_ts:
             payload = payload[(self._play_ts - tick) * self.bytes_per_ts :]
@@ -107,9 +110,11 @@ class JitterBuffer:
                 return None
             self._playing = True
         self._adapt()
+        due_ts = self._play_ts
         frame = self._take()
         if frame is None:
             self.concealed += 1
+            self._missed.append(due_ts)
             if not self._pieces:
                 # Nothing is left: wait for the delay to fill up again.
                 self._playing = False
@@ -122,6 +127,7 @@ class JitterBuffer:
         self._origin = None
         self._play_ts = 0
         self._floor_ts = None
+        self._missed.clear()
         self._playing = False
 
     def _tick(self, timestamp: int) -> int:
@@ -161,10 +167,14 @@ class JitterBuffer:
             self._skip_to(self._play_ts + self.frame_ts)
             self.discarded += 1
 
-    def _note_late(self, tick: int) -> None:
-        self.late += 1
-        if tick in self._pieces or not self._playing:
-            return  # a duplicate, or nothing was waiting for it
+    def _make_up_for(self, tick: int, end_ts: int) -> None:
+        """Lengthen the delay if a packet that came too late had been missed."""
+        for missed_ts in self._missed:
+            if tick < missed_ts + self.frame_ts and missed_ts < end_ts:
+                break
+        else:
+            return  # a copy of what was played or waits
+        self._missed.remove(missed_ts)
         self._calm_frames = 0
         if self.delay_frames < MAX_DELAY_FRAMES:
             self.delay_frames += 1

@@ -84,7 +84,7 @@ class OfferAnswer:
         self.state = OfferAnswerState.STABLE
         self.agreement: Agreement | None = None
         """What is agreed now; None until the first exchange is complete."""
-        self._sent: SessionDescription | None = None
+        self._sent = b""  # our last description
         self._offered: SessionDescription | None = None
 
     def __repr__(self) -> str:
@@ -108,7 +108,7 @@ class OfferAnswer:
         offered = parse_sdp(body)
         wanted = direction or self.direction
         agreement = answer(offered, self.local, self.capabilities, wanted)
-        if self._is_changed(parse_sdp(agreement.local_sdp)):
+        if self._is_changed(agreement.local_sdp):
             self._raise_version()
             agreement = answer(offered, self.local, self.capabilities, wanted)
         self._move(_Event.OFFER_RECEIVED)
@@ -130,12 +130,12 @@ class OfferAnswer:
         self._move(_Event.OFFER_MADE)
         self.direction = direction or self.direction
         offered = self._build_offer()
-        if self._is_changed(offered):
+        if self._is_changed(offered.to_bytes()):
             self._raise_version()
             offered = self._build_offer()
         # RFC 3264 §5: even a refused offer used its version number up.
-        self._sent = self._offered = offered
-        return offered.to_bytes()
+        self._offered, self._sent = offered, offered.to_bytes()
+        return self._sent
 
     def receive_answer(self, body: bytes) -> Agreement:
         """Complete our offer with the peer's answer.
@@ -176,15 +176,15 @@ class OfferAnswer:
             previous=parse_sdp(agreed.local_sdp),
         )
 
-    def _is_changed(self, description: SessionDescription) -> bool:
-        return self._sent is not None and description != self._sent
+    def _is_changed(self, body: bytes) -> bool:
+        return bool(self._sent) and body != self._sent
 
     def _raise_version(self) -> None:
         # RFC 3264 §8: the version goes up by one with each changed description.
         self.local = replace(self.local, session_version=self.local.session_version + 1)
 
     def _agree(self, agreement: Agreement, direction: Direction) -> None:
-        self._sent = parse_sdp(agreement.local_sdp)
+        self._sent = agreement.local_sdp
         self.agreement = agreement
         self.direction = direction
 
