@@ -19,7 +19,7 @@ OLDEST = (3, 11)
 USAGE = """\
 usage: python3 dev.py run [options of ivrbench]    the workbench
        python3 dev.py test [options of pytest]     the tests
-       python3 dev.py setup                        only what `test` needs, without running it
+       python3 dev.py setup                        only set up what `run` needs
 """
 
 
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         print(USAGE, end="", file=sys.stderr)
         return 0 if command in ("-h", "--help", "help") else 2
     try:
-        set_up("run" if command == "run" else "dev")
+        set_up("dev" if command == "test" else "run")
     except SetupError as exc:
         print(f"dev.py: {exc}", file=sys.stderr)
         return 2

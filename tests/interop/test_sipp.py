@@ -118,7 +118,7 @@ async def test_hold_and_resume(engine: Engine, tmp_path: Path) -> None:
 
 async def test_repeated_invite_makes_one_call(engine: Engine, tmp_path: Path) -> None:
     """A repeated INVITE is a retransmission, no second call; 200 is repeated until the ACK."""
-    result = await run_sipp(engine, "twice", tmp_path)
+    result = await run_sipp(engine, "twice", tmp_path, script="thinks")
     assert (result.exit_code, result.successful) == (0, 1), result.errors
     (leg,) = await engine.until_done(1)
     assert engine.state.done_total == 1
