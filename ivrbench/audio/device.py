@@ -119,7 +119,11 @@ def open_duplex(
             latency="low",
             callback=callback,
         )
-        stream.start()
+        try:
+            stream.start()
+        except Exception:
+            stream.close()
+            raise
     return Duplex(stream)
 
 

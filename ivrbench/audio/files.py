@@ -7,6 +7,7 @@ end of the file, a cut-off tail loses nothing but itself.
 from __future__ import annotations
 
 import enum
+import io
 import os
 import struct
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
@@ -102,26 +103,8 @@ def probe_wav(file: BinaryIO, name: str) -> WavInfo:
         OSError: it cannot be read.
         MediaError: it is no WAV file we can play.
     """
-    file_bytes = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(_RIFF.size)
-    if len(head) < _RIFF.size or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        raise MediaError(f"{name}: not a WAV file.")
-    form = None
-    while len(chunk := file.read(_CHUNK.size)) == _CHUNK.size:
-        kind, size = _CHUNK.unpack(chunk)
-        start = file.tell()
-        if kind == b"data":
-            if form is None:
-                raise MediaError(f"{name}: the WAV file does not say its format before its data.")
-            _check(form, name)
-            there = file_bytes - start
-            known = size not in _UNKNOWN_SIZES
-            return WavInfo(form.rate_hz, form.channels, min(size, there) if known else there)
-        if kind == b"fmt ":
-            form = _parse_format(file.read(min(size, _MAX_FORMAT_BYTES)), name)
-        file.seek(start + size + size % 2)  # chunks are padded to an even length
-    raise MediaError(f"{name}: the WAV file has no audio data.")
+    form, _, data_bytes = _find_data(file, name)
+    return WavInfo(form.rate_hz, form.channels, data_bytes)
 
 
 def decode_file(path: str | os.PathLike[str]) -> tuple[NDArray[np.int16], int]:
@@ -178,9 +161,8 @@ def decode_wav(data: bytes, name: str) -> tuple[NDArray[np.int16], int]:
     """
     if len(data) > MAX_FILE_BYTES:
         raise MediaError(f"{name}: longer than {MAX_FILE_BYTES // 1024**2} MB.")
-    form, samples = _find_chunks(data, name)
-    _check(form, name)
-    pcm = _decode_samples(form, samples)
+    form, start, data_bytes = _find_data(io.BytesIO(data), name)
+    pcm = _decode_samples(form, memoryview(data)[start : start + data_bytes])
     if form.channels > 1:
         whole = pcm[: len(pcm) // form.channels * form.channels]
         mixed = whole.reshape(-1, form.channels).mean(axis=1)
@@ -188,23 +170,26 @@ def decode_wav(data: bytes, name: str) -> tuple[NDArray[np.int16], int]:
     return pcm, form.rate_hz
 
 
-def _find_chunks(data: bytes, name: str) -> tuple[_Format, memoryview]:
-    """Return what the format chunk says and the content of the data chunk."""
-    if len(data) < _RIFF.size or data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+def _find_data(file: BinaryIO, name: str) -> tuple[_Format, int, int]:
+    """Return the format, and where the samples start and how many bytes of them are there."""
+    file_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(_RIFF.size)
+    if len(head) < _RIFF.size or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         raise MediaError(f"{name}: not a WAV file.")
     form = None
-    offset = _RIFF.size
-    while offset + _CHUNK.size <= len(data):
-        kind, size = _CHUNK.unpack_from(data, offset)
-        offset += _CHUNK.size
+    while len(chunk := file.read(_CHUNK.size)) == _CHUNK.size:
+        kind, size = _CHUNK.unpack(chunk)
+        start = file.tell()
         if kind == b"data":
             if form is None:
                 raise MediaError(f"{name}: the WAV file does not say its format before its data.")
-            end = len(data) if size in _UNKNOWN_SIZES else offset + size
-            return form, memoryview(data)[offset:end]
+            _check(form, name)
+            there = file_bytes - start
+            return form, start, there if size in _UNKNOWN_SIZES else min(size, there)
         if kind == b"fmt ":
-            form = _parse_format(data[offset : offset + size], name)
-        offset += size + size % 2  # chunks are padded to an even length
+            form = _parse_format(file.read(min(size, _MAX_FORMAT_BYTES)), name)
+        file.seek(start + size + size % 2)  # chunks are padded to an even length
     raise MediaError(f"{name}: the WAV file has no audio data.")
 
 

@@ -68,7 +68,8 @@ def _alaw_decode_table() -> Pcm:
     segment, step = code >> SEGMENT_BITS & 7, code & 0x0F
     # The first two segments have steps of one size, hence no hidden bit in segment 0.
     magnitude = (step << 4) + 8 + np.where(segment > 0, 0x100, 0) << np.maximum(segment - 1, 0)
-    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+    table: Pcm = np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+    return table
 
 
 def _all_samples() -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -85,7 +86,8 @@ def _ulaw_encode_table() -> Octets:
     segment = np.floor(np.log2(biased)).astype(np.int64) - 5
     step = biased >> (segment + 1) & 0x0F
     code = segment << SEGMENT_BITS | step
-    return (~np.where(negative, code | 0x80, code) & 0xFF).astype(np.uint8)
+    table: Octets = (~np.where(negative, code | 0x80, code) & 0xFF).astype(np.uint8)
+    return table
 
 
 def _alaw_encode_table() -> Octets:
@@ -94,7 +96,8 @@ def _alaw_encode_table() -> Octets:
     segment = np.maximum(np.floor(np.log2(np.maximum(level, 1))).astype(np.int64) - 3, 0)
     step = level >> np.maximum(segment - 1, 0) & 0x0F
     code = segment << SEGMENT_BITS | step
-    return (np.where(negative, code, code | 0x80) ^ 0x55).astype(np.uint8)
+    table: Octets = (np.where(negative, code, code | 0x80) ^ 0x55).astype(np.uint8)
+    return table
 
 
 def _law(name: str, silence: int, decode_table: Pcm, encode_table: Octets) -> Law:
