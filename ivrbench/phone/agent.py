@@ -27,7 +27,7 @@ from .voice import Speaker, file_voice, silent_voice, tone_voice
 if TYPE_CHECKING:
     from .hearing import Ear
 
-__all__ = ["CallOptions", "run"]
+__all__ = ["Agent", "CallOptions", "run"]
 
 EXIT_INTERRUPTED: Final = 130
 HANG_UP_WAIT_S: Final = 5.0
@@ -51,12 +51,12 @@ def run(options: CallOptions) -> int:
         IvrbenchError: no network, no such host or no free port.
     """
     try:
-        return asyncio.run(_Agent(options).run())
+        return asyncio.run(Agent(options).run())
     except asyncio.CancelledError:
         return EXIT_INTERRUPTED
 
 
-class _Agent:
+class Agent:
     """One call's process.
 
     Args:
@@ -80,9 +80,9 @@ class _Agent:
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[Ended | None] = self._loop.create_future()
         self._loop.set_exception_handler(self._on_bug)
-        self._watch_signals()
         try:
             with self._open:
+                self._watch_signals()
                 await self._dial()
                 ended = await self._done
         finally:
@@ -247,6 +247,7 @@ class _Agent:
         assert task is not None, "run() is a coroutine of a task"
         for number in END_SIGNALS:
             self._loop.add_signal_handler(number, self._interrupt, task)
+            self._open.callback(self._loop.remove_signal_handler, number)
 
     def _interrupt(self, task: asyncio.Task[Any]) -> None:
         """Ctrl+C: hang up; a second one does not wait for the other side."""

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from ivrbench.errors import MediaError, SipError
+from ivrbench.errors import MediaError, RemoteProtocolError, SipError
 from ivrbench.sip.flow import Address, Flow, host_port
 from ivrbench.sip.framer import StreamFramer
 
@@ -76,6 +76,9 @@ class DatagramPort:
         except OSError:
             self._socket.close()
             raise
+        name = self._socket.getsockname()
+        self.local: Address = (name[0], name[1])
+        """The address bound."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _ask_for_errors(self) -> None:
@@ -83,12 +86,6 @@ class DatagramPort:
             self._socket.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
         else:
             self._socket.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-
-    @property
-    def local(self) -> Address:
-        """The address bound."""
-        name = self._socket.getsockname()
-        return str(name[0]), int(name[1])
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to read."""
@@ -291,7 +288,16 @@ class _Connection(asyncio.Protocol):
         self.flow = self._owner.opened(self, (peer[0], peer[1]))
 
     def data_received(self, data: bytes) -> None:
-        raise NotImplementedError
+        self._framer.receive(data)
+        try:
+            while (message := self._framer.next_message()) is not None:
+                self._owner.message(message, self.flow)
+        except RemoteProtocolError:
+            # RFC 3261 §18.3: where the next message starts is lost, and the connection with it.
+            self.transport.close()
+        pong = self._framer.to_send()
+        if pong:
+            self.transport.write(pong)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._owner.closed(self.flow)
