@@ -1,0 +1,209 @@
+"""What a call costs the media worker, beside a C loop that does only what the kernel demands.
+
+    python bench/media.py
+
+Starts the real worker and the floor (`rtpfloor.c`, compiled here) one after the other against the
+same peer on loopback, prints a table and writes `bench/results/media.json`. About 35 seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivrbench.media.client import MediaClient, MediaSettings
+from ivrbench.media.messages import (
+    CallReported,
+    ClipPart,
+    MediaEvent,
+    OpenCall,
+    OpenRecorder,
+    PlayItem,
+    StreamParams,
+    WatchCalls,
+    WorkerReported,
+)
+from ivrbench.media.ports import PortPool
+
+HERE = Path(__file__).parent
+BASE_PORT = 42000
+PEER_PORT = 41990
+WARM_UP_S = 1.0
+MEASURED_S = 4.0
+MARGIN_S = 1.0
+"""The peer goes on for so long after the measured time."""
+
+
+def compile_floor(folder: Path) -> Path:
+    """Build the C program."""
+    program = folder / "rtpfloor"
+    command = ["cc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(HERE / "rtpfloor.c")]
+    subprocess.run(command, check=True)
+    return program
+
+
+def start_c(program: Path, role: str, calls: int, seconds: float) -> subprocess.Popen[str]:
+    """Run one side of the C program."""
+    arguments = [role, str(calls), str(seconds), str(BASE_PORT), str(PEER_PORT)]
+    return subprocess.Popen([str(program), *arguments], stdout=subprocess.PIPE, text=True)
+
+
+def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a C process printed."""
+    output, _ = process.communicate(timeout=30)
+    values: dict[str, Any] = json.loads(output)
+    return values
+
+
+def cpu_s(pid: int) -> float:
+    """Exact CPU time of all threads of a process."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def memory_kb(pid: int) -> int:
+    """Memory of a process that is its own."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Private_Dirty:"):
+            return int(line.split()[1])
+    return 0
+
+
+def measure_floor(program: Path, calls: int) -> dict[str, Any]:
+    """CPU of the C loop."""
+    peer = start_c(program, "peer", calls, WARM_UP_S + MEASURED_S + MARGIN_S)
+    floor = result_of(start_c(program, "floor", calls, MEASURED_S))
+    cost = floor["cpu_s"] / (calls * MEASURED_S)
+    return {
+        "what": "C floor",
+        "calls": calls,
+        "cpu_ms_per_call_s": cost * 1000,
+        "late_max_ms": floor["late_max_ms"],
+        "missed": result_of(peer)["missed"],
+    }
+
+
+class Bench:
+    """One run of the worker."""
+
+    def __init__(self, program: Path, calls: int, *, busy: bool) -> None:
+        self.program = program
+        self.calls = calls
+        self.busy = busy
+        self.reports: list[WorkerReported] = []
+        self.levels = 0
+
+    def on_events(self, events: list[MediaEvent]) -> None:
+        """Keep the worker's own figures."""
+        self.reports += [event for event in events if isinstance(event, WorkerReported)]
+        self.levels += sum(isinstance(event, CallReported) for event in events)
+
+    def fill(self, client: MediaClient, folder: Path) -> PortPool:
+        """Open the calls, each playing a prompt in a loop; if `busy`, a third records."""
+        noise = np.random.default_rng(1).integers(0, 256, 800_000, np.uint8).tobytes()
+        clip = client.arena.clip("noise", "PCMU", lambda: (noise, 0xFF, 8000))
+        pool = PortPool("127.0.0.1", BASE_PORT, BASE_PORT + 2 * self.calls)
+        for call in range(1, self.calls + 1):
+            stream = StreamParams(
+                codec="PCMU",
+                payload_type=0,
+                dtmf_payload_type=101,
+                ptime_ms=20,
+                remote_rtp=("127.0.0.1", PEER_PORT),
+                remote_rtcp=("127.0.0.1", PEER_PORT + 1),
+                send=True,
+                receive=True,
+                latch=False,
+                dead_rtp_s=300.0,
+            )
+            client.send(OpenCall(call, stream), pool.allocate().detach())
+            recorder = 0
+            if self.busy and call % 3 == 0:
+                recorder = call
+                flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
+                fd = os.open(folder / f"{call}.wav", flags, 0o600)
+                client.send(OpenRecorder(recorder), [fd])
+            part = ClipPart(clip.offset, clip.n_samples, loop=True)
+            client.send(PlayItem(call, 1, part, recorder))
+        if self.busy:
+            client.send(WatchCalls(tuple(range(1, 11))))
+        return pool
+
+    async def run(self, folder: Path) -> dict[str, Any]:
+        """Start worker and peer, measure, stop."""
+        client = await MediaClient.start(MediaSettings(), self.on_events)
+        pid = client.ready.pid
+        empty_kb = memory_kb(pid)
+        self.fill(client, folder)
+        await asyncio.sleep(0.5)
+        peer = start_c(self.program, "peer", self.calls, WARM_UP_S + MEASURED_S + MARGIN_S)
+        await asyncio.sleep(WARM_UP_S)
+        self.reports.clear()
+        before, start = cpu_s(pid), time.monotonic()
+        await asyncio.sleep(MEASURED_S)
+        used, passed = cpu_s(pid) - before, time.monotonic() - start
+        full_kb = memory_kb(pid)
+        reports = list(self.reports)
+        seen = result_of(peer)
+        await client.close()
+        return {
+            "what": "worker, 1/3 record, 10 watched" if self.busy else "worker",
+            "calls": self.calls,
+            "priority": client.ready.priority,
+            "cpu_ms_per_call_s": used / (self.calls * passed) * 1000,
+            "late_p99_ms": max(report.late_p99_ms for report in reports),
+            "late_max_ms": max(report.late_max_ms for report in reports),
+            "skipped_ticks": sum(report.skipped_ticks for report in reports),
+            "missed": seen["missed"],
+            "in_out": [
+                sum(report.packets_in for report in reports),
+                sum(report.packets_out for report in reports),
+            ],
+            "kb_per_call": (full_kb - empty_kb) / self.calls,
+        }
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print the table."""
+    print(f"{'':32}{'calls':>6}{'ms CPU':>9}{'calls':>8}{'x floor':>9}{'late':>8}{'late':>8}", end="")
+    print(f"{'skipped':>9}{'missed':>8}{'kB':>8}")
+    print(f"{'':32}{'':>6}{'/call/s':>9}{'/core':>8}{'':>9}{'p99 ms':>8}{'max ms':>8}", end="")
+    print(f"{'ticks':>9}{'packets':>8}{'/call':>8}")
+    for row in rows:
+        cost = row["cpu_ms_per_call_s"]
+        print(f"{row['what']:32}{row['calls']:6}{cost:9.3f}{1000 / cost:8.0f}", end="")
+        print(f"{row['x_floor']:9.2f}{row.get('late_p99_ms', float('nan')):8.2f}", end="")
+        print(f"{row['late_max_ms']:8.2f}{row.get('skipped_ticks', 0):9}", end="")
+        print(f"{row['missed']:8}{row.get('kb_per_call', float('nan')):8.1f}")
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        program = compile_floor(folder)
+        for calls, kinds in ((300, (False,)), (1000, (False, True))):
+            floor = measure_floor(program, calls)
+            workers = [asyncio.run(Bench(program, calls, busy=busy).run(folder)) for busy in kinds]
+            for row in (floor, *workers):
+                row["x_floor"] = row["cpu_ms_per_call_s"] / floor["cpu_ms_per_call_s"]
+                rows.append(row)
+    show(rows)
+    target = HERE / "results" / "media.json"
+    target.parent.mkdir(exist_ok=True)
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "python": sys.version.split()[0]}
+    target.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,324 @@
+"""One call in the worker: what is rare, odd or slow about it. The rest is its lane's row."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ivrbench.media import messages
+from ivrbench.media.inbound import Inbound
+from ivrbench.media.playlist import Item, Playlist
+from ivrbench.media.reports import RtcpReporter
+from ivrbench.rtp import dtmf
+from ivrbench.rtp.packet import RtpPacket
+
+if TYPE_CHECKING:
+    import random
+
+    from ivrbench.media.lane import Lane
+    from ivrbench.media.levels import Meter
+    from ivrbench.media.messages import SendKeys, SetSwitches, StreamParams
+    from ivrbench.media.outbox import Outbox
+    from ivrbench.media.sockets import Address, Datagram, RtcpSocket, RtpSocket
+
+__all__ = ["Call"]
+
+KEY_STEP_MS = 20
+
+
+class Call:
+    """State of one call beside its row.
+
+    Args:
+        number: the engine's number.
+        sockets: its RTP and RTCP ports; the call closes them.
+        outbox: where its events go.
+        random_source: for SSRC, first sequence number and timestamp (RFC 3550 §5.1).
+        wall_offset_s: what to add to `now` for seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        sockets: tuple[RtpSocket, RtcpSocket],
+        stream: StreamParams,
+        outbox: Outbox,
+        random_source: random.Random,
+        wall_offset_s: float,
+    ) -> None:
+        self.number = number
+        self.rtp, self.rtcp = sockets
+        self.stream = stream
+        self.switches = messages.SetSwitches(number)
+        self.inbound = Inbound(number, stream, outbox)
+        self.ssrc = random_source.getrandbits(32)
+        self.reporter = RtcpReporter(self.ssrc, random_source, wall_offset_s)
+        self.peer: Address | None = None
+        """Where we send to and accept from; the RTP socket is connected to it."""
+        self.meters: tuple[Meter, Meter] | None = None
+        """Levels in and out, while the call is watched."""
+        self._outbox = outbox
+        self._random = random_source
+        self._latched = False
+        self._keys_out: deque[dtmf.EventPacket | None] = deque()
+        self._key_ts = 0
+        self._sent_reported = 0
+        self._foreign = 0
+
+    def __repr__(self) -> str:
+        return f"Call({self.number}, {self.lane!r} row {self.row}, peer={self.peer})"
+
+    # -- its place
+
+    def enter(self, lane: Lane, row: int, now: float) -> None:
+        """Sit down in a fresh row."""
+        self.lane, self.row = lane, row
+        self.inbound.sit(lane, row)
+        self.playlist = Playlist(lane, row, self)
+        lane.seq[row] = self._random.getrandbits(16)
+        lane.tx_ts[row] = self._random.getrandbits(32)
+        lane.rtcp_at[row] = now + self.reporter.next_interval_s() / 2  # RFC 3550 §6.2
+        self.agree(self.stream, now)
+
+    def move(self, lane: Lane, row: int) -> None:
+        """Change to another lane because the codec changed."""
+        old_lane, old_row = self.lane, self.row
+        lane.adopt(row, old_lane, old_row)
+        old_lane.remove(old_row)
+        lane.synced[row] = False  # the jitter buffer held the other codec
+        self.lane, self.row = lane, row
+        self.inbound.sit(lane, row)
+        self.playlist.move(lane, row)
+        if self._keys_out:
+            lane.keying.add(row)
+        if self.meters is not None:
+            lane.watched.add(row)
+
+    def agree(self, stream: StreamParams, now: float) -> None:
+        """Offer/answer completed: take over address, payload types and direction."""
+        old, self.stream = self.stream, stream
+        if stream.remote_rtp is not None and (
+            self.peer is None or stream.remote_rtp != old.remote_rtp
+        ):
+            self._latched = False
+            self._connect(stream.remote_rtp)
+        self.inbound.agree(stream, now)
+        lane, row = self.lane, self.row
+        lane.tx["b1"][row] = stream.payload_type
+        lane.tx["ssrc"][row] = self.ssrc
+        lane.rx_pt[row] = stream.payload_type
+        self.refresh()
+
+    def switch(self, switches: SetSwitches, now: float) -> None:
+        """The script changed what may pass."""
+        self.switches = switches
+        self.inbound.switch(switches, now)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Work out from stream and switches what the row does."""
+        lane, row, stream, switches = self.lane, self.row, self.stream, self.switches
+        attached = switches.attached
+        sends = attached and not switches.muted and stream.send and self.peer is not None
+        if sends and not lane.sends[row]:
+            # RFC 3551 §4.1: marked is the first packet after a time in which none were sent.
+            lane.marked.add(row)
+        hears = attached and switches.receiving and stream.receive
+        if hears and not lane.hears[row]:
+            lane.last_rx[row] = self._outbox.now
+        if not hears:
+            lane.synced[row] = False
+        lane.runs[row] = attached
+        lane.sends[row] = sends
+        lane.hears[row] = hears
+        lane.timeout_s[row] = stream.dead_rtp_s if hears else 0.0
+        lane.changed = True
+
+    def close(self, now: float) -> None:
+        """Say goodbye and give everything back except what the disk still has to confirm."""
+        self.playlist.flush("closed")
+        self.inbound.release_keys(now)
+        self.send_report(now, goodbye=True)
+        counts = self.counts()
+        self.lane.remove(self.row)
+        self.rtp.close()
+        self.rtcp.close()
+        self._outbox.say_in_order(self.number, messages.CallClosed(self.number, counts))
+        # The worker runs without garbage collection: no reference cycle may stay.
+        del self.playlist
+
+    # -- the playlist's owner
+
+    def item_started(self) -> None:
+        """The current item's first frame goes out now."""
+        item = self.playlist.current
+        if item is not None and not item.started:
+            item.started = True
+            self._outbox.say(messages.ItemStarted(self.number, item.number, self._outbox.now))
+
+    def item_ended(self, item: Item, reason: str, played_ms: int, error: str) -> None:
+        """Report an item's end, once its recording is on disk."""
+        token = recorded_ms = 0
+        if item.recorder is not None and item.records:
+            token = self._outbox.token()
+            recorded_ms = item.recorded_samples * 1000 // item.recorder.rate_hz
+            item.recorder.seal(token)
+        event = messages.ItemEnded(
+            self.number, item.number, reason, played_ms, recorded_ms, self._outbox.now, error
+        )
+        self._outbox.say_in_order(self.number, event, token)
+
+    def queue_emptied(self) -> None:
+        """Report that nothing is left to play."""
+        self._outbox.say_in_order(self.number, messages.QueueEmptied(self.number, self._outbox.now))
+
+    # -- packets of others
+
+    def accept(self, data: bytes, now: float) -> None:
+        """Take a packet from the peer that the lane did not recognise at once."""
+        self.inbound.accept(data, now)
+
+    def accept_stray(self, datagram: Datagram, now: float) -> None:
+        """Take a packet that did not come from the peer, or came before we knew the peer."""
+        if datagram.source == self.peer:
+            self.inbound.accept(datagram.data, now)
+        elif self._may_latch(datagram) and self._connect(datagram.source):
+            self._latched = True
+            self.refresh()
+            self.inbound.accept(datagram.data, now)
+        else:
+            self._foreign += 1
+
+    def _may_latch(self, datagram: Datagram) -> bool:
+        return (
+            self.stream.latch
+            and not self._latched
+            and not self.inbound.heard
+            and self.inbound.may_be_peer(datagram.data)
+        )
+
+    def _connect(self, peer: Address) -> bool:
+        try:
+            self.rtp.connect(peer)
+        except (OSError, OverflowError):  # no route, or an address that cannot be one
+            return False
+        self.peer = self.inbound.source = peer
+        self.inbound.heard = False
+        self.lane.changed = True
+        return True
+
+    # -- keys
+
+    def send_keys(self, command: SendKeys) -> None:
+        """Queue telephone-events to be sent instead of audio."""
+        if self.stream.dtmf_payload_type < 0:
+            return
+        for key in command.keys:
+            if not 0 <= key <= dtmf.FLASH:
+                continue
+            packets = dtmf.dtmf_packets(key, command.duration_ms, ptime_ms=KEY_STEP_MS)
+            self._keys_out.extend(packets)
+            # The copies of the last packet already take two periods of the gap.
+            pause = max(1, -(-command.gap_ms // KEY_STEP_MS) - 2)
+            self._keys_out.extend([None] * pause)
+        if self._keys_out:
+            self.lane.keying.add(self.row)
+            self.lane.changed = True
+
+    def send_keying(self) -> None:
+        """Send this period's packet of a row that is busy with keys."""
+        lane, row = self.lane, self.row
+        packet = self._keys_out.popleft()
+        if packet is None:
+            data: bytes | memoryview = lane.tx_views[row]
+        else:
+            if packet.marker:
+                self._key_ts = int(lane.tx_ts[row])
+            data = RtpPacket(
+                payload_type=self.stream.dtmf_payload_type,
+                sequence=int(lane.seq[row]),
+                timestamp=(self._key_ts + packet.timestamp_offset) & 0xFFFF_FFFF,
+                ssrc=self.ssrc,
+                payload=packet.payload,
+                marker=packet.marker,
+            ).to_bytes()
+        with contextlib.suppress(OSError):
+            self.rtp.send(data)
+        if not self._keys_out:
+            lane.keying.discard(row)
+            lane.changed = True
+
+    # -- counts and reports
+
+    def send_report(self, now: float, *, goodbye: bool = False) -> None:
+        """Send the RTCP that is due, and set the time of the next."""
+        lane, row = self.lane, self.row
+        lane.rtcp_at[row] = now + self.reporter.next_interval_s()
+        to = self._rtcp_peer()
+        if to is None or not self.switches.attached:
+            return
+        sent = int(lane.sent[row])
+        data = self.reporter.report(
+            now,
+            rtp_ts=int(lane.tx_ts[row]),
+            packets=sent,
+            octets=sent * lane.frame,
+            sending=sent > self._sent_reported,
+            reception=self.inbound.reception(),
+            goodbye=goodbye,
+        )
+        self._sent_reported = sent
+        with contextlib.suppress(OSError, OverflowError):
+            self.rtcp.send_to(data, to)
+
+    def accept_rtcp(self, datagram: Datagram, now: float) -> None:
+        """Take a packet from the RTCP port; other machines than the peer are not heard."""
+        to = self._rtcp_peer()
+        if to is None or datagram.source[0] != to[0]:
+            self._foreign += 1
+        else:
+            self.reporter.receive(datagram.data, now - datagram.age_s)
+
+    def counts(self) -> messages.StreamCounts:
+        """The counters as they stand."""
+        lane, row = self.lane, self.row
+        received = int(lane.received[row])
+        rtt_s = self.reporter.rtt_s
+        return messages.StreamCounts(
+            received=received,
+            sent=int(lane.sent[row]),
+            lost=max(0, self.inbound.expected - received),
+            late=self.inbound.late,
+            duplicate=self.inbound.duplicate,
+            foreign=self._foreign,
+            invalid=self.inbound.invalid + self.reporter.invalid,
+            jitter_ms=round(float(lane.jitter[row]) * 1000 / lane.codec.rate_hz, 2),
+            rtt_ms=-1.0 if rtt_s is None else round(rtt_s * 1000, 2),
+        )
+
+    def report(self, meters: tuple[Meter, Meter]) -> messages.CallReported:
+        """What a watcher of the call wants to know; `meters` start anew."""
+        lane, row = self.lane, self.row
+        in_dbfs, in_peak_dbfs = meters[0].take()
+        out_dbfs, out_peak_dbfs = meters[1].take()
+        item = self.playlist.current
+        depth = max(0, int(lane.end[row] - lane.play[row])) if lane.synced[row] else 0
+        per_ms = lane.codec.rate_hz // 1000
+        return messages.CallReported(
+            call=self.number,
+            in_dbfs=in_dbfs,
+            in_peak_dbfs=in_peak_dbfs,
+            out_dbfs=out_dbfs,
+            out_peak_dbfs=out_peak_dbfs,
+            item=item.number if item is not None else 0,
+            position_ms=self.playlist.position // per_ms if item is not None else 0,
+            recorded_ms=item.recorded_samples // per_ms if item is not None else 0,
+            buffer_ms=depth // per_ms,
+            counts=self.counts(),
+        )
+
+    def _rtcp_peer(self) -> Address | None:
+        if self._latched and self.peer is not None:
+            return self.peer[0], self.peer[1] + 1
+        return self.stream.remote_rtcp

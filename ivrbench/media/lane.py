@@ -1,0 +1,274 @@
+"""The table of calls: numpy arrays with one row for each call, one packet period for all rows.
+
+A lane holds calls of one codec whose packets are due in the same tick. Everything that happens
+for every packet works on whole columns; what is rare works on one row (`call.py`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ivrbench.audio.codecs import g711
+from ivrbench.audio.frame import FRAME_MS, SAMPLE_RATE_HZ
+from ivrbench.media.arena import silence_offset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from ivrbench.media.call import Call
+
+__all__ = ["CODECS", "PERIOD_S", "Lane", "LaneCodec"]
+
+PERIOD_S = FRAME_MS / 1000
+"""Length of the packets we send, and the period of a row."""
+MAX_PACKET_BYTES = 640
+"""Room for a received packet: header, 15 CSRCs and 60 ms of G.711; longer ones are invalid."""
+HEADER_BYTES = 12
+"""RTP header without CSRCs (RFC 3550 §5.1)."""
+RING_BLOCKS = 32
+"""Jitter buffer: blocks of half a frame, 320 ms. Peers' packets are multiples of 10 ms."""
+FOREVER = 1 << 60
+"""Samples left of an item that never ends by itself."""
+FIRST_ROWS = 16
+"""Rows of a new lane; doubled when full."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneCodec:
+    """What a lane carries. G.711 has one byte a sample, which `law` turns into linear ones."""
+
+    law: g711.Law
+    rate_hz: int
+
+    @property
+    def name(self) -> str:
+        """Encoding name as in SDP."""
+        return self.law.name
+
+    @property
+    def frame(self) -> int:
+        """Samples of a frame."""
+        return self.rate_hz * FRAME_MS // 1000
+
+
+CODECS = {name: LaneCodec(law, SAMPLE_RATE_HZ) for name, law in g711.LAWS.items()}
+"""What lanes can carry, by encoding name."""
+
+_COLUMNS: dict[str, type[Any]] = {
+    # What is sent: read position in the arena, samples left, advance a frame (0: the same silence
+    # again), 1 while the call is attached, frames since the item began.
+    "pos": np.int64,
+    "left": np.int64,
+    "step": np.int64,
+    "runs": np.int64,
+    "frames": np.int64,
+    "sends": np.uint16,
+    "seq": np.uint16,
+    "tx_ts": np.uint32,
+    "sent": np.int64,
+    # What is received. `play` is the sample position of the playout, `play_ts` the same as the
+    # peer's timestamp; `end` is one past the newest sample in the ring. Bit i of `history`: the
+    # packet `max_seq` - i came.
+    "hears": np.bool_,
+    "synced": np.bool_,
+    "rx_pt": np.uint8,
+    "rx_ssrc": np.uint32,
+    "play_ts": np.uint32,
+    "play": np.int64,
+    "end": np.int64,
+    "max_seq": np.uint16,
+    "cycles": np.int64,
+    "base_seq": np.int64,
+    "history": np.uint64,
+    "received": np.int64,
+    "late_run": np.int64,
+    "gap": np.int64,
+    "last_rx": np.float64,
+    "jitter": np.float64,
+    "transit": np.uint32,
+    "timeout_s": np.float64,
+    "rtcp_at": np.float64,
+}
+
+
+class Lane:
+    """Rows of calls that share codec and tick.
+
+    Args:
+        codec: what all its calls send and receive.
+        arena: the prompts' bytes, see `arena.py`.
+    """
+
+    pos: NDArray[np.int64]
+    left: NDArray[np.int64]
+    step: NDArray[np.int64]
+    runs: NDArray[np.int64]
+    frames: NDArray[np.int64]
+    sends: NDArray[np.uint16]
+    seq: NDArray[np.uint16]
+    tx_ts: NDArray[np.uint32]
+    sent: NDArray[np.int64]
+    hears: NDArray[np.bool_]
+    synced: NDArray[np.bool_]
+    rx_pt: NDArray[np.uint8]
+    rx_ssrc: NDArray[np.uint32]
+    play_ts: NDArray[np.uint32]
+    play: NDArray[np.int64]
+    end: NDArray[np.int64]
+    max_seq: NDArray[np.uint16]
+    cycles: NDArray[np.int64]
+    base_seq: NDArray[np.int64]
+    history: NDArray[np.uint64]
+    received: NDArray[np.int64]
+    late_run: NDArray[np.int64]
+    gap: NDArray[np.int64]
+    last_rx: NDArray[np.float64]
+    jitter: NDArray[np.float64]
+    transit: NDArray[np.uint32]
+    timeout_s: NDArray[np.float64]
+    rtcp_at: NDArray[np.float64]
+
+    def __init__(self, codec: LaneCodec, arena: NDArray[np.uint8]) -> None:
+        self.codec = codec
+        self.frame = codec.frame
+        self.block = codec.frame // 2
+        self.arena = arena
+        self.windows = np.lib.stride_tricks.sliding_window_view(arena, codec.frame)
+        self.silence_offset = silence_offset(codec.name)
+        self.packet_bytes = HEADER_BYTES + codec.frame
+        header = [("b0", "u1"), ("b1", "u1"), ("seq", ">u2"), ("ts", ">u4"), ("ssrc", ">u4")]
+        payload = ("payload", "u1", (codec.frame,))
+        rest = ("rest", "u1", (MAX_PACKET_BYTES - self.packet_bytes,))
+        self._tx_type = np.dtype([*header, payload])
+        self._rx_type = np.dtype([*header, payload, rest])
+        self.n = 0
+        self.capacity = 0
+        self.calls: list[Call | None] = []
+        self.tx_views: list[memoryview] = []
+        self.rx_views: list[memoryview] = []
+        self._free: list[int] = []
+        self._grow(FIRST_ROWS)
+        self.behind = False
+        """A period was skipped: more than one packet is waiting."""
+        self.changed = True
+        """The lists of who sends and who is read from are out of date."""
+        self.senders: list[tuple[Callable[[memoryview], int], memoryview]] = []
+        self.readers: list[tuple[int, Callable[[memoryview], int], memoryview]] = []
+        self.starting: set[int] = set()
+        """Rows whose item has been loaded and not sent a frame yet."""
+        self.patched: set[int] = set()
+        """Rows whose next frame cannot simply be copied from the arena."""
+        self.marked: set[int] = set()
+        """Rows whose next packet carries the marker bit."""
+        self.keying: set[int] = set()
+        """Rows that send telephone-events instead of audio."""
+        self.held_keys: set[int] = set()
+        """Rows whose peer holds a key down."""
+        self.recording: set[int] = set()
+        """Rows whose current item records."""
+        self.watched: set[int] = set()
+        """Rows whose levels are measured."""
+
+    def __repr__(self) -> str:
+        return f"Lane({self.codec.name}, {len(self)} calls, {self.capacity} rows)"
+
+    def __len__(self) -> int:
+        """Calls in this lane."""
+        return self.capacity - len(self._free)
+
+    def add(self, call: Call) -> int:
+        """Take a fresh row for a call."""
+        if not self._free:
+            self._grow(self.capacity * 2)
+        row = heapq.heappop(self._free)
+        self.calls[row] = call
+        self.n = max(self.n, row + 1)
+        for name in _COLUMNS:
+            getattr(self, name)[row] = 0
+        self.fresh[row] = False
+        self.last_pcm[row] = 0
+        self.sizes[row] = 0
+        self.play_silence(row)
+        self.changed = True
+        return row
+
+    def remove(self, row: int) -> None:
+        """Give a row back; nothing is sent or read for it any more."""
+        self.calls[row] = None
+        for name in ("runs", "sends", "hears", "synced", "step", "timeout_s"):
+            getattr(self, name)[row] = 0
+        self.rtcp_at[row] = np.inf
+        self.play_silence(row)
+        for rows in (self.starting, self.patched, self.marked, self.keying):
+            rows.discard(row)
+        for rows in (self.held_keys, self.recording, self.watched):
+            rows.discard(row)
+        heapq.heappush(self._free, row)
+        while self.n and self.calls[self.n - 1] is None:
+            self.n -= 1
+        self.changed = True
+
+    def adopt(self, row: int, other: Lane, other_row: int) -> None:
+        """Copy a call's columns from another lane, when its codec changes."""
+        for name in _COLUMNS:
+            getattr(self, name)[row] = getattr(other, name)[other_row]
+
+    def play_silence(self, row: int, n_samples: int = FOREVER) -> None:
+        """Let a row send silence for a while."""
+        self.pos[row] = self.silence_offset
+        self.step[row] = 0
+        self.left[row] = n_samples
+
+    def play_arena(self, row: int, offset: int, n_samples: int) -> None:
+        """Let a row send samples of the arena, a frame each period."""
+        self.pos[row] = offset
+        self.step[row] = self.frame
+        self.left[row] = n_samples
+
+    def _grow(self, capacity: int) -> None:
+        old = self.capacity
+        for name, kind in _COLUMNS.items():
+            setattr(self, name, self._larger(getattr(self, name, None), (capacity,), kind))
+        self.rtcp_at[old:] = np.inf
+        self.left[old:] = FOREVER
+        self.tx = self._larger(getattr(self, "tx", None), (capacity,), self._tx_type)
+        self.rx = self._larger(getattr(self, "rx", None), (capacity,), self._rx_type)
+        self.tx["b0"] = 0x80  # RFC 3550 §5.1: version 2, no padding, no extension, no CSRC
+        self.ring: NDArray[np.uint8] = self._larger(
+            getattr(self, "ring", None), (capacity, RING_BLOCKS, self.block), np.uint8
+        )
+        self.fresh: NDArray[np.bool_] = self._larger(
+            getattr(self, "fresh", None), (capacity, RING_BLOCKS), np.bool_
+        )
+        self.last_pcm: NDArray[np.int16] = self._larger(
+            getattr(self, "last_pcm", None), (capacity, self.frame), np.int16
+        )
+        self.sizes: list[int] = [0] * capacity
+        self.calls.extend([None] * (capacity - old))
+        self.tx_views = _row_views(self.tx)
+        self.rx_views = _row_views(self.rx)
+        for row in range(old, capacity):
+            heapq.heappush(self._free, row)
+        self.capacity = capacity
+        self.changed = True
+
+    @staticmethod
+    def _larger(old: NDArray[Any] | None, shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
+        # `kind` is anything numpy takes for a dtype.
+        new = np.zeros(shape, kind)
+        if old is not None:
+            new[: len(old)] = old
+        return new
+
+
+def _row_views(table: NDArray[Any]) -> list[memoryview]:
+    """Each row of a structured array as bytes."""
+    flat = table.view(np.uint8).reshape(-1).data
+    width = table.dtype.itemsize
+    return [flat[start : start + width] for start in range(0, len(flat), width)]

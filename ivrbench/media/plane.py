@@ -1,0 +1,378 @@
+"""The media plane: all calls' RTP, playlists and recordings, without process, socket or clock.
+
+`tick(now)` is called every 5 ms; each call has its turn in every fourth tick, so that packets
+are spread over the 20 ms. Nothing a peer sends, and no disk, makes `tick` raise.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ivrbench.audio.frame import SAMPLE_RATE_HZ
+from ivrbench.media import messages
+from ivrbench.media.call import Call
+from ivrbench.media.disk import DirectWriter
+from ivrbench.media.lane import CODECS, PERIOD_S, Lane
+from ivrbench.media.levels import Meter
+from ivrbench.media.outbox import Outbox
+from ivrbench.media.playlist import Item
+from ivrbench.media.receive import play_out, read_packets
+from ivrbench.media.recorder import Recorder
+from ivrbench.media.transmit import transmit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from ivrbench.media.disk import DiskReport, RecordingFile
+    from ivrbench.media.messages import Command, MediaEvent
+    from ivrbench.media.sockets import Poller, RtcpSocket, RtpSocket
+
+__all__ = ["PHASES", "TICK_S", "MediaPlane"]
+
+PHASES = 4
+"""Ticks in a packet period; measured best: more cost in fixed work, fewer make bursts."""
+TICK_S = PERIOD_S / PHASES
+CARE_EVERY = 8
+"""Timeouts and RTCP are looked at every so many periods: 160 ms."""
+MAX_STRAYS = 8
+"""Packets of strangers looked at in one tick, for each port: a flood must not eat the tick."""
+
+
+class MediaPlane:
+    """All calls of one worker.
+
+    Args:
+        arena: the prompts' bytes.
+        poller: tells which seldom used sockets have something to read.
+        writer: writes the recordings; by default at once, in the tick.
+        random_source: for SSRCs and intervals.
+        wall_offset_s: what to add to `now` for seconds since 1970, for RTCP.
+    """
+
+    def __init__(
+        self,
+        arena: NDArray[np.uint8],
+        poller: Poller,
+        *,
+        writer: DirectWriter | None = None,
+        random_source: random.Random | None = None,
+        wall_offset_s: float = 0.0,
+    ) -> None:
+        self._arena = arena
+        self._poller = poller
+        self._writer = writer if writer is not None else DirectWriter()
+        self._random = random_source if random_source is not None else random.SystemRandom()
+        self._wall_offset_s = wall_offset_s
+        self._calls: dict[int, Call] = {}
+        self._recorders: dict[int, Recorder] = {}
+        self._lanes: list[dict[str, Lane]] = [{} for _ in range(PHASES)]
+        self._outbox = Outbox()
+        self._ticks = 0
+        self._watched: tuple[int, ...] = ()
+        self._watch_every_s = 0.0
+        self._watch_at = 0.0
+        self.packets_in = 0
+        self.packets_out = 0
+        self._plane_commands: dict[type, Callable[[Any, Sequence[Any]], None]] = {
+            messages.OpenCall: self._open_call,
+            messages.OpenRecorder: self._open_recorder,
+            messages.CloseRecorder: self._close_recorder,
+            messages.WatchCalls: self._watch_calls,
+        }
+        self._call_commands: dict[type, Callable[[Call, Any], None]] = {
+            messages.UpdateCall: self._update_call,
+            messages.CloseCall: self._close_call,
+            messages.PlayItem: self._play_item,
+            messages.FlushQueue: lambda call, _: call.playlist.flush("flushed"),
+            messages.SeekItem: lambda call, c: call.playlist.seek(c.item, c.position_samples),
+            messages.SetLoop: lambda call, c: call.playlist.set_loop(c.item, c.loop),
+            messages.SetSwitches: lambda call, c: call.switch(c, self._outbox.now),
+            messages.SendKeys: lambda call, c: call.send_keys(c),
+        }
+
+    def __repr__(self) -> str:
+        return f"MediaPlane({self.n_calls} calls, {len(self._recorders)} recorders)"
+
+    @property
+    def n_calls(self) -> int:
+        """Calls that are open."""
+        return len(self._calls)
+
+    @property
+    def n_recorders(self) -> int:
+        """Recorders that are open."""
+        return len(self._recorders)
+
+    def apply(self, command: Command, now: float, attached: Sequence[Any] = ()) -> None:
+        """Obey one command of the engine. What is about a call that is over does nothing.
+
+        Args:
+            command: what to do.
+            now: seconds.
+            attached: for `OpenCall` an `RtpSocket` and an `RtcpSocket`, for `OpenRecorder` a
+                `RecordingFile`; they become the plane's.
+        """
+        self._outbox.now = now
+        about_call = self._call_commands.get(type(command))
+        if about_call is None:
+            self._plane_commands[type(command)](command, attached)
+            return
+        call = self._calls.get(command.call)  # type: ignore[union-attr]  # these all have one
+        if call is not None:
+            about_call(call, command)
+
+    def tick(self, now: float) -> list[MediaEvent]:
+        """Do 5 ms worth of work.
+
+        Args:
+            now: seconds of a monotonic clock.
+
+        Returns:
+            What happened since the last tick.
+        """
+        self._outbox.now = now
+        self._ticks += 1
+        period, phase = divmod(self._ticks, PHASES)
+        for lane in self._lanes[phase].values():
+            if lane.n:
+                self._run(lane, now, period)
+        self._read_rare(now)
+        for report in self._writer.reports():
+            self._disk_reported(report)
+        if self._watched and now >= self._watch_at:
+            self._report_watched(now)
+        return self._outbox.take()
+
+    def skip(self, n_ticks: int) -> None:
+        """Leave ticks out because their time is over: RTP clocks go on, nothing is sent."""
+        for _ in range(n_ticks):
+            self._ticks += 1
+            for lane in self._lanes[self._ticks % PHASES].values():
+                lane.tx_ts[: lane.n] += lane.frame
+                lane.behind = True
+
+    def close(self, now: float) -> list[MediaEvent]:
+        """End all calls and recorders and wait for the disk.
+
+        Returns:
+            The last events.
+        """
+        for number in list(self._calls):
+            self.apply(messages.CloseCall(number), now)
+        for number in list(self._recorders):
+            self.apply(messages.CloseRecorder(number), now)
+        self._writer.close()
+        for report in self._writer.reports():
+            self._disk_reported(report)
+        return self._outbox.take()
+
+    # -- a tick
+
+    def _run(self, lane: Lane, now: float, period: int) -> None:
+        if lane.changed:
+            _relist(lane)
+        for row in [row for row in lane.starting if lane.runs[row]]:
+            lane.starting.discard(row)
+            self._call_at(lane, row).item_started()
+        self.packets_out += transmit(lane)
+        self.packets_in += read_packets(lane, now, period)
+        listeners = np.array(sorted(lane.recording | lane.watched), np.int64)
+        pcm, present = play_out(lane, listeners)
+        for index, row in enumerate(listeners.tolist()):
+            self._listen(lane, row, pcm[index], bool(present[index]))
+        n = lane.n
+        for row in np.flatnonzero((lane.left[:n] < lane.frame) & (lane.runs[:n] > 0)).tolist():
+            self._call_at(lane, row).playlist.frame_edge()
+        for row in list(lane.held_keys):
+            self._call_at(lane, row).inbound.check_keys(now)
+        if period % CARE_EVERY == 0:
+            self._take_care(lane, now)
+
+    def _listen(self, lane: Lane, row: int, pcm: NDArray[np.int16], present: bool) -> None:
+        """Record and measure a received frame."""
+        call = self._call_at(lane, row)
+        if call.meters is not None:
+            law = lane.codec.law
+            sent = law.decode(lane.tx["payload"][row]) if lane.sends[row] else np.zeros_like(pcm)
+            call.meters[0].add(pcm)
+            call.meters[1].add(sent)
+        if row not in lane.recording or not lane.runs[row]:
+            return
+        item = call.playlist.current
+        assert item is not None, "a row that records has an item"
+        assert item.recorder is not None, "an item that records has a recorder"
+        # The recording begins with the first packet; from then on gaps are part of it.
+        item.begun = item.begun or present
+        if item.begun and lane.hears[row]:
+            before = item.recorder.n_samples
+            item.recorder.write(pcm)
+            item.recorded_samples += item.recorder.n_samples - before
+        if item.recorder.full:
+            call.playlist.end("recorded")
+
+    def _take_care(self, lane: Lane, now: float) -> None:
+        n = lane.n
+        limit = lane.timeout_s[:n]
+        for row in np.flatnonzero((limit > 0) & (now - lane.last_rx[:n] > limit)).tolist():
+            self._call_at(lane, row).inbound.check_timeout(now)
+        for row in np.flatnonzero(lane.rtcp_at[:n] <= now).tolist():
+            self._call_at(lane, row).send_report(now)
+
+    def _read_rare(self, now: float) -> None:
+        for number, is_rtcp in self._poller.ready():
+            call = self._calls[number]
+            for _ in range(MAX_STRAYS):
+                datagram = call.rtcp.receive() if is_rtcp else call.rtp.stray()
+                if datagram is None:
+                    break
+                if is_rtcp:
+                    call.accept_rtcp(datagram, now)
+                else:
+                    call.accept_stray(datagram, now)
+
+    def _disk_reported(self, report: DiskReport) -> None:
+        self._outbox.confirm(report)
+        if not report.error:
+            return
+        for recorder in self._recorders.values():
+            if recorder.sink is report.sink:
+                recorder.error = report.error
+                self._finish_recorder(recorder, "error")
+                return
+
+    def _report_watched(self, now: float) -> None:
+        self._watch_at = max(self._watch_at + self._watch_every_s, now)
+        for number in self._watched:
+            call = self._calls.get(number)
+            if call is not None and call.meters is not None:
+                self._outbox.say(call.report(call.meters))
+
+    @staticmethod
+    def _call_at(lane: Lane, row: int) -> Call:
+        call = lane.calls[row]
+        assert call is not None, "a row without a call was marked"
+        return call
+
+    # -- commands
+
+    def _open_call(self, command: messages.OpenCall, attached: Sequence[Any]) -> None:
+        rtp: RtpSocket
+        rtcp: RtcpSocket
+        rtp, rtcp = attached
+        if command.call in self._calls or command.stream.codec not in CODECS:
+            rtp.close()
+            rtcp.close()
+            if command.call not in self._calls:
+                self._outbox.say(messages.CallClosed(command.call, messages.StreamCounts()))
+            return
+        call = Call(
+            command.call,
+            (rtp, rtcp),
+            command.stream,
+            self._outbox,
+            self._random,
+            self._wall_offset_s,
+        )
+        phase = min(range(PHASES), key=lambda p: sum(map(len, self._lanes[p].values())))
+        lane = self._lane(phase, command.stream.codec)
+        call.enter(lane, lane.add(call), self._outbox.now)
+        self._calls[command.call] = call
+        self._poller.add(rtp, (command.call, False))
+        self._poller.add(rtcp, (command.call, True))
+        self._watch(call)
+
+    def _lane(self, phase: int, codec: str) -> Lane:
+        lanes = self._lanes[phase]
+        if codec not in lanes:
+            lanes[codec] = Lane(CODECS[codec], self._arena)
+        return lanes[codec]
+
+    def _update_call(self, call: Call, command: messages.UpdateCall) -> None:
+        codec = command.stream.codec
+        if codec not in CODECS:
+            return
+        if codec != call.lane.codec.name:
+            phase = next(p for p in range(PHASES) if call.lane in self._lanes[p].values())
+            lane = self._lane(phase, codec)
+            call.move(lane, lane.add(call))
+        call.agree(command.stream, self._outbox.now)
+
+    def _close_call(self, call: Call, command: messages.CloseCall) -> None:
+        del self._calls[call.number]
+        self._poller.remove(call.rtp)
+        self._poller.remove(call.rtcp)
+        call.close(self._outbox.now)
+
+    def _play_item(self, call: Call, command: messages.PlayItem) -> None:
+        recorder = self._recorders.get(command.recorder)
+        item = Item(command.item, command.play, recorder, call.lane.codec.name)
+        if command.recorder and recorder is None:
+            call.item_ended(item, "error", 0, "the file to record into is closed")
+        else:
+            call.playlist.append(item)
+
+    def _open_recorder(self, command: messages.OpenRecorder, attached: Sequence[Any]) -> None:
+        file: RecordingFile = attached[0]
+        if command.recorder in self._recorders:
+            file.close()
+            return
+        self._recorders[command.recorder] = Recorder(
+            command.recorder,
+            file,
+            command.law,
+            SAMPLE_RATE_HZ,
+            command.limit_ms,
+            self._writer,
+        )
+
+    def _close_recorder(self, command: messages.CloseRecorder, attached: Sequence[Any]) -> None:
+        recorder = self._recorders.get(command.recorder)
+        if recorder is not None:
+            recorder.error = "the file to record into is closed"
+            self._finish_recorder(recorder, "recorded")
+
+    def _finish_recorder(self, recorder: Recorder, reason: str) -> None:
+        """End the item that records into it, then complete the file."""
+        del self._recorders[recorder.number]
+        for call in self._calls.values() if recorder.in_use else ():
+            item = call.playlist.current
+            if item is not None and item.recorder is recorder:
+                call.playlist.end(reason, recorder.error if reason == "error" else "")
+        token = self._outbox.token()
+        closed = messages.RecorderClosed(recorder.number, 0)
+        self._outbox.say_in_order(-recorder.number, closed, token)
+        recorder.close(token)
+
+    def _watch_calls(self, command: messages.WatchCalls, attached: Sequence[Any]) -> None:
+        self._watched = command.calls
+        self._watch_every_s = max(command.interval_ms, 20) / 1000
+        self._watch_at = self._outbox.now
+        for call in self._calls.values():
+            self._watch(call)
+
+    def _watch(self, call: Call) -> None:
+        if call.number not in self._watched:
+            call.meters = None
+            call.lane.watched.discard(call.row)
+        elif call.meters is None:
+            call.meters = (Meter(), Meter())
+            call.lane.watched.add(call.row)
+
+
+def _relist(lane: Lane) -> None:
+    """Bring up to date who sends and who is read from."""
+    lane.changed = False
+    lane.senders = []
+    lane.readers = []
+    for row in range(lane.n):
+        call = lane.calls[row]
+        if call is None or call.peer is None:
+            continue
+        lane.readers.append((row, call.rtp.recv_into, lane.rx_views[row]))
+        if lane.sends[row] and row not in lane.keying:
+            lane.senders.append((call.rtp.send, lane.tx_views[row]))

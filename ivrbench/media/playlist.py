@@ -1,0 +1,262 @@
+"""A call's playlist: (play, record) items one after the other, without a gap.
+
+The tick reads and advances only the lane's columns; the playlist is asked when an item ends or
+needs a frame put together from two places.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from ivrbench.media.lane import CODECS, FOREVER, Lane
+from ivrbench.media.messages import ClipPart, SilencePart
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ivrbench.media.recorder import Recorder
+
+__all__ = ["Item", "Playlist", "PlaylistOwner"]
+
+
+class Item:
+    """One queued (play, record) pair."""
+
+    __slots__ = (
+        "begun",
+        "codec",
+        "loop",
+        "number",
+        "play",
+        "recorded_samples",
+        "recorder",
+        "records",
+        "start",
+        "started",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        play: ClipPart | SilencePart | None,
+        recorder: Recorder | None,
+        codec: str,
+    ) -> None:
+        self.number = number
+        self.play = play
+        self.recorder = recorder
+        self.codec = codec
+        """Codec of the clip: the call's when the item was queued."""
+        self.loop = isinstance(play, ClipPart) and play.loop
+        self.start = 0
+        """Sample to start at."""
+        self.started = False
+        self.records = False
+        """The recorder is this item's at present."""
+        self.begun = False
+        """The recording has begun: the first packet came."""
+        self.recorded_samples = 0
+
+    def __repr__(self) -> str:
+        return f"Item({self.number}, {self.play}, recorder={self.recorder})"
+
+
+class PlaylistOwner(Protocol):
+    """Who hears about items."""
+
+    def item_ended(self, item: Item, reason: str, played_ms: int, error: str) -> None:
+        """An item is over; its recorder, if any, is no longer written to."""
+
+    def queue_emptied(self) -> None:
+        """An item ended by itself and nothing followed."""
+
+
+class Playlist:
+    """The items of one call, tied to the call's row.
+
+    Args:
+        lane: the call's lane.
+        row: its row there.
+        owner: hears what happens.
+    """
+
+    def __init__(self, lane: Lane, row: int, owner: PlaylistOwner) -> None:
+        self.lane = lane
+        self.row = row
+        self.current: Item | None = None
+        self.waiting: deque[Item] = deque()
+        self._owner = owner
+
+    def __repr__(self) -> str:
+        return f"Playlist(current={self.current}, {len(self.waiting)} waiting)"
+
+    def append(self, item: Item) -> None:
+        """Queue an item; it starts with the next frame if nothing is playing."""
+        self.waiting.append(item)
+        if self.current is None:
+            self._next()
+
+    def flush(self, reason: str) -> None:
+        """Drop everything; each item ends with `reason`, no word about the empty queue."""
+        dropped = list(self.waiting)
+        self.waiting.clear()
+        if self.current is not None:
+            self._end(reason, "")
+        for item in dropped:
+            self._owner.item_ended(item, reason, 0, "")
+        self._idle()
+
+    def seek(self, number: int, position: int) -> None:
+        """Move an item's play position, in samples; beyond the end means the end."""
+        item = self._find(number)
+        if item is None or not isinstance(item.play, ClipPart):
+            return
+        item.start = min(max(position, 0), item.play.n_samples)
+        if item is self.current:
+            self._aim(item.play, item.start)
+
+    def set_loop(self, number: int, loop: bool) -> None:
+        """Turn looping of an item on or off."""
+        item = self._find(number)
+        if item is None or not isinstance(item.play, ClipPart):
+            return
+        item.loop = loop
+        if item is self.current:
+            self._aim(item.play, self.position)
+
+    @property
+    def position(self) -> int:
+        """Play position of the current item in samples."""
+        item = self.current
+        if item is not None and isinstance(item.play, ClipPart):
+            return item.play.n_samples - int(self.lane.left[self.row])
+        return int(self.lane.frames[self.row]) * self.lane.frame
+
+    @property
+    def played_ms(self) -> int:
+        """How long the current item has played."""
+        lane = self.lane
+        samples = int(lane.frames[self.row]) * lane.frame
+        item = self.current
+        if item is not None and isinstance(item.play, ClipPart) and not item.loop:
+            samples = min(samples, item.play.n_samples - item.start)
+        return samples * 1000 // lane.codec.rate_hz
+
+    def frame_edge(self) -> None:
+        """Less than a frame is left: loop, pad or end."""
+        item = self.current
+        if item is None:
+            self._idle()
+            return
+        left = int(self.lane.left[self.row])
+        if item.loop and isinstance(item.play, ClipPart) and item.play.n_samples:
+            self._aim(item.play, (item.play.n_samples - left) % item.play.n_samples)
+        elif left <= 0:
+            self.end("played")
+
+    def end(self, reason: str, error: str = "") -> None:
+        """End the current item by itself; the next one's first frame is the next to go out."""
+        if self.current is None:
+            return
+        self._end(reason, error)
+        self._next()
+        if self.current is None:
+            self._owner.queue_emptied()
+
+    def compose(self) -> NDArray[np.uint8]:
+        """The next frame of a clip that loops within it, or that is in another codec."""
+        item = self.current
+        lane = self.lane
+        frame = np.full(lane.frame, lane.codec.law.silence, np.uint8)
+        if item is None or not isinstance(item.play, ClipPart):
+            return frame
+        clip = lane.arena[item.play.offset_bytes :][: item.play.n_samples]
+        part = clip[self.position : self.position + lane.frame]
+        if item.loop and len(clip):
+            index = (self.position + np.arange(lane.frame)) % len(clip)
+            part = clip[index]
+        if item.codec != lane.codec.name:
+            part = lane.codec.law.encode(CODECS[item.codec].law.decode(part))
+        frame[: len(part)] = part
+        return frame
+
+    def move(self, lane: Lane, row: int) -> None:
+        """Go on in another lane, whose row has the old one's columns already."""
+        position = self.position
+        self.lane, self.row = lane, row
+        if self.current is None:
+            self._idle()
+        else:
+            started = self.current.started
+            self._load(self.current, position, keep_frames=True)
+            if started:
+                lane.starting.discard(row)
+
+    def _find(self, number: int) -> Item | None:
+        items = [self.current, *self.waiting] if self.current else self.waiting
+        return next((item for item in items if item is not None and item.number == number), None)
+
+    def _end(self, reason: str, error: str) -> None:
+        item = self.current
+        assert item is not None, "nothing is playing that could end"
+        played_ms = self.played_ms
+        self.current = None
+        self.lane.recording.discard(self.row)
+        self.lane.starting.discard(self.row)
+        if item.recorder is not None and item.records:
+            item.recorder.in_use = False
+        self._owner.item_ended(item, reason, played_ms, error)
+
+    def _next(self) -> None:
+        """Load the next item that has anything to play or record."""
+        while self.current is None and self.waiting:
+            item = self.current = self.waiting.popleft()
+            self.lane.frames[self.row] = 0
+            recorder = item.recorder
+            if recorder is not None and (recorder.in_use or recorder.error):
+                busy = "the file is being recorded into by another item"
+                self._end("error", recorder.error or busy)
+                continue
+            if recorder is not None:
+                recorder.in_use = item.records = True
+            self._load(item, item.start)
+            if int(self.lane.left[self.row]) <= 0:
+                self._end("played", "")
+        if self.current is None:
+            self._idle()
+
+    def _load(self, item: Item, position: int, *, keep_frames: bool = False) -> None:
+        lane, row = self.lane, self.row
+        if not keep_frames:
+            lane.frames[row] = 0
+        lane.starting.add(row)
+        if item.recorder is not None:
+            lane.recording.add(row)
+        if isinstance(item.play, ClipPart):
+            self._aim(item.play, position)
+        elif isinstance(item.play, SilencePart) and item.play.length_ms >= 0:
+            total = item.play.length_ms * lane.codec.rate_hz // 1000
+            lane.play_silence(row, total - position)
+        else:
+            lane.play_silence(row, FOREVER)
+
+    def _aim(self, clip: ClipPart, position: int) -> None:
+        """Point the row at a clip's sample."""
+        lane, row = self.lane, self.row
+        item = self.current
+        assert item is not None, "only an item's clip can be aimed at"
+        left = clip.n_samples - position
+        lane.play_arena(row, clip.offset_bytes + position, left)
+        if (item.loop and left < lane.frame) or item.codec != lane.codec.name:
+            lane.patched.add(row)
+        else:
+            lane.patched.discard(row)
+
+    def _idle(self) -> None:
+        """Nothing to play: silence at packet rate."""
+        self.lane.play_silence(self.row)
+        self.lane.patched.discard(self.row)
+        self.lane.frames[self.row] = 0

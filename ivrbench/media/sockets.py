@@ -1,0 +1,205 @@
+"""What the media plane needs from the network, and how UDP gives it.
+
+RTP is read from a socket that is connected to the peer, so the kernel itself drops everybody
+else's packets before they cost anything. Those still arrive somewhere: at the *bound* socket that
+the engine made, which stays open beside the connected one on the same port. There they are
+counted, and there a peer behind NAT is found out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import time
+from typing import NamedTuple, Protocol
+
+__all__ = [
+    "Address",
+    "Datagram",
+    "Poller",
+    "RtcpSocket",
+    "RtpSocket",
+    "UdpPoller",
+    "UdpRtcpSocket",
+    "UdpRtpSocket",
+]
+
+Address = tuple[str, int]
+
+MAX_DATAGRAM_BYTES = 2048
+"""An Ethernet frame is 1500; anything longer is not for us."""
+
+
+class Datagram(NamedTuple):
+    """A packet from somebody."""
+
+    data: bytes
+    source: Address
+    age_s: float
+    """Seconds since it arrived at the machine."""
+
+
+class RtpSocket(Protocol):
+    """A call's RTP port."""
+
+    def send(self, data: memoryview | bytes, /) -> int:
+        """Send to the peer. Raises OSError; only after `connect`."""
+
+    def recv_into(self, buffer: memoryview, /) -> int:
+        """Read one packet of the peer. Raises BlockingIOError when there is none."""
+
+    def connect(self, peer: Address) -> None:
+        """Talk to `peer` from now on. Raises OSError if it cannot be reached at all."""
+
+    def stray(self) -> Datagram | None:
+        """One packet of somebody else (or of the peer, from before `connect`)."""
+
+    def close(self) -> None:
+        """Give the port back."""
+
+
+class RtcpSocket(Protocol):
+    """A call's RTCP port."""
+
+    def send_to(self, data: bytes, peer: Address) -> None:
+        """Send; raises OSError."""
+
+    def receive(self) -> Datagram | None:
+        """One packet, None if there is none."""
+
+    def close(self) -> None:
+        """Give the port back."""
+
+
+class Poller(Protocol):
+    """Tells which of the seldom used sockets have something to read."""
+
+    def add(self, sock: RtpSocket | RtcpSocket, token: tuple[int, bool]) -> None:
+        """Watch for strays of an RTP socket or packets of an RTCP socket."""
+
+    def remove(self, sock: RtpSocket | RtcpSocket) -> None:
+        """Stop watching, before `close`."""
+
+    def ready(self) -> list[tuple[int, bool]]:
+        """Tokens of sockets with something to read, without waiting."""
+
+
+class UdpRtpSocket:
+    """`RtpSocket` on a bound UDP socket, which it owns."""
+
+    def __init__(self, bound: socket.socket) -> None:
+        bound.setblocking(False)
+        self._bound = bound
+        self._peer_socket: socket.socket | None = None
+        self.send = bound.send
+        self.recv_into = bound.recv_into
+
+    def fileno(self) -> int:
+        return self._bound.fileno()
+
+    def connect(self, peer: Address) -> None:
+        fresh = socket.socket(self._bound.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            self._bind_beside(fresh)
+            fresh.connect(peer)
+        except OSError:
+            fresh.close()
+            raise
+        self._drop_early(fresh)
+        if self._peer_socket is not None:
+            self._peer_socket.close()
+        self._peer_socket = fresh
+        self.send = fresh.send
+        self.recv_into = fresh.recv_into
+
+    def stray(self) -> Datagram | None:
+        return _receive(self._bound)
+
+    def close(self) -> None:
+        if self._peer_socket is not None:
+            self._peer_socket.close()
+        self._bound.close()
+
+    def _bind_beside(self, fresh: socket.socket) -> None:
+        """Bind to the port we already have. Sharing is allowed for this moment only."""
+        ours = [self._bound, fresh]
+        if self._peer_socket is not None:
+            ours.append(self._peer_socket)
+        for sock in ours:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        buffer_bytes = self._bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        # The kernel doubles what it is given, for its own book-keeping.
+        fresh.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes // 2)
+        fresh.bind(self._bound.getsockname())
+        for sock in ours:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+
+    @staticmethod
+    def _drop_early(fresh: socket.socket) -> None:
+        """Throw away what strangers sent between bind and connect."""
+        with contextlib.suppress(OSError):
+            while True:
+                fresh.recv(1)
+
+
+class UdpRtcpSocket:
+    """`RtcpSocket` on a bound UDP socket, which it owns."""
+
+    def __init__(self, bound: socket.socket) -> None:
+        bound.setblocking(False)
+        # Round-trip times need the arrival at the machine, not at our next tick.
+        bound.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._bound = bound
+
+    def fileno(self) -> int:
+        return self._bound.fileno()
+
+    def send_to(self, data: bytes, peer: Address) -> None:
+        self._bound.sendto(data, peer)
+
+    def receive(self) -> Datagram | None:
+        return _receive(self._bound)
+
+    def close(self) -> None:
+        self._bound.close()
+
+
+class UdpPoller:
+    """`Poller` by epoll."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._tokens: dict[int, tuple[int, bool]] = {}
+
+    def add(self, sock: RtpSocket | RtcpSocket, token: tuple[int, bool]) -> None:
+        assert isinstance(sock, UdpRtpSocket | UdpRtcpSocket), "epoll needs real sockets"
+        self._tokens[sock.fileno()] = token
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def remove(self, sock: RtpSocket | RtcpSocket) -> None:
+        assert isinstance(sock, UdpRtpSocket | UdpRtcpSocket), "epoll needs real sockets"
+        del self._tokens[sock.fileno()]
+        self._epoll.unregister(sock.fileno())
+
+    def ready(self) -> list[tuple[int, bool]]:
+        return [self._tokens[fd] for fd, _ in self._epoll.poll(0, 64)]
+
+
+_SO_TIMESTAMPNS = 35
+"""Linux <asm-generic/socket.h>; Python has no name for it."""
+_TIMESPEC = struct.Struct("@qq")
+
+
+def _receive(sock: socket.socket) -> Datagram | None:
+    try:
+        data, ancillary, _, source = sock.recvmsg(MAX_DATAGRAM_BYTES, 64)
+    except OSError:  # nothing there, or an ICMP error of an earlier send
+        return None
+    age_s = 0.0
+    for level, kind, stamp in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+            seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+            age_s = max(0.0, time.time() - seconds - nanoseconds * 1e-9)
+    return Datagram(data, (source[0], source[1]), age_s)
