@@ -17,7 +17,6 @@ __all__ = [
     "RTP_VERSION",
     "Extension",
     "RtpPacket",
-    "is_rtcp",
     "parse_rtp",
 ]
 
@@ -33,7 +32,6 @@ _VERSION_BITS: Final = RTP_VERSION << 6
 _PADDING_BIT: Final = 0x20
 _EXTENSION_BIT: Final = 0x10
 _MARKER_BIT: Final = 0x80
-_RTCP_TYPES: Final = range(192, 224)  # RFC 5761 §4
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +148,3 @@ def _parse_extension(data: bytes, start: int) -> Extension | None:
     begin = start + _EXTENSION.size
     end = begin + 4 * words
     return Extension(profile, bytes(data[begin:end])) if len(data) >= end else None
-
-
-def is_rtcp(data: bytes) -> bool:
-    """Tell whether a datagram on a shared port is RTCP rather than RTP (RFC 5761 §4)."""
-    return len(data) >= 2 and data[0] & 0xC0 == _VERSION_BITS and data[1] in _RTCP_TYPES

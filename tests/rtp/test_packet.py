@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivrbench.errors import LocalProtocolError
-from ivrbench.rtp.packet import Extension, RtpPacket, is_rtcp, parse_rtp
+from ivrbench.rtp.packet import Extension, RtpPacket, parse_rtp
 
 WIRE = {
     "plain": (
@@ -94,11 +94,3 @@ def test_what_does_not_fit_is_not_sent(packet: RtpPacket) -> None:
     """A field too large for its bits is our mistake."""
     with pytest.raises(LocalProtocolError, match="no RTP packet that could be sent"):
         packet.to_bytes()
-
-
-def test_rtcp_on_a_shared_port_is_told_apart() -> None:
-    """The second byte of RTCP lies where RTP has no payload type in use (RFC 5761 §4)."""
-    assert is_rtcp(bytes.fromhex("80c8"))
-    assert not is_rtcp(bytes.fromhex("8000"))
-    assert not is_rtcp(bytes.fromhex("00c8"))
-    assert not is_rtcp(b"\x80")
