@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from ivrbench.errors import EngineGone
 
@@ -29,6 +29,8 @@ LOG_TAIL_BYTES: Final = 32_768
 class EngineProcess:
     """`ivrbench --serve` in a process of its own, with its log in a file that dies with us.
 
+    Leaving its `with` block stops it.
+
     Args:
         arguments: command line after `--serve`.
         socket: its control socket.
@@ -41,6 +43,13 @@ class EngineProcess:
         self._grace_s = grace_s
         self._log = tempfile.TemporaryFile()
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+        self._log.close()
 
     def start(self) -> None:
         """Start it (again) and wait until its control socket answers.

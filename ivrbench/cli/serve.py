@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ivrbench import logs
-from ivrbench.engine import server
 
 from .arguments import settings_from
 from .sockets import own_socket
@@ -35,4 +34,7 @@ def serve(options: argparse.Namespace) -> int:
     log = logging.getLogger("ivrbench.config")
     for note in settings.notes:
         log.warning(note)
+    # Only now: what is wrong with the settings is told before the engine is even loaded.
+    from ivrbench.engine import server
+
     return server.serve(settings)

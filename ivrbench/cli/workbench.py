@@ -1,0 +1,82 @@
+"""`ivrbench`: an engine, and the workbench that shows it; `ivrbench --attach`: the latter alone."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ivrbench.errors import ConfigError, EngineGone
+
+from . import exits
+from .arguments import DEFAULT_CONFIG, settings_from
+from .child import EngineProcess
+from .sockets import answers, own_socket
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+__all__ = ["attach", "engine_arguments", "workbench"]
+
+
+def workbench(options: argparse.Namespace) -> int:
+    """Start an engine, show it until the user quits, and stop it.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        ConfigError: the settings cannot be used, or there is no terminal.
+    """
+    _need_terminal()
+    settings = settings_from(options)
+    control = settings.control_socket or own_socket()
+    arguments = engine_arguments(options, control)
+    with EngineProcess(arguments, control, settings.max_shutdown_time) as engine:
+        # The engine comes first: a process started from inside a running Textual app inherits
+        # its terminal, and scripts load while the screen is being built.
+        try:
+            engine.start()
+        except EngineGone as exc:
+            print("\n".join([*engine.last_log(), f"ivrbench: {exc}"]), file=sys.stderr)
+            return engine.exit_code or exits.ENGINE
+        from ivrbench.tui.app import run
+
+        return run(str(control), engine=engine)
+
+
+def attach(control: Path) -> int:
+    """Show an engine that runs already, and leave it alone afterwards.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        ConfigError: there is no terminal.
+        EngineGone: nobody answers at this socket.
+    """
+    _need_terminal()
+    if not answers(control):
+        raise EngineGone(f"no engine at {control}")
+    from ivrbench.tui.app import run
+
+    return run(str(control))
+
+
+def engine_arguments(options: argparse.Namespace, control: Path) -> list[str]:
+    """The command line of the engine: the workbench's own settings, and a socket for us."""
+    arguments = [f"--control-socket={control}", "--next-free-port"]
+    config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
+    if config:
+        arguments.append(f"--config={config.absolute()}")
+    if options.script_path:
+        arguments.append(f"--script-path={options.script_path.absolute()}")
+    arguments += [f"--listen={listen}" for listen in options.listen]
+    if options.no_watch:
+        arguments.append("--no-watch")
+    return arguments
+
+
+def _need_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("the workbench needs a terminal; ivrbench --serve runs without one")
