@@ -53,7 +53,7 @@ class Answered:
     """The audio agreed on."""
 
     def __str__(self) -> str:
-        return f"{self.code} {self.reason} after {_ms(self.after_s)}: {audio_text(self.agreement)}"
+        return f"{self.code} {self.reason} after {_ms(self.after_s)}: {_audio_text(self.agreement)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class MediaChanged:
     """The audio agreed on now."""
 
     def __str__(self) -> str:
-        return f"audio changed by the other side: {audio_text(self.agreement)}"
+        return f"audio changed by the other side: {_audio_text(self.agreement)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class Ended:
 Fact = Progressed | Answered | MediaChanged | RtpStarted | SoundStarted | KeyPressed | Noted | Ended
 
 
-def audio_text(agreement: Agreement) -> str:
+def _audio_text(agreement: Agreement) -> str:
     """Codec, packet time, keys and direction in one phrase."""
     codec = agreement.codec
     keys = (

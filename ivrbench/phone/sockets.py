@@ -29,7 +29,7 @@ OnMessage = Callable[[bytes, Flow], None]
 OnFailure = Callable[[Flow, str], None]
 
 
-def family_of(host: str) -> socket.AddressFamily:
+def _family_of(host: str) -> socket.AddressFamily:
     """The address family of a numeric address."""
     return socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
 
@@ -40,7 +40,7 @@ def local_address_for(remote: Address) -> str:
     Raises:
         SipError: there is no route.
     """
-    with socket.socket(family_of(remote[0]), socket.SOCK_DGRAM) as probe:
+    with socket.socket(_family_of(remote[0]), socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(remote)
         except OSError as exc:
@@ -67,7 +67,7 @@ class DatagramPort:
     ) -> None:
         self._on_datagram = on_datagram
         self._on_error = on_error
-        self._socket = socket.socket(family_of(host), socket.SOCK_DGRAM)
+        self._socket = socket.socket(_family_of(host), socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)
             self._socket.bind((host, port))
