@@ -108,7 +108,7 @@ class ClientTransaction(Transaction):
         return self.step(event, now)
 
     def hop_request(self, method: str, to_value: str, extra: str = "") -> bytes:
-        """ACK to a 3xx-6xx, or CANCEL: same Request-URI, top Via, Route (RFC 3261 §17.1.1.3, §9.1)."""
+        """ACK to a 3xx-6xx, or CANCEL: same Request-URI, Via, Route (RFC 3261 §17.1.1.3, §9.1)."""
         request = self.request
         routes = "".join(f"Route: {value}\r\n" for value in request.headers("route"))
         return encode(

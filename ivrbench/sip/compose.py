@@ -64,7 +64,8 @@ def _stamp(value: str, via: Via, flow: Flow) -> str:
 
 
 def response_block(request: SipRequest, flow: Flow) -> str:
-    """The header lines every response to `request` has: Via stamped, From, Call-ID, CSeq, and To last.
+    """The header lines every response to `request` has: Via stamped, From, Call-ID, CSeq, and To
+    last.
 
     Works on a request that failed `check()` too: what is missing there is missing here.
     """
@@ -81,14 +82,16 @@ def response_block(request: SipRequest, flow: Flow) -> str:
 
 
 def tagged(block: str, request: SipRequest, tag: str) -> str:
-    """The same block with our tag on its last line, To, if that has none yet (RFC 3261 §8.2.6.2)."""
+    """The same block with our tag on its last line, To, unless it has one (RFC 3261 §8.2.6.2)."""
     if getattr(request, "to_tag", "") or not request.has("to"):
         return block
     return f"{block[:-2]};tag={tag}\r\n"
 
 
 def record_route_lines(request: SipRequest) -> str:
-    """The Record-Route lines of a request, for the responses that make its dialog (RFC 3261 §12.1.1)."""
+    """The Record-Route lines of a request, for the responses that make its dialog (RFC 3261
+    §12.1.1).
+    """
     return "".join(f"Record-Route: {value}\r\n" for value in request.headers("record-route"))
 
 

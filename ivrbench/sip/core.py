@@ -1,4 +1,4 @@
-"""Core: what all parts of one endpoint share: settings, tokens, timers, the outbox and the events."""
+"""Core: what all parts of an endpoint share: settings, tokens, timers, outbox and events."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ class Core:
         return self._observer is not None
 
     def begin_receive(self) -> None:
-        """Hold back what is sent from now on, until `end_receive` has shown the message that caused it."""
+        """Hold back what is sent from now on, until `end_receive` has shown the message that caused
+        it.
+        """
         self._during_receive = []
 
     def end_receive(self, seen: MessageSeen) -> None:

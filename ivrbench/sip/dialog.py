@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from ..errors import RemoteProtocolError
 from .compose import DEFAULT_PORT
 from .flow import TRANSPORTS, Flow
 from .headers import parse_name_addr
-from .message import SipMessage, SipRequest, SipResponse
 from .uri import SipUri, parse_uri
+
+if TYPE_CHECKING:
+    from .message import SipMessage, SipRequest, SipResponse
 
 __all__ = ["Dialog", "DialogState", "next_hop_flow"]
 
@@ -92,7 +95,8 @@ class Dialog:
     def fork(self, response: SipResponse) -> Dialog:
         """The calling side's dialog with the peer that sent `response` (RFC 3261 §12.1.2).
 
-        `self` is the dialog-to-be the INVITE was sent with; a Contact that cannot be read leaves its target.
+        `self` is the dialog-to-be the INVITE was sent with; a Contact that cannot be read leaves
+        its target.
         """
         dialog = Dialog(
             call_id=self.call_id,
@@ -114,7 +118,9 @@ class Dialog:
         return dialog
 
     def refresh_target(self, message: SipMessage) -> None:
-        """Take the Contact of a re-INVITE, an UPDATE or a 2xx to one (RFC 3261 §12.2); a bad one is left alone."""
+        """Take the Contact of a re-INVITE, an UPDATE or a 2xx to one (RFC 3261 §12.2); a bad one is
+        left alone.
+        """
         try:
             contact = message.contact
         except RemoteProtocolError:

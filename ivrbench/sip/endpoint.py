@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,8 @@ from .transactions import Transactions
 from .uri import parse_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .client_transaction import ClientTransaction
     from .events import Event
     from .flow import Flow
@@ -57,8 +58,8 @@ class EndpointStats:
 class Endpoint:
     """A user agent: both sides of INVITE and non-INVITE transactions, dialogs, calls.
 
-    After any call into it: send what `to_send()` gives, take events until `next_event()` is None, and call
-    `on_deadline(now)` when `deadline()` has come.
+    After any call into it: send what `to_send()` gives, take events until `next_event()` is None,
+    and call `on_deadline(now)` when `deadline()` has come.
 
     Args:
         settings: how it behaves.
@@ -100,7 +101,9 @@ class Endpoint:
         self._reception.handle_options = value
 
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
-        """Take one message: a datagram, a WebSocket message, or what `StreamFramer` gave. Never raises."""
+        """Take one message: a datagram, a WebSocket message, or what `StreamFramer` gave. Never
+        raises.
+        """
         self._reception.receive(data, flow, now)
 
     def to_send(self) -> list[tuple[bytes, Flow]]:
@@ -123,9 +126,11 @@ class Endpoint:
         self._core.timers.run(now)
 
     def flow_failed(self, flow: Flow, now: float, reason: str = "") -> None:
-        """A connection closed or a send on `flow` failed: its pending requests end with a 503 of our own.
+        """A connection closed or a send on `flow` failed: its pending requests end with a 503 of
+        our own.
 
-        Calls stay up; their next request goes to the dialog's target on a new flow (`connection_id` 0).
+        Calls stay up; their next request goes to the dialog's target on a new flow (`connection_id`
+        0).
         """
         users = self._core.flow_users(flow)
         if not flow.reliable:
@@ -236,7 +241,9 @@ class Endpoint:
         cseq: int = 1,
         route: Sequence[str] = (),
     ) -> SipRequest:
-        """Send a request outside any dialog (not INVITE, ACK or CANCEL); its outcome comes with `call` None."""
+        """Send a request outside any dialog (not INVITE, ACK or CANCEL); its outcome comes with
+        `call` None.
+        """
         check_token(method, "method")
         check_text(content_type, "content type")
         if method in ("INVITE", "ACK", "CANCEL"):

@@ -1,6 +1,8 @@
-"""What an endpoint tells its user: frozen facts, in the past tense, taken with `Endpoint.next_event()`.
+"""What an endpoint tells its user: frozen facts, in the past tense, taken with
+`Endpoint.next_event()`.
 
-Every event of a call carries the call. `CallEnded` comes exactly once per call and is its last event.
+Every event of a call carries the call. `CallEnded` comes exactly once per call and is its last
+event.
 """
 
 from __future__ import annotations
@@ -71,14 +73,17 @@ class AckReceived:
     call: InviteCall
     """The call."""
     request: SipRequest
-    """The ACK; its body is the answer when our 2xx carried the offer. Its CSeq number names the INVITE."""
+    """The ACK; its body is the answer when our 2xx carried the offer. Its CSeq number names the
+    INVITE.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class CancelReceived:
     """The caller gave up an INVITE still unanswered. 200 (CANCEL) and 487 (INVITE) were sent.
 
-    `CallEnded` follows for an initial INVITE; after a cancelled re-INVITE the call goes on as it was.
+    `CallEnded` follows for an initial INVITE; after a cancelled re-INVITE the call goes on as it
+    was.
     """
 
     call: InviteCall
@@ -89,7 +94,9 @@ class CancelReceived:
 
 @dataclass(frozen=True, slots=True)
 class ByeReceived:
-    """The other side hung up. 200 was sent, unless `call.relay_bye`: then use `call.respond(request, …)`."""
+    """The other side hung up. 200 was sent, unless `call.relay_bye`: then use
+    `call.respond(request, …)`.
+    """
 
     call: InviteCall
     """The call."""
@@ -126,8 +133,8 @@ class ProvisionalReceived:
 class ResponseReceived:
     """The final response to a request of ours; once per request.
 
-    The ACK to a 2xx was sent already if our INVITE carried a body; if it did not, the 2xx holds the offer and
-    `call.ack(body, …)` is yours to call.
+    The ACK to a 2xx was sent already if our INVITE carried a body; if it did not, the 2xx holds the
+    offer and `call.ack(body, …)` is yours to call.
     """
 
     call: InviteCall | None
@@ -147,7 +154,9 @@ class RequestTimedOut:
     request: SipRequest
     """The request."""
     response: SipResponse
-    """What stands for the answer: 408 after the time-out, 503 when the flow failed (RFC 3261 §8.1.3.1)."""
+    """What stands for the answer: 408 after the time-out, 503 when the flow failed (RFC 3261
+    §8.1.3.1).
+    """
 
 
 @dataclass(frozen=True, slots=True)

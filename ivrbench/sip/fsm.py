@@ -1,7 +1,7 @@
 """The four transaction machines as tables: state -> event -> (next state, actions).
 
-RFC 3261 §17 with the corrections of RFC 6026. A pair that is not in a table changes nothing: it is a late timer or
-a message the state absorbs.
+RFC 3261 §17 with the corrections of RFC 6026. A pair that is not in a table changes nothing: it is
+a late timer or a message the state absorbs.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ INVITE_SERVER: Table = {
     State.PROCEEDING: {
         Event.REQUEST: (State.PROCEEDING, (Action.RESEND,)),
         Event.PROVISIONAL: (State.PROCEEDING, (Action.SEND,)),
-        # RFC 6026 §7.1: the 2xx is repeated by the dialog, not here; timer L absorbs copies of the INVITE.
+        # RFC 6026 §7.1: the 2xx is repeated by the dialog, not here; timer L absorbs copies of the
+        # INVITE.
         Event.SUCCESS: (State.ACCEPTED, (Action.SEND, Action.LINGER_2XX)),
         Event.FAILURE: (
             State.COMPLETED,
@@ -82,7 +83,8 @@ INVITE_SERVER: Table = {
         Event.TRANSPORT_ERROR: (State.TERMINATED, (Action.TELL_ERROR,)),
     },
     State.ACCEPTED: {
-        # The dialog repeats the 2xx itself and takes the ACK (§7.1), so only the end of timer L is left.
+        # The dialog repeats the 2xx itself and takes the ACK (§7.1), so only the end of timer L is
+        # left.
         Event.TIMER_LINGER: (State.TERMINATED, ()),
     },
     State.COMPLETED: {

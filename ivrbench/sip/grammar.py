@@ -12,7 +12,6 @@ from functools import lru_cache
 from ..errors import LocalProtocolError, RemoteProtocolError
 
 __all__ = [
-    "CANONICAL_NAMES",
     "COMPACT_NAMES",
     "MANAGED_HEADERS",
     "PARAMS",
@@ -22,9 +21,12 @@ __all__ = [
     "check_headers",
     "check_text",
     "check_token",
+    "header_key",
     "is_token",
+    "new_spelling",
     "parse_params",
     "quote",
+    "spellings",
     "split_commas",
     "unquote",
 ]
@@ -37,7 +39,8 @@ TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]++"
 # quoted-string = SWS DQUOTE *(qdtext / quoted-pair) DQUOTE
 QUOTED = r'"(?:[^"\\]|\\.)*+"'
 # generic-param = token [ EQUAL gen-value ]; gen-value = token / host / quoted-string
-# We differ: an unquoted value may hold anything but separators and brackets, as peers in the field send it.
+# We differ: an unquoted value may hold anything but separators and brackets, as peers in the field
+# send it.
 PARAMS = rf'(?:\s*+;\s*+{TOKEN}(?:\s*+=\s*+(?:{QUOTED}|[^\s;,"<>]++))?+)*+'
 
 _TOKEN_RE = re.compile(TOKEN)
@@ -69,14 +72,6 @@ COMPACT_NAMES = {
     "y": "identity",
 }
 
-CANONICAL_NAMES = {
-    "call-id": "Call-ID",
-    "cseq": "CSeq",
-    "mime-version": "MIME-Version",
-    "www-authenticate": "WWW-Authenticate",
-}
-"""Names whose usual spelling is not each word capitalised."""
-
 MANAGED_HEADERS = frozenset(
     {
         "via",
@@ -97,6 +92,28 @@ MANAGED_HEADERS = frozenset(
 def is_token(text: str) -> bool:
     """True if `text` is a token: a method, header name or option tag."""
     return _TOKEN_RE.fullmatch(text) is not None
+
+
+MAX_SPELLINGS = 2_000  # Every known name in several cases fits; strangers cannot grow it further.
+spellings: dict[str, str] = {}
+"""Header name as written -> key of the header table."""
+
+
+def new_spelling(name: str) -> str:
+    """The table key of a header name in any spelling, "" for something that is no header name."""
+    written = name
+    name = name.rstrip(" \t").lower()
+    if not is_token(name):
+        return ""
+    key = COMPACT_NAMES.get(name, name)
+    if len(spellings) < MAX_SPELLINGS:
+        spellings[written] = key
+    return key
+
+
+def header_key(name: str) -> str:
+    """The table key of a header name, long or compact, in any case; "" for no header name."""
+    return spellings.get(name) or new_spelling(name)
 
 
 def check_token(text: str, what: str) -> None:
@@ -131,7 +148,8 @@ def check_headers(headers: Headers) -> str:
     """The header lines as text, ready to send.
 
     Raises:
-        LocalProtocolError: a name is no token or one the core writes itself, or a value has a line end.
+        LocalProtocolError: a name is no token or one the core writes itself, or a value has a line
+            end.
     """
     lines = []
     for name, value in headers:

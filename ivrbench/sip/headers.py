@@ -1,4 +1,4 @@
-"""Header values with structure: Via, name-addr (From, To, Contact, Route) and CSeq (RFC 3261 §20)."""
+"""Header values with structure: Via, addresses (From, To, Contact, Route), CSeq (RFC 3261 §20)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _VIA = re.compile(
 )
 
 # name-addr = [ display-name ] LAQUOT addr-spec RAQUOT; display-name = *(token LWS) / quoted-string
-# We differ: an unquoted display name may hold characters no token has (RFC 4475 §3.1.2.15), as phones send them.
+# We differ: an unquoted display name may hold characters no token has (RFC 4475 §3.1.2.15), as
+# phones send them.
 _NAME_ADDR = re.compile(
     rf'\s*+(?:({QUOTED})\s*+|([^"<>;]*+))<\s*+([^<>\s]++)\s*+>({PARAMS})\s*+', re.DOTALL
 )
@@ -32,7 +33,9 @@ _CSEQ = re.compile(rf"\s*+([0-9]++)\s++({TOKEN})\s*+")
 
 
 def _split_params(text: str) -> dict[str, str | None]:
-    """Parameters of a text the patterns above let through, the usual unquoted ones without a pattern."""
+    """Parameters of a text the patterns above let through, the usual unquoted ones without a
+    pattern.
+    """
     if '"' in text:
         return parse_params(text)
     params: dict[str, str | None] = {}
@@ -149,7 +152,8 @@ def parse_cseq(value: str) -> CSeq:
     if match is None:
         raise RemoteProtocolError(f"bad CSeq {value!r}")
     digits, method = match.groups()
-    # Ten digits are enough for 2**31 - 1; longer ones are not worth converting (wsinv has leading zeros: 0009).
+    # Ten digits are enough for 2**31 - 1; longer ones are not worth converting (wsinv has leading
+    # zeros: 0009).
     number = int(digits) if len(digits) <= 20 else MAX_CSEQ + 1
     if number > MAX_CSEQ:
         raise RemoteProtocolError(f"CSeq number {digits[:20]} is too large")

@@ -1,7 +1,7 @@
 """SipRequest and SipResponse: lazy views of a message (RFC 3261 §7).
 
-Parsing splits the head into names and raw values and no more. `check()` reads what routing needs (Via, From, To,
-Call-ID, CSeq); everything else is parsed when somebody asks.
+Parsing splits the head into names and raw values and no more. `check()` reads what routing needs
+(Via, From, To, Call-ID, CSeq); everything else is parsed when somebody asks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..errors import RemoteProtocolError
-from .grammar import COMPACT_NAMES, TOKEN, is_token, split_commas
+from .grammar import TOKEN, header_key, new_spelling, spellings, split_commas
 from .headers import NameAddr, Via, parse_cseq, parse_name_addr, parse_via
 from .uri import SipUri, parse_uri
 
@@ -44,27 +44,12 @@ _NOT_EXTRA = frozenset(
     "rack rseq".split()
 )
 
-MAX_SPELLINGS = 2_000  # Every known name in several cases fits; strangers cannot grow it further.
-_spellings: dict[str, str] = {}
-"""Header name as written -> key of the header table."""
-
-
-def _key(name: str) -> str:
-    """The table key of a header name in any spelling, "" for something that is no header name."""
-    written = name
-    name = name.rstrip(" \t").lower()
-    if not is_token(name):
-        return ""
-    key = COMPACT_NAMES.get(name, name)
-    if len(_spellings) < MAX_SPELLINGS:
-        _spellings[written] = key
-    return key
-
 
 class SipMessage:
     """What requests and responses share.
 
-    Attributes set by `check()`: `via` (top), `call_id`, `cseq`, `cseq_method`, `from_tag`, `to_tag`.
+    Attributes set by `check()`: `via` (top), `call_id`, `cseq`, `cseq_method`, `from_tag`,
+    `to_tag`.
     """
 
     __slots__ = (
@@ -135,6 +120,8 @@ class SipMessage:
         if not length.isascii() or not length.isdigit() or len(length) > 10:
             raise RemoteProtocolError(f"bad Content-Length {length!r}")
         body_bytes = int(length)
+        if body_bytes > MAX_BODY_BYTES:
+            raise RemoteProtocolError(f"body of {body_bytes} bytes", status_hint=413)
         if body_bytes > len(self._body):
             # RFC 3261 §18.3: a datagram that ends before its body is answered 400.
             raise RemoteProtocolError(
@@ -144,22 +131,22 @@ class SipMessage:
 
     def has(self, name: str) -> bool:
         """True if the header is there at all."""
-        return _table_key(name) in self._headers
+        return header_key(name) in self._headers
 
     def header(self, name: str, default: str = "") -> str:
-        """The first value of a header as written, folding undone; long and compact names are one."""
-        values = self._headers.get(_table_key(name))
+        """The first value of a header as written, folding undone; compact names count."""
+        values = self._headers.get(header_key(name))
         return values[0] if values else default
 
     def headers(self, name: str) -> list[str]:
         """The values of every header line of that name."""
-        return list(self._headers.get(_table_key(name), ()))
+        return list(self._headers.get(header_key(name), ()))
 
     def elements(self, name: str) -> list[str]:
         """The elements of a header that may be a comma-separated list, over all its lines."""
         return [
             item
-            for value in self._headers.get(_table_key(name), ())
+            for value in self._headers.get(header_key(name), ())
             for item in split_commas(value)
         ]
 
@@ -169,7 +156,9 @@ class SipMessage:
         return self._body
 
     def body_text(self) -> str:
-        """The body as text; bytes that are no UTF-8 become surrogates and encode back to themselves."""
+        """The body as text; bytes that are no UTF-8 become surrogates and encode back to
+        themselves.
+        """
         return self._body.decode("utf-8", "surrogateescape")
 
     @property
@@ -205,7 +194,8 @@ class SipMessage:
         contacts = self._headers.get("contact")
         if not contacts:
             return None
-        # The comma of a second contact makes the plain reading fail, and only then is splitting worth it.
+        # The comma of a second contact makes the plain reading fail, and only then is splitting
+        # worth it.
         value = contacts[0] if "," not in contacts[0] else next(iter(split_commas(contacts[0])), "")
         return parse_name_addr(value) if value and value != "*" else None
 
@@ -220,17 +210,13 @@ class SipMessage:
         for line in self._head.split("\r\n")[1:]:
             name, _, value = line.partition(":")
             name = name.rstrip(" \t")
-            if _table_key(name) not in _NOT_EXTRA:
+            if header_key(name) not in _NOT_EXTRA:
                 extra.append((name, value.strip()))
         return extra
 
     def extra_headers_text(self) -> str:
         """`extra_headers()` as a block of `Name: value` lines, each ended by CRLF."""
         return "".join(f"{name}: {value}\r\n" for name, value in self.extra_headers())
-
-
-def _table_key(name: str) -> str:
-    return _spellings.get(name) or _key(name)
 
 
 class SipRequest(SipMessage):
@@ -353,7 +339,8 @@ def parse_message(data: bytes) -> SipRequest | SipResponse:
     """
     end = data.find(b"\r\n\r\n")
     if end < 0:
-        # We differ: a head that simply stops is read as one with no body, as RFC 4475's baddn comes.
+        # We differ: a head that simply stops is read as one with no body, as RFC 4475's baddn
+        # comes.
         head_bytes, body = data.rstrip(b"\r\n"), b""
     else:
         head_bytes, body = data[:end], data[end + 4 :]
@@ -367,14 +354,14 @@ def parse_message(data: bytes) -> SipRequest | SipResponse:
     if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
         problem = ("a line ends in a lone CR or LF", 400)
     headers: dict[str, list[str]] = {}
-    spellings = _spellings
+    known = spellings
     start = lines[0]
     del lines[0]
     for line in lines:
         name, colon, value = line.partition(":")
-        key = spellings.get(name)
+        key = known.get(name)
         if key is None or not colon:
-            key = _key(name) if colon else ""
+            key = new_spelling(name) if colon else ""
             if not key:
                 problem = problem or (f"bad header line {line[:80]!r}", 400)
                 continue

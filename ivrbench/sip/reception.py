@@ -1,4 +1,6 @@
-"""Reception: what becomes of a received message: matched, refused, or made into an event (RFC 3261 §8.2, §18.2)."""
+"""Reception: what becomes of a received message: matched, refused, or made into an event (RFC 3261
+§8.2, §18.2).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Reception"]
 
-# RFC 3261, 3262, 3311, 3428, 3515, 3903, 6086, 6665: not doing one of these is 405, anything else is 501.
+# RFC 3261, 3262, 3311, 3428, 3515, 3903, 6086, 6665: not doing one of these is 405, anything else
+# is 501.
 _KNOWN_METHODS = frozenset(
     "INVITE ACK CANCEL BYE OPTIONS REGISTER PRACK UPDATE MESSAGE REFER NOTIFY SUBSCRIBE PUBLISH "
     "INFO".split()
@@ -61,7 +64,8 @@ class Reception:
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
         """Take one message; whatever it is, nothing is raised."""
         if data[:1] in (b"\r", b"\n", b"\0", b" ", b"\t", b""):
-            # RFC 3261 §7.5: line ends before a start line are skipped; alone they keep a NAT binding open.
+            # RFC 3261 §7.5: line ends before a start line are skipped; alone they keep a NAT
+            # binding open.
             data = data.lstrip(_KEEPALIVE_BYTES)
             if not data:
                 return
@@ -109,7 +113,9 @@ class Reception:
     def _refuse(
         self, request: SipRequest, code: int, flow: Flow, now: float, why: str, extra: str = ""
     ) -> str:
-        """Answer without a transaction (RFC 3261 §8.2.7): nothing is kept, a copy gets the same answer."""
+        """Answer without a transaction (RFC 3261 §8.2.7): nothing is kept, a copy gets the same
+        answer.
+        """
         plain = response_block(request, flow)
         # RFC 3261 §8.2.7: the tag of a stateless answer must come out the same for every copy.
         tag = blake2b(
@@ -180,7 +186,8 @@ class Reception:
         if invite is None:
             return self._refuse(request, 481, flow, now, "CANCEL for no INVITE")
         self._call = invite.call() if invite.call is not None else None
-        # RFC 3261 §9.2: the CANCEL is answered 200 whether or not it still changes anything, with the same tag.
+        # RFC 3261 §9.2: the CANCEL is answered 200 whether or not it still changes anything, with
+        # the same tag.
         cancel = self._transactions.add_server(request, flow, invite.to_tag)
         cancel.call = invite.call
         cancel.respond(200, now=now)
@@ -211,7 +218,8 @@ class Reception:
                 request, code, flow, now, f"{method} is not done here", self._core.allow_line
             )
         if not hops.strip("0") and method != "OPTIONS":
-            # As the reference server does; OPTIONS with 0 is for us by definition (RFC 3261 §11, RFC 4475 §3.3.11).
+            # As the reference server does; OPTIONS with 0 is for us by definition (RFC 3261 §11,
+            # RFC 4475 §3.3.11).
             return self._refuse(request, 483, flow, now, "Max-Forwards is 0")
         merged = self._transactions.find_merged(request)
         if merged and settings.merged_request_policy is MergedRequestPolicy.REJECT:

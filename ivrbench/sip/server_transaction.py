@@ -35,7 +35,8 @@ class ServerOwner(Protocol):
 class ServerTransaction(Transaction):
     """A request received and our answers to it.
 
-    The request itself is not kept: every response is made from the header lines that all of them share.
+    The request itself is not kept: every response is made from the header lines that all of them
+    share.
 
     Attributes:
         method: of the request.

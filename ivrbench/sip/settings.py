@@ -45,7 +45,9 @@ class EndpointSettings:
     merged_request_policy: MergedRequestPolicy = MergedRequestPolicy.REJECT
     """482 for a request that came by two paths, or not."""
     symmetric: bool = False
-    """Answer, and send within a dialog, to the address packets came from whatever Via and Contact say (NAT)."""
+    """Answer, and send within a dialog, to the address packets came from whatever Via and Contact
+    say (NAT).
+    """
     public_host: str = ""
     """Host shown in Via and Contact instead of the flow's local address."""
     first_cseq: int = 10

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Timer", "TimerQueue", "Timers"]
 
@@ -43,8 +45,9 @@ class Timer:
 class TimerQueue:
     """Timers in one FIFO per distinct delay.
 
-    SIP uses a handful of delays and `now` never goes back, so each FIFO is sorted by itself: starting is an
-    append, stopping marks the entry, and the next deadline is the least of a few heads.
+    SIP uses a handful of delays and `now` never goes back, so each FIFO is sorted by itself:
+    starting is an append, stopping marks the entry, and the next deadline is the least of a few
+    heads.
     """
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ class Tokens(Protocol):
 
 
 class RandomTokens:
-    """The generator for real use: the operating system's randomness, so nobody can guess a dialog."""
+    """The generator for real use: the system's randomness, so nobody can guess a dialog."""
 
     def tag(self) -> str:
         return secrets.token_hex(8)

@@ -1,4 +1,6 @@
-"""Trace: every message seen, for the ladder; costs one `is None` test per message when nobody looks."""
+"""Trace: every message seen, for the ladder; costs one `is None` test per message when nobody
+looks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Transactions: the table that finds the transaction a message belongs to (RFC 3261 §17.1.3, §17.2.3)."""
+"""Transactions: the table that finds the transaction a message belongs to (RFC 3261 §17.1.3,
+§17.2.3).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Transactions:
         self._merged: dict[Hashable, ServerTransaction] = {}
 
     def find_server(self, request: SipRequest, method: str = "") -> ServerTransaction | None:
-        """The transaction a request belongs to; `method` "INVITE" finds what ACK and CANCEL are for."""
+        """The transaction a request belongs to; `method` "INVITE" finds what ACK and CANCEL are
+        for.
+        """
         found = self.servers.get(server_key(request, method or request.method))
         if found is not None and request.method == "ACK" and found.to_tag != request.to_tag:
             # RFC 3261 §17.2.3, RFC 2543 matching: the ACK must be for our response.

@@ -12,7 +12,8 @@ from .flow import host_port
 
 __all__ = ["HOST", "SipUri", "parse_uri", "uri_scheme"]
 
-# host = hostname / IPv4address / IPv6reference. We differ: underscores are let in, as names in the field have them.
+# host = hostname / IPv4address / IPv6reference. We differ: underscores are let in, as names in the
+# field have them.
 HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9\-._]++)"
 
 # SIP-URI = "sip:" [ userinfo ] hostport uri-parameters [ headers ]
@@ -31,7 +32,8 @@ MAX_PORT = 65_535
 class SipUri:
     """A parsed sip: or sips: URI.
 
-    `user`, `password` and parameter values are kept escaped, as they were written; see `decoded_user`.
+    `user`, `password` and parameter values are kept escaped, as they were written; see
+    `decoded_user`.
     """
 
     scheme: str
@@ -54,7 +56,7 @@ class SipUri:
         return self.host.strip("[]")
 
     def param(self, name: str) -> str | None:
-        """Value of a URI parameter, "" for a flag, None if it is absent. Names match in any case."""
+        """Value of a URI parameter, "" for a flag, None if it is absent; in any case."""
         for key, value in self.params:
             if key.lower() == name.lower():
                 return value or ""
