@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from threading import Thread
     from types import ModuleType
 
+    from ivrbench.engine.helpers import SourceModules
     from ivrbench.scriptapi.port import CallPort
 
 __all__ = ["Generation"]
@@ -33,8 +34,8 @@ class Generation:
     dialog_class: type[IvrDialogBase]
     module: ModuleType
     config: dict[str, str]
-    files: dict[str, str]
-    """Real path of each source of this generation by the name it was compiled under."""
+    own: SourceModules
+    """Its modules: the script and its copies of helpers."""
     handlers: tuple[tuple[str, int], ...] = ()
     """Handlers the class defines, with the line of each."""
     thread_functions: list[Callable[[], object]] = field(default_factory=list)
@@ -43,6 +44,11 @@ class Generation:
     load_ms: float = 0.0
     live_calls: int = 0
     calls: int = 0
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Real path of each source of this generation by the name it was compiled under."""
+        return self.own.files
 
     @property
     def threads_running(self) -> int:

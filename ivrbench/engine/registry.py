@@ -62,8 +62,13 @@ class Registry:
             retired = self._retire_idle(generation.script)
         self._tell(retired)
 
-    def swap(self, generation: Generation) -> None:
-        """Let new calls get this generation; running calls keep theirs."""
+    def swap(self, generation: Generation, because: str = "") -> None:
+        """Let new calls get this generation; running calls keep theirs.
+
+        Args:
+            generation: the one that has just loaded.
+            because: why it was loaded again, for people.
+        """
         with self._lock:
             script = self._scripts.setdefault(generation.script, _Script())
             if script.serving is not None:
@@ -71,6 +76,7 @@ class Registry:
                 script.previous = script.serving
             script.serving = generation
             retired = self._retire_idle(generation.script)
+        self._publish(_loaded_event(generation, because))
         self._tell(retired)
 
     def rollback(self, name: str) -> Generation | None:
@@ -90,7 +96,7 @@ class Registry:
             if left is not None:
                 script.older.append(left)
             retired = self._retire_idle(name)
-        self._publish(loaded_event(back, because="rolled back"))
+        self._publish(_loaded_event(back, because="rolled back"))
         self._tell(retired)
         return back
 
@@ -146,7 +152,7 @@ class Registry:
             )
 
 
-def loaded_event(generation: Generation, because: str = "") -> ScriptLoaded:
+def _loaded_event(generation: Generation, because: str = "") -> ScriptLoaded:
     """The event that tells of a generation that new calls get from now on."""
     return ScriptLoaded(
         script=generation.script,

@@ -1,0 +1,259 @@
+"""Helpers: modules and packages of the script directory, a copy of its own for each generation.
+
+`import util` in a script finds `util.py` beside it, compiled for this generation alone, so a
+changed helper never reaches calls that run. That holds for imports inside functions too, which run
+later: `__import__` is hooked for the whole process and looks at who is importing. Names of the
+standard library always mean the standard library.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import importlib.util
+import linecache
+import sys
+import threading
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["Source", "SourceModules", "hook_imports"]
+
+_OWNER: Final = "__ivrbench_modules__"
+"""Global of every module of a script: the `SourceModules` it belongs to."""
+_NEVER_OURS: Final = sys.stdlib_module_names | {"ivr", "log"}
+
+
+class Source:
+    """One source file as it was read.
+
+    Args:
+        path: the file.
+        name: what it is compiled under, such as `menu.py@7`.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
+        self.data = path.read_bytes()
+        self.digest = hashlib.sha256(self.data).digest()
+        self.text = ""
+        self.tabs_expanded = False
+
+    def compile(self) -> CodeType:
+        """Decode (PEP 263), keep the text for tracebacks, compile.
+
+        Raises:
+            SyntaxError: also for an unknown encoding, with the file's compiled name.
+            UnicodeDecodeError: bytes that are not in the encoding it says it has.
+            ValueError: NUL characters.
+        """
+        self.text = self.data.decode("latin-1")  # to be shown if decoding fails
+        self._remember()
+        self.text = importlib.util.decode_source(self.data)
+        self._remember()
+        try:
+            return compile(self.text, self.name, "exec", dont_inherit=True)
+        except TabError:
+            # Scripts of Python 2 mix tabs and blanks; there a tab went to the next multiple of 8.
+            code = compile(self.text.expandtabs(8), self.name, "exec", dont_inherit=True)
+            self.tabs_expanded = True
+            return code
+
+    def _remember(self) -> None:
+        lines = self.text.splitlines(keepends=True)
+        # No modification time: linecache never compares it with a file.
+        linecache.cache[self.name] = (len(self.text), None, lines, self.name)
+
+
+class SourceModules:
+    """The modules of one generation.
+
+    Args:
+        folder: the script directory.
+        tag: what compiled names end in: `7` gives `menu.py@7`.
+        helper_tag: the same for helpers: `menu@7` gives `util.py@menu@7`, since each user of a
+            helper has a copy of its own.
+        names: globals every module starts with.
+    """
+
+    def __init__(
+        self, folder: Path, tag: str, helper_tag: str, names: Mapping[str, object]
+    ) -> None:
+        self.folder = folder
+        self.sources: list[Source] = []
+        """Every source read, in order, the script itself first."""
+        self.files: dict[str, str] = {}
+        """Real path of each source by its compiled name."""
+        self.missing: set[str] = set()
+        """Top-level names that were looked for in the script directory and not found."""
+        self._tag = tag
+        self._helper_tag = helper_tag
+        self._names = names
+        self._modules: dict[str, ModuleType] = {}
+        self._displaced: dict[str, ModuleType | None] = {}
+        self._lock = threading.RLock()  # handlers of several calls may import at the same time
+
+    def run_script(self, path: Path) -> ModuleType:
+        """Execute the script itself.
+
+        Raises:
+            BaseException: whatever its source or its module level raises.
+        """
+        return self._execute(path.stem, path, None, self._tag)
+
+    def import_module(
+        self, name: str, importer: Mapping[str, Any], fromlist: Sequence[str], level: int
+    ) -> ModuleType | None:
+        """Carry out an `import` of one of our modules.
+
+        Returns:
+            what `__import__` has to return, None if it is not ours to import.
+        """
+        if level:
+            name = importlib.util.resolve_name(
+                "." * level + name, importer.get("__package__") or ""
+            )
+        top = name.partition(".")[0]
+        if top not in self._modules and (top in _NEVER_OURS or self._find(None, top) is None):
+            if top not in _NEVER_OURS:
+                self.missing.add(top)
+            return None
+        with self._lock:
+            leaf = self._load(name)
+            if not fromlist:
+                return self._modules[top]
+            if hasattr(leaf, "__path__"):
+                self._load_members(leaf, name, fromlist)
+            return leaf
+
+    def loaded(self, name: str) -> ModuleType | None:
+        """One of our modules, if it has been imported."""
+        return self._modules.get(name)
+
+    def withdraw(self) -> None:
+        """The load failed: give the names in `sys.modules` back."""
+        for name, before in self._displaced.items():
+            if sys.modules.get(name) is self._modules.get(name):
+                if before is None:
+                    sys.modules.pop(name, None)
+                else:
+                    sys.modules[name] = before
+
+    def _load_members(self, package: ModuleType, name: str, members: Sequence[str]) -> None:
+        wanted = getattr(package, "__all__", ()) if "*" in members else members
+        for member in wanted:
+            if not hasattr(package, member) and self._find(package, member) is not None:
+                self._load(f"{name}.{member}")
+
+    def _load(self, name: str) -> ModuleType:
+        """The module of this name, its packages loaded before it."""
+        parent: ModuleType | None = None
+        full = ""
+        for part in name.split("."):
+            full = f"{full}.{part}" if full else part
+            module = self._modules.get(full)
+            if module is None:
+                found = self._find(parent, part)
+                if found is None:
+                    raise ModuleNotFoundError(f"No module named {full!r}", name=full)
+                module = self._execute(full, *found, self._helper_tag)
+                if parent is not None:
+                    setattr(parent, part, module)
+            parent = module
+        assert parent is not None, "a module name is not empty"
+        return parent
+
+    def _find(self, parent: ModuleType | None, part: str) -> tuple[Path, Path | None] | None:
+        """Source and, for a package, its folder."""
+        places = [self.folder] if parent is None else map(Path, getattr(parent, "__path__", ()))
+        for place in places:
+            inside = place / part
+            if (inside / "__init__.py").is_file():
+                return inside / "__init__.py", inside
+            source = place / f"{part}.py"
+            if source.is_file():
+                return source, None
+            # PEP 420: a folder without __init__.py is a package if nothing else has the name.
+            if inside.is_dir() and any(inside.glob("*.py")) and not self._elsewhere(part):
+                return inside, inside
+        return None
+
+    def _execute(self, name: str, path: Path, folder: Path | None, tag: str) -> ModuleType:
+        module = ModuleType(name)
+        module.__file__ = str(path)
+        module.__spec__ = ModuleSpec(name, None, origin=str(path), is_package=folder is not None)
+        module.__package__ = name if folder else name.rpartition(".")[0]
+        if folder is not None:
+            module.__path__ = [str(folder)]
+        vars(module).update(self._names)
+        vars(module)[_OWNER] = self
+        self._modules[name] = module
+        self._expose(name, module)
+        try:
+            if path != folder:  # not a folder without __init__.py
+                relative = path.relative_to(self.folder).as_posix()
+                source = Source(path, f"{relative}@{tag}")
+                self.sources.append(source)
+                self.files[source.name] = str(path)
+                exec(source.compile(), vars(module))
+        except BaseException:
+            del self._modules[name]
+            raise
+        return module
+
+    def _expose(self, name: str, module: ModuleType) -> None:
+        """Show it in `sys.modules`, where pickle and dataclasses look, unless it hides another."""
+        if not self._elsewhere(name.partition(".")[0]):
+            self._displaced[name] = sys.modules.get(name)
+            sys.modules[name] = module
+
+    def _elsewhere(self, top: str) -> bool:
+        """Whether Python has a module of this name outside of the script directory."""
+        if top in _NEVER_OURS:
+            return True
+        known = sys.modules.get(top)
+        if known is not None:
+            return _OWNER not in vars(known)
+        places = [place for place in sys.path if place and Path(place) != self.folder]
+        spec = PathFinder.find_spec(top, places)
+        return spec is not None and spec.loader is not None
+
+
+def hook_imports() -> Callable[[], None]:
+    """Let modules of scripts import their own helpers; done once, before the first script loads.
+
+    Returns:
+        a function that takes the hook away again.
+    """
+
+    # Any: the signature of builtins.__import__.
+    def ivrbench_import(
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        owner = globals.get(_OWNER) if globals is not None else None
+        if owner is not None:
+            module: ModuleType | None = owner.import_module(name, globals, fromlist or (), level)
+            if module is not None:
+                return module
+        return before(name, globals, locals, fromlist or (), level)
+
+    before = builtins.__import__
+    builtins.__import__ = ivrbench_import
+
+    def unhook() -> None:
+        builtins.__import__ = before
+
+    return unhook
