@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LineFormatter", "LogLine", "configure", "for_leg", "line_of", "set_level", "tee"]
+__all__ = [
+    "LEVELS",
+    "LineFormatter",
+    "LogLine",
+    "configure",
+    "for_leg",
+    "line_of",
+    "set_level",
+    "tee",
+]
 
 ROOT: Final = "ivrbench"
 LEVELS: Final = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)

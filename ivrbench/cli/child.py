@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -11,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 from ivrbench.errors import EngineGone
+from ivrbench.tui.engine import EngineProcess
 
 from .sockets import answers
 
@@ -18,18 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["EngineProcess"]
+__all__ = ["ChildEngine"]
 
 START_WITHIN_S: Final = 30.0  # the control socket opens before scripts load: this is generous
 STOP_WITHIN_S: Final = 5.0  # beyond the time that calls get to end
 POLL_S: Final = 0.01
 LOG_TAIL_BYTES: Final = 32_768
+LOG_TAIL_LINES: Final = 20
 
 
-class EngineProcess:
+class ChildEngine(EngineProcess):
     """`ivrbench --serve` in a process of its own, with its log in a file that dies with us.
 
-    Leaving its `with` block stops it.
+    Leaving its `with` block stops it, unless `release` was called.
 
     Args:
         arguments: command line after `--serve`.
@@ -37,8 +40,11 @@ class EngineProcess:
         grace_s: how long calls get to end when it is stopped, in seconds.
     """
 
+    is_owned = True
+
     def __init__(self, arguments: Sequence[str], socket: Path, grace_s: float) -> None:
-        self.socket = socket
+        super().__init__(str(socket))
+        self._socket = socket
         self._command = [sys.executable, "-m", "ivrbench", "--serve", *arguments]
         self._grace_s = grace_s
         self._log = tempfile.TemporaryFile()
@@ -65,7 +71,7 @@ class EngineProcess:
             start_new_session=True,  # ctrl-c in the terminal is for the workbench
         )
         give_up = time.monotonic() + START_WITHIN_S
-        while not answers(self.socket):
+        while not answers(self._socket):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 code = self._process.wait(POLL_S)
                 raise EngineGone(f"the engine did not start (exit code {code})")
@@ -73,22 +79,28 @@ class EngineProcess:
                 self.stop()
                 raise EngineGone(f"the engine does not answer after {START_WITHIN_S:.0f} s")
 
-    @property
+    async def restart(self) -> None:
+        """`start`, without holding the screen up.
+
+        Raises:
+            EngineGone: as `start`.
+        """
+        await asyncio.to_thread(self.start)
+
     def exit_code(self) -> int | None:
         """None while it runs; negative if a signal ended it."""
         return self._process.poll() if self._process else None
 
-    @property
-    def pid(self) -> int:
-        """Process id, 0 before the start."""
-        return self._process.pid if self._process else 0
-
-    def last_log(self, n_lines: int = 20) -> list[str]:
+    def last_lines(self) -> list[str]:
         """The end of what it wrote on stderr."""
         size = os.fstat(self._log.fileno()).st_size
         start = max(0, size - LOG_TAIL_BYTES)
         text = os.pread(self._log.fileno(), size - start, start).decode("utf-8", "replace")
-        return text.splitlines()[-n_lines:]
+        return text.splitlines()[-LOG_TAIL_LINES:]
+
+    def release(self) -> None:
+        """Leave it running when we end."""
+        self._process = None
 
     def stop(self) -> None:
         """End it: its calls get their time, then it is killed."""

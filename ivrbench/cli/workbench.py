@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 from ivrbench.errors import ConfigError, EngineGone
+from ivrbench.tui.engine import EngineProcess
 
 from . import exits
 from .arguments import DEFAULT_CONFIG, settings_from
-from .child import EngineProcess
+from .child import ChildEngine
 from .sockets import answers, own_socket
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
+    from types import FrameType
 
 __all__ = ["attach", "engine_arguments", "workbench"]
 
@@ -32,17 +35,21 @@ def workbench(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     control = settings.control_socket or own_socket()
     arguments = engine_arguments(options, control)
-    with EngineProcess(arguments, control, settings.max_shutdown_time) as engine:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    with ChildEngine(arguments, control, settings.max_shutdown_time) as engine:
         # The engine comes first: a process started from inside a running Textual app inherits
         # its terminal, and scripts load while the screen is being built.
         try:
             engine.start()
         except EngineGone as exc:
-            print("\n".join([*engine.last_log(), f"ivrbench: {exc}"]), file=sys.stderr)
-            return engine.exit_code or exits.ENGINE
-        from ivrbench.tui.app import run
-
-        return run(str(control), engine=engine)
+            print("\n".join([*engine.last_lines(), f"ivrbench: {exc}"]), file=sys.stderr)
+            return engine.exit_code() or exits.ENGINE
+        code, engine_is_to = _show(engine)
+        if engine_is_to in ("keep", "drain"):
+            engine.release()
+            print(f"ivrbench: the engine goes on; ivrbench --attach {control}", file=sys.stderr)
+        return code
 
 
 def attach(control: Path) -> int:
@@ -58,9 +65,31 @@ def attach(control: Path) -> int:
     _need_terminal()
     if not answers(control):
         raise EngineGone(f"no engine at {control}")
-    from ivrbench.tui.app import run
+    return _show(EngineProcess(str(control)))[0]
 
-    return run(str(control))
+
+def _show(engine: EngineProcess) -> tuple[int, str]:
+    """Run the screen.
+
+    Returns:
+        the exit code, and what becomes of the engine: "keep", "drain", "stop", …
+    """
+    # Textual takes a third of a second to load: not for anybody who does not see it.
+    from ivrbench.observe.client import ControlClient
+    from ivrbench.tui.app import Workbench
+    from ivrbench.tui.terminal import guarded_stderr
+
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    app = Workbench(ControlClient.connect, engine, ascii_only=not utf8)
+    with guarded_stderr() as noise:
+        wanted = app.run()
+    print("\n".join(noise), end="\n" if noise else "", file=sys.stderr)
+    return app.return_code or exits.OK, wanted or "stop"
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """The terminal was closed, or somebody ends us: the engine must not be left behind."""
+    raise SystemExit(128 + number)
 
 
 def engine_arguments(options: argparse.Namespace, control: Path) -> list[str]:
