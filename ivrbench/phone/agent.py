@@ -13,13 +13,14 @@ from ivrbench.errors import ConfigError, DeviceError, EngineGone
 from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sip.flow import Address, Flow, host_port
 
-from .call import CallSettings, PhoneCall
+from .call import PhoneCall
 from .facts import Ended, Fact, Noted
 from .keys import Step, parse_keys
 from .options import CallOptions
 from .recording import Recording
 from .report import Report
 from .rtp_stream import RtpStream
+from .settings import CallSettings
 from .sockets import SipSocket, TcpSip, UdpSip, local_address_for, open_rtp_pair
 from .target import Target, engine_listeners, read_target, resolve
 from .voice import Speaker, file_voice, silent_voice, tone_voice
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Agent", "CallOptions", "run"]
 
 EXIT_INTERRUPTED: Final = 130
-HANG_UP_WAIT_S: Final = 5.0
-"""How long an interrupted phone waits for the answer to its BYE or CANCEL."""
 END_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAX_LINE_BYTES: Final = 4096  # a line of keys on stdin
 
@@ -78,7 +77,7 @@ class Agent:
     async def run(self) -> int:
         """Call, talk, hang up; the exit code."""
         self._loop = asyncio.get_running_loop()
-        self._done: asyncio.Future[Ended | None] = self._loop.create_future()
+        self._done: asyncio.Future[Ended] = self._loop.create_future()
         self._loop.set_exception_handler(self._on_bug)
         try:
             with self._open:
@@ -88,10 +87,7 @@ class Agent:
         finally:
             self._loop.set_exception_handler(None)
         self._tell_recording()
-        if self._interrupted:
-            exit_code = EXIT_INTERRUPTED
-        else:
-            exit_code = ended.exit_code if ended else EXIT_INTERRUPTED
+        exit_code = EXIT_INTERRUPTED if self._interrupted else ended.exit_code
         if self._options.json:
             self._say(self._report.to_json(exit_code))
         return exit_code
@@ -261,12 +257,6 @@ class Agent:
         if self._call is not None:
             self._call.hang_up(self._clock.now())
             self._pump()
-            self._loop.call_later(HANG_UP_WAIT_S, self._give_up)
-
-    def _give_up(self) -> None:
-        if not self._done.done():
-            self._tell(Noted(f"no answer to the hang-up within {HANG_UP_WAIT_S:.0f} s"))
-            self._done.set_result(None)
 
     def _on_bug(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """An error in a callback ends the phone with its traceback instead of leaving it mute."""

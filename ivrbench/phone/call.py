@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ivrbench.audio.frame import FRAME_MS
@@ -16,6 +15,7 @@ from ivrbench.sip.events import (
     AckReceived,
     ByeReceived,
     CallEnded,
+    EndCause,
     Event,
     InviteReceived,
     ProvisionalReceived,
@@ -45,36 +45,22 @@ from .rtp_stream import FRAME_S, RtpStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ivrbench.sdp.negotiate import Agreement, LocalMedia
+    from ivrbench.sdp.negotiate import Agreement
     from ivrbench.sip.flow import Address, Flow
     from ivrbench.sip.message import SipRequest
     from ivrbench.sip.tokens import Tokens
 
-__all__ = ["USER_AGENT", "CallSettings", "PhoneCall"]
+    from .settings import CallSettings
+
+__all__ = ["USER_AGENT", "PhoneCall"]
 
 USER_AGENT: Final = "ivrbench test phone"
 """The engine knows the test phone by this header and a loopback source."""
 METHODS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "MESSAGE")
+HANG_UP_WAIT_S: Final = 5.0
+"""How long the phone waits for the answer to its BYE or CANCEL; RFC 3261 would wait for 32 s."""
 TAKEN_METHODS: Final = frozenset(("OPTIONS", "INFO", "MESSAGE"))
 """Requests in the dialog that get a 200 and a line of text."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallSettings:
-    """What a call needs to know before it starts."""
-
-    uri: str
-    """Request-URI."""
-    flow: Flow
-    """Where the INVITE goes."""
-    media: LocalMedia
-    """Where we receive audio."""
-    from_: str
-    """From value without tag."""
-    keys: tuple[Step, ...] = ()
-    """Pressed once the call is up."""
-    for_s: float | None = None
-    """Seconds from the answer until we hang up; None: never."""
 
 
 class PhoneCall:
@@ -107,6 +93,7 @@ class PhoneCall:
         self._answered_s: float | None = None
         self._frames = FrameClock(FRAME_S)
         self._hang_up_s: float | None = None
+        self._hung_up_s: float | None = None
         self._final = (0, "")
         self._failure = ""
         self._trouble = ""
@@ -157,8 +144,12 @@ class PhoneCall:
         self._keys.add(steps)
 
     def hang_up(self, now: float) -> None:
-        """End the call, whatever its state: BYE, or CANCEL before the answer."""
-        if self._call is not None:
+        """End the call, whatever its state: BYE, or CANCEL before the answer.
+
+        `Ended` follows, at the latest after `HANG_UP_WAIT_S`.
+        """
+        if self._call is not None and self._hung_up_s is None:
+            self._hung_up_s = now
             self._hang_up_s = None
             self._frames.stop()
             self._call.bye(now=now)
@@ -182,7 +173,8 @@ class PhoneCall:
 
     def deadline(self) -> float | None:
         """When `on_deadline` wants to be called, None if nothing is due ever."""
-        times = (self._endpoint.deadline(), self._frames.deadline(), self._hang_up_s)
+        give_up_s = None if self._hung_up_s is None else self._hung_up_s + HANG_UP_WAIT_S
+        times = (self._endpoint.deadline(), self._frames.deadline(), self._hang_up_s, give_up_s)
         return min((time for time in times if time is not None), default=None)
 
     def on_deadline(self, now: float) -> None:
@@ -191,7 +183,14 @@ class PhoneCall:
         self._run_frames(now)
         if self._hang_up_s is not None and self._hang_up_s <= now:
             self.hang_up(now)
+        if self._hung_up_s is not None and self._hung_up_s + HANG_UP_WAIT_S <= now:
+            self._give_up(now)
         self._take_events(now)
+
+    def _give_up(self, now: float) -> None:
+        if self._call is not None:
+            self._facts.append(Noted("the other side did not answer the hang-up"))
+            self._call.drop(now=now)
 
     # -- audio ---------------------------------------------------------------------------
 
@@ -243,7 +242,8 @@ class PhoneCall:
     def _on_provisional(self, event: ProvisionalReceived, now: float) -> None:
         response = event.response
         self._facts.append(Progressed(response.code, response.reason, now - self._dialled_s))
-        if response.body and self._offer_answer.state is OfferAnswerState.OFFER_SENT:
+        described = response.body and response.content_type == "application/sdp"
+        if described and self._offer_answer.state is OfferAnswerState.OFFER_SENT:
             self._take_answer(response.body, now)
 
     def _on_response(self, event: ResponseReceived, now: float) -> None:
@@ -345,17 +345,21 @@ class PhoneCall:
         if event.call is not self._call:
             return
         self._frames.stop()
-        self._hang_up_s = None
         self._stream.end(now)
         code, reason = self._final
         answered_s = self._answered_s
+        over_s = now if self._hung_up_s is None else self._hung_up_s
+        cause = event.cause
+        if cause is EndCause.DROPPED:
+            cause = EndCause.CANCEL_SENT if answered_s is None else EndCause.BYE_SENT
+        self._call = self._hang_up_s = self._hung_up_s = None
         self._facts.append(
             Ended(
-                cause=event.cause,
+                cause=cause,
                 code=code,
                 reason=reason,
                 answered=answered_s is not None,
-                duration_s=0.0 if answered_s is None else now - answered_s,
+                duration_s=0.0 if answered_s is None else over_s - answered_s,
                 figures=self._stream.figures(),
                 trouble=self._trouble,
             )

@@ -54,9 +54,16 @@ class Report:
                     reason=fact.reason,
                     ended_because=str(fact),
                     duration_s=round(fact.duration_s, 3),
-                    **dataclasses.asdict(fact.figures),
+                    **_rounded(dataclasses.asdict(fact.figures)),
                 )
 
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 1)
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:  # Any: the values of a JSON object
+    return {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name, value in values.items()
+    }

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ivrbench.audio.codecs.g711 import LAWS
-from ivrbench.phone.call import CallSettings, PhoneCall
+from ivrbench.phone.call import PhoneCall
 from ivrbench.phone.facts import Ended, Fact
 from ivrbench.phone.keys import parse_keys
 from ivrbench.phone.rtp_stream import RtpStream, StreamIdentity
+from ivrbench.phone.settings import CallSettings
 from ivrbench.phone.voice import Frame, Voice, silent_voice
 from ivrbench.rtp.dtmf import DtmfReceiver, KeyReleased, key_name
 from ivrbench.rtp.packet import RtpPacket, parse_rtp

@@ -1,0 +1,32 @@
+"""What one call is told by whoever has sockets: addresses, keys, its length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ivrbench.sdp.negotiate import LocalMedia
+    from ivrbench.sip.flow import Flow
+
+    from .keys import Step
+
+__all__ = ["CallSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """What a call needs to know before it starts."""
+
+    uri: str
+    """Request-URI."""
+    flow: Flow
+    """Where the INVITE goes."""
+    media: LocalMedia
+    """Where we receive audio."""
+    from_: str
+    """From value without tag."""
+    keys: tuple[Step, ...] = ()
+    """Pressed once the call is up."""
+    for_s: float | None = None
+    """Seconds from the answer until we hang up; None: never."""
