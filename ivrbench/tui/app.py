@@ -1,0 +1,208 @@
+"""The workbench: a Textual application on an engine's control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from ivrbench.clock import Clock, SystemClock
+from ivrbench.errors import IvrbenchError
+from ivrbench.observe.client import ControlClient
+from ivrbench.observe.commands import Command, PlaceTestCall, PressKeys
+from ivrbench.tui.actions import Actions
+from ivrbench.tui.link import Link
+from ivrbench.tui.model import Model, News
+from ivrbench.tui.screens.bench import BenchScreen
+from ivrbench.tui.screens.down import DownScreen
+from ivrbench.tui.screens.frame import FrameScreen
+from ivrbench.tui.screens.log import LogScreen
+from ivrbench.tui.screens.script import ScriptScreen
+from ivrbench.tui.terminal import guarded_stderr, speaks_unicode
+from ivrbench.tui.theme import ASCII, UNICODE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import tzinfo
+    from typing import Any
+
+    from textual.screen import Screen
+
+    from ivrbench.tui.engine import EngineProcess
+    from ivrbench.tui.link import Client
+
+__all__ = ["Workbench", "run"]
+
+DRAW_INTERVAL_S = 0.1
+"""The screen is drawn at most this often for what the engine says."""
+
+
+class Workbench(Actions):
+    """Shows an engine and passes on what the person wants.
+
+    Its result says what becomes of the engine: "stop", "drain", "keep", or "detach" if it is
+    not ours to decide.
+
+    Args:
+        connect: makes a connection to the control socket.
+        engine: the engine's process if it is ours, None if somebody else's.
+        clock: for times shown; tests pass one that stands still.
+        ascii_only: draw with ASCII only.
+        zone: time zone of times shown, None for the machine's.
+    """
+
+    TITLE = "ivrbench"
+    CSS_PATH = "styles/workbench.tcss"
+    # Screens of any result type: Textual's own annotation.
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "bench": BenchScreen,
+        "script": ScriptScreen,
+        "log": LogScreen,
+    }
+    DEFAULT_MODE = "bench"
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Client]],
+        engine: EngineProcess | None = None,
+        *,
+        clock: Clock | None = None,
+        ascii_only: bool = False,
+        zone: tzinfo | None = None,
+    ) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self.clock = clock or SystemClock()
+        self.engine = engine
+        self.model = Model(glyphs=ASCII if ascii_only else UNICODE, zone=zone)
+        self.model.can_restart = engine is not None
+        self.link = Link(self.model, connect, self.clock, self.request_draw, self._show_down)
+        self._draw_due = False
+        self._drawn_at_s = 0.0
+        self._owner_shown = ""
+
+    def on_mount(self) -> None:
+        """Connect, and keep the clock on the screen going."""
+        self.run_worker(self.link.run(), name="link")
+        self.set_interval(1.0, self.request_draw)
+
+    # --- drawing ------------------------------------------------------------------------
+
+    def request_draw(self) -> None:
+        """Draw soon: at once, unless that was less than `DRAW_INTERVAL_S` ago."""
+        if self._draw_due or not self.is_running:
+            return
+        self._draw_due = True
+        wait_s = self._drawn_at_s + DRAW_INTERVAL_S - self.clock.now()
+        if wait_s <= 0:
+            self.call_later(self.draw_now)
+        else:
+            self.set_timer(wait_s, self.draw_now)
+
+    def draw_now(self) -> None:
+        """Draw what changed; what the person does is not kept waiting."""
+        self._draw_due = False
+        self._drawn_at_s = self.clock.now()
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, DownScreen):
+                self._draw_down(screen)
+            elif isinstance(screen, FrameScreen):
+                screen.draw()
+                break
+        if self.model.keys_owner != self._owner_shown:
+            self._owner_shown = self.model.keys_owner
+            self.screen.refresh_bindings()
+        leg = self.model.selected_leg
+        names = (leg.name,) if leg is not None and leg.ended is None else ()
+        if self.link.wants_watch(names):
+            self.run_worker(self.link.watch(names), group="watch", exclusive=True)
+
+    def _draw_down(self, screen: DownScreen) -> None:
+        if self.model.link == "up":
+            screen.dismiss(None)
+        else:
+            screen.draw()
+
+    def say(self, text: str, role: str = "") -> None:
+        """Put a sentence on the strip."""
+        self.model.news = News(self.clock.wall(), text, role)
+        self.draw_now()
+
+    # --- the engine ---------------------------------------------------------------------
+
+    def ask(self, command: Command) -> None:
+        """Ask the engine to do something; its answer goes on the strip."""
+        if self.model.link == "down":
+            self._show_down()
+        else:
+            self.run_worker(self._ask(command), group="ask")
+
+    async def _ask(self, command: Command) -> None:
+        answered = await self.link.ask(command)
+        if not answered.ok:
+            self.model.dialling = False
+            self.say(f"{self.model.glyphs.bad} {answered.text}", "bad")
+            return
+        if isinstance(command, PlaceTestCall) and answered.leg:
+            self.model.follow_test_call(answered.leg)
+        if answered.text and not isinstance(command, PressKeys):
+            self.say(answered.text, "ok")
+        self.draw_now()
+
+    def _show_down(self) -> None:
+        """The engine is gone: say why, over whatever is on the screen."""
+        self._ask_the_dead()
+        if not any(isinstance(screen, DownScreen) for screen in self.screen_stack):
+            self.push_screen(DownScreen(self.model, self.clock, self.start_again), self._after_down)
+
+    def _ask_the_dead(self) -> None:
+        if self.engine is not None:
+            self.model.engine_exit = self.engine.exit_code
+            self.model.engine_lines = self.engine.last_log()
+
+    def _after_down(self, choice: str | None) -> None:
+        if choice == "log":
+            self.action_go("log")
+        elif choice == "quit":
+            self.exit("detach")
+
+    def start_again(self) -> None:
+        """Start our engine again, or look for one that is not ours."""
+        self.run_worker(self._start_again(), group="restart", exclusive=True)
+
+    async def _start_again(self) -> None:
+        if self.engine is not None and self.engine.exit_code is not None:
+            try:
+                await asyncio.to_thread(self.engine.start)
+            except (IvrbenchError, OSError) as error:
+                self.model.down_reason = str(error)
+                self._ask_the_dead()
+                self.draw_now()
+                return
+        self.link.again()
+
+
+def run(control_socket: str, *, engine: EngineProcess | None = None) -> int:
+    """Show the engine behind a control socket until the person leaves.
+
+    Args:
+        control_socket: its path.
+        engine: its process if it was started for this workbench. It is released if it shall go
+            on; otherwise the caller stops it afterwards.
+
+    Returns:
+        The exit code: 0.
+    """
+    app = Workbench(
+        partial(ControlClient.connect, control_socket), engine, ascii_only=not speaks_unicode()
+    )
+    with guarded_stderr() as kept_off:
+        choice = app.run()
+    if engine is not None and choice in ("keep", "drain"):
+        engine.release()
+        how = "keeps serving" if choice == "keep" else "ends with its last call"
+        sys.stdout.write(f"The engine {how}. ivrbench --attach {control_socket} comes back.\n")
+    if kept_off:
+        sys.stderr.write("\n".join(["Written on the terminal meanwhile:", *kept_off, ""]))
+    return 0

@@ -1,0 +1,264 @@
+"""What the workbench knows: the engine's state, and what the person at the keyboard chose.
+
+A plain reducer: messages of the control socket and the person's choices go in, the `views` make
+lines of text from it. Nothing here knows Textual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ivrbench.observe.events import HandlerRaised, LegEnded, LegStarted, ScriptFailed, ScriptLoaded
+from ivrbench.observe.history import History
+from ivrbench.tui.filter import Filter
+from ivrbench.tui.theme import UNICODE, Glyphs
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from ivrbench.observe.events import Stamped
+    from ivrbench.observe.snapshot import GenerationView, LegView, ScriptView, Snapshot
+
+__all__ = ["DTMF_KEYS", "NEWS_S", "TEST_PHONE", "Model", "News"]
+
+TEST_PHONE = "test phone"
+"""The peer of the workbench's own calls."""
+DTMF_KEYS = "0123456789*#ABCD"
+NEWS_S = 8.0
+"""How long a piece of news stays on the strip."""
+MAX_SENT_KEYS = 40
+MAX_RAISED_PLACES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One sentence that stays on the strip for `NEWS_S`."""
+
+    at_s: float
+    text: str
+    role: str = ""
+
+
+@dataclass
+class Model:
+    """Everything the screens are made from."""
+
+    glyphs: Glyphs = UNICODE
+    zone: tzinfo | None = None
+    """Time zone of shown times, None for the machine's."""
+    history: History = field(default_factory=History)
+    link: str = "connecting"
+    """"connecting", "up" or "down"."""
+    down_reason: str = ""
+    down_since_s: float = 0.0
+    engine_lines: list[str] = field(default_factory=list)
+    """Last lines of a dead engine's standard error."""
+    engine_exit: int | None = None
+    can_restart: bool = False
+    news: News | None = None
+
+    leg: str = ""
+    """The selected leg, "" until one is chosen: then it is the newest."""
+    script: str = ""
+    """The selected script, "" for the first."""
+    generation: int = 0
+    """The generation whose source is shown, 0 for the latest."""
+    all_frames: bool = False
+    """Show the whole traceback, not only the script's own frames."""
+
+    test_leg: str = ""
+    """The leg our test phone is on."""
+    dialling: bool = False
+    """We asked for a test call and its leg has not shown yet."""
+    keys_to_call: bool = False
+    """The person's keys go to the test call, as long as it is up and no input has the focus."""
+    filter_owner: str = ""
+    """The filter being typed, "legs" or "log"; it has the keyboard."""
+    sent_keys: str = ""
+
+    legs_filter: Filter = field(default_factory=Filter)
+    log_filter: Filter = field(default_factory=Filter)
+    log_level: int = 2
+    log_details: bool = False
+
+    _raised_at: set[tuple[str, int]] = field(default_factory=set)
+
+    # --- what the engine says -----------------------------------------------------------
+
+    def take_snapshot(self, snapshot: Snapshot) -> None:
+        """The engine is there, and this is its state."""
+        self.history = History.resume(snapshot)
+        self.link = "up"
+        self.engine_lines, self.engine_exit = [], None
+        if self.test_leg not in self.history.live:
+            self.test_leg, self.keys_to_call = "", False
+
+    def take_events(self, events: list[Stamped]) -> None:
+        """Something happened."""
+        for stamped in events:
+            self.history.apply(stamped)
+            self._notice(stamped)
+
+    def lose_engine(self, reason: str, at_s: float) -> None:
+        """The engine is not there any more. What is known stays to be read."""
+        if self.link != "down":
+            self.down_since_s = at_s
+        self.link, self.down_reason = "down", reason
+        self.test_leg, self.keys_to_call, self.dialling = "", False, False
+
+    def _notice(self, stamped: Stamped) -> None:
+        event, at_s = stamped.event, stamped.at_s
+        match event:
+            case ScriptFailed():
+                self.news = News(at_s, self._failed_text(event), "bad")
+                self.generation = 0
+            case ScriptLoaded(generation=generation) if generation > 1:
+                self.news = News(at_s, self._loaded_text(event), "ok")
+                self.generation = 0
+            case HandlerRaised():
+                self._notice_raised(event, at_s)
+            case LegStarted(peer=peer, leg=leg) if self.dialling and peer == TEST_PHONE:
+                self.follow_test_call(leg)
+            case LegEnded(leg=leg) if leg == self.test_leg:
+                self.test_leg, self.keys_to_call = "", False
+
+    def _notice_raised(self, event: HandlerRaised, at_s: float) -> None:
+        place = (event.file, event.line)
+        if place in self._raised_at:
+            return
+        if len(self._raised_at) >= MAX_RAISED_PLACES:
+            self._raised_at.clear()
+        self._raised_at.add(place)
+        text = (
+            f"{self.glyphs.bad} {event.leg} {event.handler} raised {event.error_type} "
+            f"{self.glyphs.dot} {event.file.rpartition('/')[2]}:{event.line} "
+            f"{self.glyphs.dot} {event.then}"
+        )
+        self.news = News(at_s, text, "bad")
+
+    def _failed_text(self, event: ScriptFailed) -> str:
+        serving = event.serving_generation
+        then = f"@{serving} keeps serving" if serving else "calls are refused"
+        where = f" line {event.line}" if event.line else ""
+        return (
+            f"{self.glyphs.bad} {event.script}@{event.generation} FAILED{where} "
+            f"{event.error_type} {event.message} {self.glyphs.dot} {then}"
+        )
+
+    def _loaded_text(self, event: ScriptLoaded) -> str:
+        script = self.history.scripts[event.script]
+        older = [g for g in script.generations if g.state == "older"]
+        calls = f" {self.glyphs.dot} {script.live_calls} calls" if script.live_calls else ""
+        on_older = ", ".join(f"{g.live_calls} on @{g.generation}" for g in older)
+        because = f": {event.because}" if event.because else ""
+        return (
+            f"{self.glyphs.ok} {event.script}@{event.generation} loaded in {event.load_ms:.0f} ms"
+            f"{because}{calls}" + (f" ({on_older})" if on_older else "")
+        )
+
+    # --- what the person does -----------------------------------------------------------
+
+    def follow_test_call(self, leg: str) -> None:
+        """Our test phone is on this leg: it gets the keyboard and the panes."""
+        self.dialling = False
+        if leg and leg not in self.history.done:
+            self.test_leg, self.leg = leg, leg
+            self.keys_to_call, self.sent_keys = True, ""
+
+    def give_keys(self) -> bool:
+        """Give the keyboard to a test call that is up.
+
+        Returns:
+            False if there is none.
+        """
+        if self.test_call is None:
+            tests = [v for v in self.history.live.values() if v.started.peer == TEST_PHONE]
+            if not tests:
+                return False
+            self.test_leg = tests[-1].name
+        self.keys_to_call = True
+        return True
+
+    def send_key(self, key: str) -> None:
+        """A key of the keyboard went to the test call."""
+        self.sent_keys = (self.sent_keys + key)[-MAX_SENT_KEYS:]
+
+    def select_script(self, name: str) -> None:
+        """Choose a script; its latest generation is shown."""
+        if name != self.script:
+            self.script, self.generation = name, 0
+
+    def step_script(self, step: int, *, failed: bool = False) -> bool:
+        """Choose the next (1) or previous (-1) script, going round.
+
+        Args:
+            step: 1 or -1.
+            failed: only scripts whose latest generation did not load.
+
+        Returns:
+            False if there is none.
+        """
+        names = sorted(self.history.scripts)
+        current = self.selected_script
+        at = names.index(current.name) if current else 0
+        for offset in range(1, len(names) + 1):
+            name = names[(at + step * offset) % len(names)]
+            latest = self.history.scripts[name].latest
+            if not failed or (latest is not None and latest.state == "failed"):
+                self.select_script(name)
+                return True
+        return False
+
+    # --- what follows from both ---------------------------------------------------------
+
+    @property
+    def selected_leg(self) -> LegView | None:
+        """The leg the panes show: the chosen one, else the newest live, else the last done."""
+        history = self.history
+        chosen = history.leg(self.leg)
+        if chosen is not None:
+            return chosen
+        legs = history.live or history.done
+        return next(reversed(legs.values())) if legs else None
+
+    @property
+    def selected_script(self) -> ScriptView | None:
+        """The script the panes show: the chosen one, else the first by name."""
+        scripts = self.history.scripts
+        name = self.script if self.script in scripts else min(scripts, default="")
+        return scripts.get(name)
+
+    @property
+    def selected_generation(self) -> GenerationView | None:
+        """The generation the script screen shows: the chosen one, else the latest."""
+        script = self.selected_script
+        if script is None:
+            return None
+        chosen = [g for g in script.generations if g.generation == self.generation]
+        return chosen[0] if chosen else script.latest
+
+    @property
+    def test_call(self) -> LegView | None:
+        """The leg of our test phone, while it lives."""
+        return self.history.live.get(self.test_leg)
+
+    @property
+    def keys_owner(self) -> str:
+        """Who has the keyboard: "filter", "call", or "" for the workbench itself."""
+        if self.filter_owner:
+            return "filter"
+        call = self.test_call
+        if self.keys_to_call and call is not None and call.state in ("up", "held"):
+            return "call"
+        return ""
+
+    @property
+    def foreign_calls(self) -> int:
+        """Live legs that are not the test phone's."""
+        return sum(1 for leg in self.history.live.values() if leg.started.peer != TEST_PHONE)
+
+    def fresh_news(self, now_s: float) -> News | None:
+        """News not older than `NEWS_S`."""
+        news = self.news
+        return news if news is not None and now_s - news.at_s < NEWS_S else None

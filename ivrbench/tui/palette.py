@@ -1,0 +1,73 @@
+"""Every command by name, for the command palette (ctrl+p)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.app import SystemCommand
+
+from ivrbench.observe.commands import Drain, ReloadScripts, RollBack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ivrbench.tui.app import Workbench
+
+__all__ = ["commands"]
+
+
+def commands(app: Workbench) -> Iterator[SystemCommand]:
+    """What can be done now. What cannot stays listed, with the reason."""
+    yield from _calls(app)
+    yield from _scripts(app)
+    yield SystemCommand("View: theme…", "Choose the colours", app.action_change_theme)
+    yield SystemCommand("View: ASCII glyphs", "Unicode or ASCII signs", app.action_ascii)
+    yield SystemCommand("View: help", "What this screen means, and its keys", app.action_help)
+    yield SystemCommand(
+        "Engine: drain",
+        "No new calls; the engine ends with the last one",
+        partial(app.ask, Drain()),
+    )
+    restart = "Start it again" if app.model.can_restart else "not ours to start: look for it again"
+    yield SystemCommand("Engine: start again", restart, app.start_again)
+    config = app.model.history.engine.config_file or "there is none: all settings are defaults"
+    yield SystemCommand("Engine: where is ivr.conf", config, partial(app.say, config))
+    yield SystemCommand("Quit", "Leave; asks if calls are up", app.action_leave)
+
+
+def _calls(app: Workbench) -> Iterator[SystemCommand]:
+    for name, script in sorted(app.model.history.scripts.items()):
+        if not script.is_helper:
+            why = "" if script.serving else " (no version loaded: it will be refused)"
+            yield SystemCommand(
+                f"Call: dial {name}", f"Call it with the test phone{why}", partial(app.dial, name)
+            )
+    leg = app.model.selected_leg
+    name = leg.name if leg is not None and leg.ended is None else ""
+    yield SystemCommand(
+        f"Call: hang up {name}".rstrip(),
+        "End the selected call" if name else "no live call selected",
+        app.action_hang_up,
+    )
+    test = app.model.test_call
+    about = f"Digits go to {test.name}" if test else "no test call is up"
+    yield SystemCommand("Call: keys to the test call", about, app.action_give_keys)
+
+
+def _scripts(app: Workbench) -> Iterator[SystemCommand]:
+    yield SystemCommand("Script: reload all", "Load every script again", app.action_reload_all)
+    for name, script in sorted(app.model.history.scripts.items()):
+        yield SystemCommand(
+            f"Script: reload {name}", "Load it again", partial(app.ask, ReloadScripts(name))
+        )
+        yield SystemCommand(
+            f"Script: open {name}", "Its source and state", partial(app.open_script, name)
+        )
+        older = [g.generation for g in script.generations if g.loaded and g.state != "serving"]
+        if older:
+            yield SystemCommand(
+                f"Script: roll back {name} to @{older[-1]}",
+                "New calls get this version again",
+                partial(app.ask, RollBack(name, older[-1])),
+            )

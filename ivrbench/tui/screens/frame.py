@@ -1,0 +1,107 @@
+"""What every full screen has: status and tabs above, call strip and keys below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from ivrbench.tui.views.frame import status_line, strip_line
+from ivrbench.tui.widgets.filter_line import FilterLine
+from ivrbench.tui.widgets.line import OneLine
+from ivrbench.tui.widgets.pane import Pane
+from ivrbench.tui.widgets.tabs import Tabs
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from ivrbench.tui.app import Workbench
+    from ivrbench.tui.model import Model
+
+__all__ = ["FrameScreen"]
+
+TOO_SMALL = (
+    "ivrbench needs a terminal of 80×24 or more. Without one, ivrbench --serve works anywhere."
+)
+
+
+class FrameScreen(Screen[None]):
+    """Base of the screens on F-keys."""
+
+    MODE: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = [
+        (0, "-tiny"),
+        (80, "-narrow"),
+        (100, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]
+
+    def compose(self) -> ComposeResult:
+        """Frame around the screen's own `body`."""
+        yield OneLine(id="status")
+        yield Tabs(self.MODE)
+        with Vertical(id="body"):
+            yield from self.body()
+        yield OneLine(id="strip")
+        yield Footer(show_command_palette=False, compact=True)
+        yield Static(TOO_SMALL, id="too-small")
+
+    def body(self) -> ComposeResult:
+        """The screen's own widgets."""
+        raise NotImplementedError
+
+    def draw_body(self, model: Model, now_s: float) -> None:
+        """Show the model in the screen's own widgets."""
+        raise NotImplementedError
+
+    def step_back(self) -> bool:
+        """Undo one thing of this screen; False if there is nothing."""
+        raise NotImplementedError
+
+    @property
+    def bench(self) -> Workbench:
+        """The application, with its own type."""
+        return cast("Workbench", self.app)
+
+    def draw(self) -> None:
+        """Show the model; only what is visible and changed is drawn."""
+        if not self.is_mounted or not self.size:
+            return
+        model, now_s = self.bench.model, self.bench.clock.wall()
+        for widget in self.query(Pane):
+            widget.glyphs = model.glyphs
+        status, strip = self.query_one("#status", OneLine), self.query_one("#strip", OneLine)
+        for one in (status, strip, self.query_one(Tabs)):
+            one.glyphs = model.glyphs
+        status.show(status_line(model, now_s, self.size.width))
+        strip.show(strip_line(model, now_s, self.size.width))
+        self.draw_body(model, now_s)
+
+    def on_mount(self) -> None:
+        """The glyph set decides the borders."""
+        self.set_class(self.bench.model.glyphs.is_ascii, "-ascii")
+
+    def on_screen_resume(self) -> None:
+        """Shown again: it was not drawn while it was away."""
+        self.set_class(self.bench.model.glyphs.is_ascii, "-ascii")
+        self.call_after_refresh(self.draw)
+
+    def on_resize(self) -> None:
+        """Lines are made for a width."""
+        self.call_after_refresh(self.draw)
+
+    def on_descendant_focus(self) -> None:
+        """A filter that gets the focus owns the keyboard."""
+        self._settle_owner()
+
+    def on_descendant_blur(self) -> None:
+        """The keyboard goes back."""
+        self._settle_owner()
+
+    def _settle_owner(self) -> None:
+        model = self.bench.model
+        model.filter_owner = self.MODE if isinstance(self.focused, FilterLine) else ""
+        self.refresh_bindings()
+        self.bench.request_draw()

@@ -1,0 +1,1 @@
+"""Views: functions from the model to lines of text, without Textual."""

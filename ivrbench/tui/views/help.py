@@ -1,0 +1,72 @@
+"""The help pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ivrbench.tui.filter import WORDS
+from ivrbench.tui.text import Line, fit, line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ivrbench.tui.theme import Glyphs
+
+__all__ = ["help_lines"]
+
+_PAGES = {
+    "bench": (
+        "Scripts     each script, the version (@) that new calls get, and its calls.",
+        "            {bad} @8 bad: version 8 did not load, the one before keeps serving.",
+        "            {bad} none: no version ever loaded, calls are refused.",
+        "Legs        one row for each call: {up} up, {waiting} ringing, {held} on hold,",
+        "            {ok} done, {bad} refused with its SIP code. The newest is on top.",
+        "Playlist    {play} what sounds now, what is queued, and how each prompt ended.",
+        "Media       levels in dBFS (0 is loudest, CLIP is too loud), packets, keys,",
+        "            and what the script's handlers returned, with their line.",
+        "",
+        "New calls get the newest version that loaded. Running calls keep the one they",
+        "started with. A version that does not load never replaces one that does.",
+        "",
+        "The test phone's call has the keyboard while the strip says KEYS{arrow}DTMF:",
+        "digits, *, # and A-D go to the call; esc frees the keyboard, K gives it back.",
+    ),
+    "script": (
+        "The banner says which version serves. If the newest did not load, the line is",
+        "marked in the source and the traceback is beside it; fix the file and save.",
+        "Versions    @5 is the fifth try to load. Choose one to read its source;",
+        "            b lets an older one serve new calls again.",
+        "Handlers    calls, last and worst time in ms, how often each raised.",
+    ),
+    "log": (
+        "Type / and a filter. All terms must hold:",
+        "  leg:c12         lines of this call",
+        "  script:mailbox  lines of this script",
+        "  level>=warn     warnings and errors",
+        "  src:rtp         lines from load, call, sip, rtp, script, engine, watch, config",
+        "  since:2m        the last two minutes (s, m, h)",
+        "  -word !word     without this word",
+        '  "exact words"   as written, capitals too',
+        "  /regex/         regular expression",
+        f"  {WORDS}",
+        "Scrolling up pauses; end follows again.",
+    ),
+}
+
+
+def help_lines(
+    mode: str, keys: Iterable[tuple[str, str]], script_path: str, glyphs: Glyphs
+) -> list[Line]:
+    """The page of a screen.
+
+    Args:
+        mode: the screen.
+        keys: key and what it does.
+        script_path: where the scripts are.
+        glyphs: named in the text.
+    """
+    names = {name: getattr(glyphs, name) for name in glyphs.__slots__ if name != "is_ascii"}
+    lines = [line(" " + text.format(**names)) for text in _PAGES[mode]]
+    lines += [line(""), line((" Keys", "head"))]
+    lines += [line((f" {fit(key, 10)} ", "accent"), text) for key, text in keys]
+    return [*lines, line(""), line((f" scripts: {script_path}", "dim"))]

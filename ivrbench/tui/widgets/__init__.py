@@ -1,0 +1,1 @@
+"""Widgets: they draw lines and post messages, and know nothing of calls."""
