@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, cast
 
+from ivrbench.errors import RemoteProtocolError
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.framer import StreamFramer
 
@@ -62,15 +63,22 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        for message in self._framer.receive(data):
-            self._deliver(message, self.flow)
-        for pong in self._framer.to_send():
+        framer = self._framer
+        framer.receive(data)
+        lost: RemoteProtocolError | None = None
+        try:
+            while (message := framer.next_message()) is not None:
+                self._deliver(message, self.flow)
+        except RemoteProtocolError as exc:
+            lost = exc
+        pong = framer.to_send()
+        if pong:
             self.send(pong)
-        if self._framer.failed:
-            self._reason = self._framer.failed
+        self._settled()
+        if lost is not None:
+            self._reason = str(lost)
             log.info("%s: closed: %s", self.flow, self._reason)
             self.close()
-        self._settled()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""

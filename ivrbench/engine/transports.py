@@ -204,14 +204,14 @@ class Transports:
         try:
             sock.sendto(data, flow.remote)
         except OSError as exc:
-            # A full buffer is a lost datagram, which SIP repeats; anything else will not get better.
+            # A full buffer is a lost datagram, and SIP repeats it; the rest will not get better.
             self.send_errors += 1
             if not isinstance(exc, BlockingIOError):
                 log.info("%s: not sent: %s", flow, exc.strerror)
 
     def _udp_on_port(self, flow: Flow) -> socket.socket | None:
         """The wildcard listener behind a concrete local address."""
-        any_ip = "::" if ":" in flow.local[0] else "0.0.0.0"  # noqa: S104
+        any_ip = "::" if ":" in flow.local[0] else "0.0.0.0"
         return self._udp.get((any_ip, flow.local[1]))
 
     def _accepted(self) -> Connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import RemoteProtocolError
 from ivrbench.sip.invite import CallState
@@ -69,6 +69,7 @@ _REPLY: Final[dict[str, Callable[[SipResponse], str]]] = {
     "hdrs": lambda r: r.extra_headers_text(),
     "from_tag": lambda r: r.from_tag,
     "to_tag": lambda r: r.to_tag,
+    "body": lambda r: r.body_text(),
 }
 
 
@@ -124,6 +125,7 @@ class ReplyFacts:
     from_tag: str
     to_tag: str
     cseq: int
+    body: str
 
     def __init__(self, response: SipResponse) -> None:
         self.response = response
@@ -137,3 +139,62 @@ class ReplyFacts:
             raise AttributeError(name) from None
         self.__dict__[name] = value
         return value
+
+
+class DialogFacts:
+    """The `DialogView` of a leg: live, except that `status` moves on as the script is told.
+
+    Args:
+        call: the leg's SIP call.
+        outbound_proxy: the configured proxy, "" if none.
+    """
+
+    user: str
+    domain: str
+    local_uri: str
+    remote_uri: str
+    callid: str
+    remote_tag: str
+    local_tag: str
+    remote_party: str
+    local_party: str
+    route: str
+    outbound_proxy: str
+    cseq: int
+    status: int
+
+    def __init__(self, call: InviteCall, outbound_proxy: str) -> None:
+        self.call = call
+        self.outbound_proxy = outbound_proxy
+        self.status = STATUS_CODES[call.state]
+
+    def __getattr__(self, name: str) -> str | int:
+        try:
+            value = _DIALOG[name](self.call)
+        except KeyError:
+            raise AttributeError(name) from None
+        return _text(value) if isinstance(value, str) else value
+
+    def set_remote_uri(self, uri: str) -> None:
+        """Change the target of later requests."""
+        self.call.dialog.remote_target = uri
+
+
+def _route_line(call: InviteCall) -> str:
+    _, routes = call.dialog.request_line_and_routes()
+    return f"Route: {', '.join(routes)}\r\n" if routes else ""
+
+
+_DIALOG: Final[dict[str, Callable[[InviteCall], str | int]]] = {
+    "user": lambda c: c.invite_request.user,
+    "domain": lambda c: c.invite_request.domain,
+    "local_uri": lambda c: c.invite_request.uri,
+    "remote_uri": lambda c: c.dialog.remote_target,
+    "callid": lambda c: c.dialog.call_id,
+    "remote_tag": lambda c: c.dialog.remote_tag,
+    "local_tag": lambda c: c.dialog.local_tag,
+    "remote_party": lambda c: c.dialog.remote_party,
+    "local_party": lambda c: c.dialog.local_party,
+    "route": _route_line,
+    "cseq": lambda c: c.dialog.next_cseq,
+}

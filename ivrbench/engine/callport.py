@@ -1,0 +1,218 @@
+"""ScriptPort: a call as its script sees it; safe to use from any thread, for ever."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from ivrbench.errors import LocalProtocolError, SdpError
+from ivrbench.media.messages import SetSwitches
+from ivrbench.observe.events import ApiCalled
+from ivrbench.scriptapi.headers import app_params
+from ivrbench.scriptapi.ivr import semserror
+
+from .headers import header_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ivrbench.scriptapi.audiofile import IvrAudioFile
+    from ivrbench.scriptapi.port import DialogView, RequestView
+
+    from .leg import Headers
+    from .session import Session
+
+__all__ = ["ScriptPort"]
+
+log = logging.getLogger("ivrbench.call")
+
+SWITCH_NAMES: Final = {
+    ("attached", True): "connectMedia",
+    ("attached", False): "disconnectMedia",
+    ("muted", True): "mute",
+    ("muted", False): "unmute",
+    ("receiving", True): "enableReceiving",
+    ("receiving", False): "disableReceiving",
+    ("keys_while_deaf", True): "enableDTMFReceiving",
+    ("keys_while_deaf", False): "disableDTMFReceiving",
+    ("detect_keys", True): "enableDTMFDetection",
+    ("detect_keys", False): "disableDTMFDetection",
+}
+
+
+class ScriptPort:
+    """`CallPort` of one session.
+
+    What a script asks for is posted to the loop in the order it asked; only `send_reply` waits,
+    because it may have to raise.
+
+    Args:
+        session: the session; its `over` flag makes everything here do nothing.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._post = session.board.inbox.post
+        self._params: dict[str, str] | None = None
+        self.switches = SetSwitches(0)
+
+    @property
+    def dialog(self) -> DialogView:
+        """The SIP dialog, live."""
+        return self._session.leg.dialog
+
+    @property
+    def invite_req(self) -> RequestView:
+        """The stored INVITE."""
+        return self._session.leg.invite_req
+
+    @property
+    def log_name(self) -> str:
+        """The leg's name."""
+        return self._session.leg.name
+
+    def stop_session(self) -> None:
+        """Hang up after the running handler."""
+        where = self._called("stopSession", "")
+        self._do(where, lambda: self._session.stop("script", "stopSession()"))
+
+    def bye(self, hdrs: str) -> None:
+        """BYE, CANCEL or 487 now."""
+        where = self._called("bye", repr(hdrs) if hdrs else "")
+
+        def bye() -> None:
+            self._session.ended_by = self._session.ended_by or "script"
+            self._try(lambda: self._session.leg.bye(header_pairs(hdrs)), "bye")
+
+        self._do(where, bye)
+
+    def drop_session(self) -> None:
+        """End without a message."""
+        self._do(self._called("dropSession", ""), self._session.drop)
+
+    def send_request(self, method: str, hdrs: str) -> None:
+        """A request within the dialog; what cannot be sent is logged."""
+        where = self._called("sendRequest", f"{method!r}, {hdrs!r}")
+        headers = header_pairs(hdrs)
+        leg = self._session.leg
+        self._do(where, lambda: self._try(lambda: leg.send_request(method, headers), method))
+
+    def send_reply(self, code: int, reason: str, hdrs: str) -> None:
+        """Answer the last request."""
+        if self._session.over:
+            return
+        where = self._called("sendReply", f"{code}, {reason!r}, {hdrs!r}")
+        self._do(where, _nothing)
+        board = self._session.board
+        problem = board.inbox.ask(self._send_reply, code, reason, header_pairs(hdrs))
+        if problem is not None:
+            raise semserror({"code": problem.status_hint, "reason": str(problem), "hdrs": ""})
+
+    def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
+        """Append to the playlist; prompts are read here, in the script's thread."""
+        if not self._session.over:
+            self._session.playlist.enqueue(play, record)
+
+    def queue_is_empty(self) -> bool:
+        """Nothing current and nothing waiting."""
+        return self._session.playlist.is_empty
+
+    def flush(self) -> None:
+        """Drop all items."""
+        if not self._session.over:
+            self._session.playlist.flush(self._called("flush", ""))
+
+    def set_switch(self, name: str, on: bool) -> None:
+        """Turn one of the switches."""
+        where = self._called(SWITCH_NAMES[name, on], "")
+        self._do(where, lambda: self.switch(name, on))
+
+    def set_timer(self, timer_id: int, seconds: float) -> None:
+        """Arm or re-arm."""
+        where = self._called("setTimer", f"{timer_id}, {seconds:g}")
+        self._do(where, lambda: self._session.timers.set(timer_id, seconds))
+
+    def remove_timer(self, timer_id: int) -> None:
+        """Disarm."""
+        where = self._called("removeTimer", str(timer_id))
+        self._do(where, lambda: self._session.timers.remove(timer_id))
+
+    def remove_timers(self) -> None:
+        """Disarm all."""
+        self._do(self._called("removeTimers", ""), self._session.timers.clear)
+
+    def app_param(self, name: str) -> str:
+        """A value of P-App-Param."""
+        if self._params is None:
+            self._params = app_params(self._session.leg.invite_req.hdrs)
+        return self._params.get(name, "")
+
+    def session_params(self) -> list[str] | dict[str, str] | None:
+        """None: this call came in."""
+        return None
+
+    # --- on the loop --------------------------------------------------------------------------
+
+    def switch(self, name: str, on: bool) -> None:
+        """Turn a switch; it survives every later offer and answer."""
+        self.switches = replace(self.switches, **{name: on})
+        self.apply_switches()
+
+    def apply_switches(self) -> None:
+        """Tell the media worker, if it is not all as at the beginning."""
+        media = self._session.media
+        if media is not None:
+            media.set_switches(self.switches)
+
+    def _send_reply(self, code: int, reason: str, headers: Headers) -> SdpError | None:
+        leg = self._session.leg
+        request = leg.last_request
+        if self._session.over or request is None:
+            return None
+        try:
+            leg.reply(request, code, reason, headers)
+        except SdpError as exc:
+            return exc
+        except LocalProtocolError as exc:
+            log.error("sendReply(%d): %s", code, exc, extra={"leg": leg.name})
+        return None
+
+    def _try(self, action: Callable[[], None], what: str) -> None:
+        try:
+            action()
+        except LocalProtocolError as exc:
+            log.error("%s was not sent: %s", what, exc, extra={"leg": self._session.leg.name})
+
+    def _do(self, called: ApiCalled | None, action: Callable[[], None]) -> None:
+        if called is not None:
+            self._post(self._carry_out, called, action)
+
+    def _carry_out(self, called: ApiCalled, action: Callable[[], None]) -> None:
+        if not self._session.over:
+            self._session.board.publish(called)
+            action()
+
+    def _called(self, name: str, arguments: str) -> ApiCalled | None:
+        """The script's call as an event, None on a call that is over."""
+        if self._session.over:
+            return None
+        file, line = script_line(self._session.generation.files)
+        return ApiCalled(self._session.leg.name, name, arguments, file, line)
+
+
+def script_line(files: dict[str, str]) -> tuple[str, int]:
+    """Where in its sources the script is calling from: file and line, ("", 0) if from elsewhere."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        file = files.get(frame.f_code.co_filename)
+        if file is not None:
+            return file, frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return "", 0
+
+
+def _nothing() -> None:
+    """`sendReply` acts by itself; only the event is posted."""

@@ -1,0 +1,196 @@
+"""MediaCall: one call's audio at its worker; turns what the session wants into messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from ivrbench.media import messages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ivrbench.media.arena import Clip, PromptArena
+    from ivrbench.media.ports import PortPair
+    from ivrbench.sdp.negotiate import Agreement
+
+    from .media_link import Worker
+    from .session import Session
+
+__all__ = ["MediaCall", "Prompt", "Seat"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompt:
+    """A clip that somebody holds; `release` it once."""
+
+    arena: PromptArena
+    clip: Clip
+    codec: str
+    note: str
+
+    @property
+    def rate_hz(self) -> int:
+        """Clock of the codec."""
+        return self.clip.rate_hz
+
+    @property
+    def n_samples(self) -> int:
+        """Length."""
+        return self.clip.n_samples
+
+    @property
+    def length_ms(self) -> int:
+        """Length in milliseconds."""
+        return self.clip.duration_ms
+
+    def release(self) -> None:
+        """Let the arena have it back."""
+        self.arena.unpin(self.clip)
+
+
+class Seat:
+    """A worker and a port pair, reserved for one call.
+
+    Args:
+        worker: where the call will be.
+        ports: bound and not yet handed over.
+    """
+
+    def __init__(self, worker: Worker, ports: PortPair) -> None:
+        self.worker = worker
+        self.ports = ports
+        self._free = False
+
+    @property
+    def port(self) -> int:
+        """The RTP port."""
+        return self.ports.port
+
+    def release(self) -> None:
+        """Give both back; may be called twice."""
+        if not self._free:
+            self._free = True
+            self.worker.seats -= 1
+            self.ports.release()
+
+
+class MediaCall:
+    """A call that the worker has.
+
+    Args:
+        session: whose audio.
+        seat: its worker and ports.
+        agreement: what offer and answer agreed on.
+    """
+
+    def __init__(self, session: Session, seat: Seat, agreement: Agreement) -> None:
+        self.session = session
+        self.worker = seat.worker
+        self.number = session.board.media.next_number()
+        self._seat = seat
+        self._send = seat.worker.media.send
+        self._stream = self._params(agreement)
+        self._recorders: set[int] = set()
+        self._silent = False
+        self._closing = False
+        self._send(messages.OpenCall(self.number, self._stream), seat.ports.detach())
+        session.board.media.opened(self)
+
+    def _params(self, agreement: Agreement) -> messages.StreamParams:
+        settings = self.session.board.settings
+        return messages.StreamParams(
+            codec=agreement.codec.name.upper(),
+            payload_type=agreement.codec.payload_type,
+            dtmf_payload_type=-1 if agreement.dtmf_pt is None else agreement.dtmf_pt,
+            ptime_ms=agreement.ptime_ms,
+            remote_rtp=agreement.remote_rtp,
+            remote_rtcp=agreement.remote_rtcp,
+            send=agreement.direction.sends,
+            receive=agreement.direction.receives,
+            latch=settings.nat == "latch",
+            dead_rtp_s=float(settings.dead_rtp_time),
+        )
+
+    def update(self, agreement: Agreement) -> None:
+        """Offer and answer completed again."""
+        self._stream = self._params(agreement)
+        self._send(messages.UpdateCall(self.number, self._stream))
+
+    def silence(self) -> None:
+        """The party hung up: nothing is sent to it any more."""
+        if not self._silent and not self._closing:
+            self._silent = True
+            self._stream = replace(self._stream, send=False)
+            self._send(messages.UpdateCall(self.number, self._stream))
+
+    def set_switches(self, switches: messages.SetSwitches) -> None:
+        """The script's switches."""
+        self._send(replace(switches, call=self.number))
+
+    def play(
+        self, item: int, prompt: Prompt | None, silence_ms: int, loop: bool, recorder: int
+    ) -> None:
+        """Append an item; without prompt and with `silence_ms` 0 it only records."""
+        part: messages.ClipPart | messages.SilencePart | None = None
+        if prompt is not None:
+            part = messages.ClipPart(prompt.clip.offset, prompt.n_samples, loop)
+        elif silence_ms:
+            part = messages.SilencePart(silence_ms)
+        self._send(messages.PlayItem(self.number, item, part, recorder))
+
+    def flush(self) -> None:
+        """Drop all items."""
+        self._send(messages.FlushQueue(self.number))
+
+    def seek(self, item: int, position_samples: int) -> None:
+        """Go to a place in an item."""
+        self._send(messages.SeekItem(self.number, item, position_samples))
+
+    def set_loop(self, item: int, loop: bool) -> None:
+        """Loop an item or not."""
+        self._send(messages.SetLoop(self.number, item, loop))
+
+    def open_recorder(
+        self,
+        fd: int,
+        law: str,
+        limit_ms: int,
+        closed: Callable[[messages.RecorderClosed], None],
+    ) -> int:
+        """Make a file ready to record into; the descriptor becomes the worker's."""
+        number = self.session.board.media.next_number()
+        self.worker.recorders[number] = closed
+        self._recorders.add(number)
+        self._send(messages.OpenRecorder(number, law, limit_ms), (fd,))
+        return number
+
+    def close_recorder(self, recorder: int) -> None:
+        """Have a file finished."""
+        if recorder in self._recorders:
+            self._recorders.discard(recorder)
+            self._send(messages.CloseRecorder(recorder))
+
+    def close(self) -> None:
+        """The call is over; `CallClosed` answers."""
+        if not self._closing:
+            self._closing = True
+            # In this order: the item that records ends first, then its file is finished.
+            self._send(messages.CloseCall(self.number))
+            for recorder in self._recorders:
+                self._send(messages.CloseRecorder(recorder))
+            self._recorders.clear()
+
+    def closed(self, counts: messages.StreamCounts) -> None:
+        """The worker has let go of it."""
+        self.worker.calls.pop(self.number, None)
+        self._seat.release()
+        self.session.media_closed(counts)
+
+    def lost(self, reason: str) -> None:
+        """The worker is gone, and the sockets with it."""
+        self._closing = True
+        self._seat.release()
+        self.session.media_lost(reason)

@@ -1,0 +1,258 @@
+"""MediaLink: the engine's side of the media workers: which call is where, and what it hears."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import logging
+import threading
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from ivrbench.audio.codecs import g711
+from ivrbench.audio.files import load_as, probe_wav
+from ivrbench.audio.frame import SAMPLE_RATE_HZ
+from ivrbench.errors import MediaError
+from ivrbench.media import messages
+from ivrbench.media.ports import PortPool
+from ivrbench.observe.events import LegMeasured
+
+from .media_call import MediaCall, Prompt, Seat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ivrbench.media.arena import Clip
+    from ivrbench.media.client import Media
+    from ivrbench.media.messages import MediaEvent
+    from ivrbench.scriptapi.audiofile import OpenAudio
+
+    from .switchboard import Switchboard
+
+__all__ = ["MediaLink", "Worker"]
+
+log = logging.getLogger("ivrbench.rtp")
+
+_Result = TypeVar("_Result")
+
+WATCH_INTERVAL_MS: Final = 100
+MAX_NOTES: Final = 4096
+
+
+class Worker:
+    """One media worker and its calls."""
+
+    def __init__(self, number: int, media: Media) -> None:
+        self.number = number
+        self.media = media
+        self.calls: dict[int, MediaCall] = {}
+        self.recorders: dict[int, Callable[[messages.RecorderClosed], None]] = {}
+        self.seats = 0
+        """Calls that have it, whether their media is open yet or not."""
+        self.report: messages.WorkerReported | None = None
+        self.gone = False
+
+
+class MediaLink:
+    """All workers.
+
+    Args:
+        board: the engine.
+        pool: makes the port pool of an address; tests pass one without sockets.
+    """
+
+    def __init__(
+        self, board: Switchboard, pool: Callable[[str, int, int], PortPool] = PortPool
+    ) -> None:
+        self._board = board
+        self._make_pool = pool
+        self._pools: dict[str, PortPool] = {}
+        self.workers: list[Worker] = []
+        self._numbers = itertools.count(1)
+        self._notes: dict[object, str] = {}
+        self._watched: tuple[frozenset[str], bool] = (frozenset(), False)
+        self.encoding = 0
+        """Prompts being encoded again for calls whose codec changed."""
+
+    def add(self, worker: Worker) -> None:
+        """A worker is up; its `media.on_events` must call `receive(worker, events)`."""
+        self.workers.append(worker)
+
+    # --- ports --------------------------------------------------------------------------------
+
+    def reserve(self, ip: str) -> Seat:
+        """Ports for one call, and the worker that will have it.
+
+        Raises:
+            MediaError: no port is free, or no worker is up.
+        """
+        worker = min((w for w in self.workers if not w.gone), key=lambda w: w.seats, default=None)
+        if worker is None:
+            raise MediaError("no media worker is up; a new one is being started")
+        pool = self._pools.get(ip)
+        if pool is None:
+            settings = self._board.settings
+            pool = self._make_pool(ip, settings.rtp_low_port, settings.rtp_high_port)
+            self._pools[ip] = pool
+        seat = Seat(worker, pool.allocate())
+        worker.seats += 1
+        return seat
+
+    @property
+    def ports_in_use(self) -> int:
+        """Port pairs that calls have."""
+        return sum(pool.in_use for pool in self._pools.values())
+
+    # --- prompts ------------------------------------------------------------------------------
+
+    def prompt(self, worker: Worker, audio: OpenAudio, codec: str) -> Prompt:
+        """A prompt in a call's codec, decoded here if no call has needed it yet; any thread.
+
+        Raises:
+            MediaError: it is no audio we know, or there is no room.
+            OSError: it cannot be read.
+        """
+        law = g711.LAWS.get(codec)
+        if law is None:
+            raise MediaError(f"there is no codec {codec} to play it with")
+        version = audio.version
+
+        def make() -> tuple[bytes, int, int]:
+            data = audio.read_all()
+            rate_hz = probe_wav(io.BytesIO(data), audio.name).rate_hz
+            if len(self._notes) >= MAX_NOTES:
+                self._notes.clear()
+            if rate_hz != SAMPLE_RATE_HZ:
+                self._notes[version] = (
+                    f"resampled {rate_hz / 1000:g} → {SAMPLE_RATE_HZ // 1000} kHz"
+                )
+            pcm = load_as(io.BytesIO(data), SAMPLE_RATE_HZ)
+            return law.encode(pcm).tobytes(), law.silence, SAMPLE_RATE_HZ
+
+        clip: Clip = worker.media.arena.clip(version, codec, make)
+        return Prompt(worker.media.arena, clip, codec, self._notes.get(version, ""))
+
+    def in_background(
+        self, work: Callable[[], list[_Result]], done: Callable[[list[_Result]], None]
+    ) -> None:
+        """Do work that takes long in a thread of its own, then call `done` on the loop."""
+
+        def run() -> None:
+            try:
+                result: list[_Result] = work()
+            except (MediaError, OSError) as exc:
+                log.error("%s", exc)
+                result = []
+            self._board.inbox.post(finish, result)
+
+        def finish(result: list[_Result]) -> None:
+            self.encoding -= 1
+            done(result)
+
+        self.encoding += 1
+        threading.Thread(target=run, name="encode", daemon=True).start()
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def next_number(self) -> int:
+        """A number for a call or recorder, never used before."""
+        return next(self._numbers)
+
+    def opened(self, call: MediaCall) -> None:
+        """A call's media is open."""
+        call.worker.calls[call.number] = call
+        if self._watched[1] or call.session.leg.name in self._watched[0]:
+            self._send_watch(call.worker)
+
+    def receive(self, worker: Worker, events: list[MediaEvent]) -> None:
+        """What a worker tells, in order."""
+        for event in events:
+            handle = _WORKER_EVENTS.get(type(event))
+            if handle is not None:
+                handle(worker, event)
+                continue
+            call = worker.calls.get(event.call)  # type: ignore[union-attr]  # the rest have one
+            if call is not None:
+                _CALL_EVENTS[type(event)](call, event)
+        self._board.settle()
+
+    def lost(self, worker: Worker, how: str) -> None:
+        """A worker is gone: its calls end."""
+        worker.gone = True
+        self.workers.remove(worker)
+        for call in list(worker.calls.values()):
+            call.lost(f"the media worker ended ({how})")
+        worker.calls.clear()
+        self._board.settle()
+
+    # --- levels for those who watch -----------------------------------------------------------
+
+    def watch(self, legs: frozenset[str], all_legs: bool) -> None:
+        """Report levels of these legs from now on."""
+        self._watched = (legs, all_legs)
+        for worker in self.workers:
+            self._send_watch(worker)
+
+    def _send_watch(self, worker: Worker) -> None:
+        legs, all_legs = self._watched
+        calls = tuple(
+            number
+            for number, call in worker.calls.items()
+            if all_legs or call.session.leg.name in legs
+        )
+        worker.media.send(messages.WatchCalls(calls, WATCH_INTERVAL_MS))
+
+
+def _reported(worker: Worker, event: messages.WorkerReported) -> None:
+    worker.report = event
+
+
+def _recorder_closed(worker: Worker, event: messages.RecorderClosed) -> None:
+    done = worker.recorders.pop(event.recorder, None)
+    if done is not None:
+        done(event)
+
+
+def _ready(worker: Worker, event: messages.WorkerReady) -> None:
+    """Told by the one who started it."""
+
+
+def _measured(call: MediaCall, event: messages.CallReported) -> None:
+    counts = event.counts
+    call.session.board.publish(
+        LegMeasured(
+            leg=call.session.leg.name,
+            in_dbfs=event.in_dbfs,
+            in_peak_dbfs=event.in_peak_dbfs,
+            out_dbfs=event.out_dbfs,
+            out_peak_dbfs=event.out_peak_dbfs,
+            item=event.item,
+            position_ms=event.position_ms,
+            recorded_ms=event.recorded_ms,
+            buffer_ms=event.buffer_ms,
+            received=counts.received,
+            sent=counts.sent,
+            lost=counts.lost,
+            late=counts.late,
+            foreign=counts.foreign,
+            jitter_ms=counts.jitter_ms,
+            rtt_ms=counts.rtt_ms,
+        )
+    )
+
+
+_WORKER_EVENTS: Final[dict[type, Callable[..., None]]] = {
+    messages.WorkerReady: _ready,
+    messages.WorkerReported: _reported,
+    messages.RecorderClosed: _recorder_closed,
+}
+_CALL_EVENTS: Final[dict[type, Callable[..., None]]] = {
+    messages.ItemStarted: lambda call, event: call.session.playlist.item_started(event),
+    messages.ItemEnded: lambda call, event: call.session.playlist.item_ended(event),
+    messages.QueueEmptied: lambda call, _: call.session.playlist.queue_emptied(),
+    messages.KeyPressed: lambda call, event: call.session.keys.receive_rtp(event),
+    messages.KeyReleased: lambda call, event: call.session.keys.receive_rtp(event),
+    messages.RtpStarted: lambda call, _: None,
+    messages.RtpTimedOut: lambda call, _: call.session.rtp_timed_out(),
+    messages.CallReported: _measured,
+    messages.CallClosed: lambda call, event: call.closed(event.counts),
+}

@@ -1,0 +1,369 @@
+"""Playlist: what one call plays and records, as the engine knows it; the worker has the sound."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.errors import MediaError
+from ivrbench.observe import events
+from ivrbench.scriptapi.audiofile import IvrAudioFile
+from ivrbench.scriptapi.audioitems import IvrNullAudio
+
+from .callport import script_line
+from .recordings import Recordings
+
+if TYPE_CHECKING:
+    from ivrbench.media import messages
+    from ivrbench.observe.events import ApiCalled
+    from ivrbench.scriptapi.audiofile import OpenAudio
+
+    from .media_call import MediaCall, Prompt
+    from .session import Session
+
+__all__ = ["FLUSHED", "Playlist"]
+
+FLUSHED: Final = "silence: onEmptyQueue will not fire (flush() emptied the queue, nothing ended)"
+
+
+class _Item:
+    """One entry, and what the script's file object steers it by (`PlaybackControl`)."""
+
+    def __init__(
+        self,
+        playlist: Playlist,
+        number: int,
+        play: IvrAudioFile | object | None,
+        record: IvrAudioFile | None,
+    ) -> None:
+        self.playlist = playlist
+        self.number = number
+        # Held so that a script may forget its objects while they are queued.
+        self.play, self.record = play, record
+        self.audio: OpenAudio | None = None
+        self.prompt: Prompt | None = None
+        self.silence_ms = 0
+        self.loop = False
+        self.recorder = 0
+        self.sent = False
+        self.started_s = 0.0
+        self.passed_over = 0
+        """Endings to ignore: it was taken out of the worker's list to be put in again."""
+
+    @property
+    def is_playing(self) -> bool:
+        """It has begun."""
+        return self.started_s > 0.0
+
+    def position_samples(self, now: float) -> int:
+        """Where it is about now."""
+        if self.prompt is None or not self.started_s:
+            return 0
+        played = int((now - self.started_s) * self.prompt.rate_hz)
+        n_samples = self.prompt.n_samples
+        return played % n_samples if self.loop and n_samples else min(played, n_samples)
+
+    # PlaybackControl
+
+    def set_loop(self, loop: bool) -> None:
+        """`file.loop = …` while it waits or plays."""
+        self.loop = loop
+        self.playlist.post(self.playlist.set_loop, self, loop)
+
+    def seek(self, back_ms: int | None) -> None:
+        """`file.rewind(…)`: acts on the item that plays."""
+        self.playlist.post(self.playlist.seek, self, back_ms)
+
+    def finish(self) -> None:
+        """`file.close()`: the prompt goes on from memory."""
+
+
+class Playlist:
+    """The items of a call: current and waiting, mirrored here so that questions cost no round trip.
+
+    Items given before audio flows wait here; `media_opened` sends them.
+
+    Args:
+        session: whose playlist.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._last_number = 0
+        self._items: dict[int, _Item] = {}
+        """Current and waiting, in order, as the script sees it."""
+        self._leaving: dict[int, _Item] = {}
+        """Flushed here, but the worker has not said so yet."""
+        self._media: MediaCall | None = None
+        self._recoding = False
+        self.recordings = Recordings(session)
+        self.because = ""
+        """What happened last, "key 1": shown as the reason of a flush."""
+        self.post = session.board.inbox.post
+
+    @property
+    def is_empty(self) -> bool:
+        """No current item and nothing waiting; right in any thread."""
+        return not self._items
+
+    # --- from the script's thread -------------------------------------------------------------
+
+    def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
+        """Append an item; the prompt is decoded here, if no call has needed it yet.
+
+        Raises:
+            OSError: the prompt cannot be read, or there is no room for it.
+        """
+        session = self._session
+        with self._lock:
+            self._last_number += 1
+            number = self._last_number
+        item = _Item(self, number, play, record)
+        note = ""
+        if isinstance(play, IvrAudioFile):
+            item.audio, item.loop = play.opened(), play.loop
+            try:
+                item.prompt = self._prompt(item.audio, self._codec())
+            except MediaError as exc:
+                raise OSError(f"cannot play {item.audio.name}: {exc}") from exc
+            note = item.prompt.note
+            item.audio.attach(item)
+        elif isinstance(play, IvrNullAudio):
+            item.silence_ms = play.length_ms()
+        elif play is not None:
+            item.silence_ms = -1
+        if record is not None:
+            item.recorder = self.recordings.open(record)
+        event = self._enqueued_event(item, note)
+        with self._lock:
+            self._items[number] = item
+        file, line = script_line(session.generation.files)
+        called = events.ApiCalled(
+            session.leg.name, "enqueue", f"{event.play or None}, {event.record or None}", file, line
+        )
+        self.post(self._add, item, called, event)
+
+    def flush(self, called: ApiCalled | None) -> None:
+        """Drop everything."""
+        with self._lock:
+            dropped, self._items = self._items, {}
+            self._leaving.update(dropped)
+        if called is not None:
+            self.post(self._flush, called, dropped)
+
+    def _prompt(self, audio: OpenAudio, codec: str) -> Prompt:
+        session = self._session
+        worker = self._media.worker if self._media is not None else None
+        if worker is None and session.leg.seat is not None:
+            worker = session.leg.seat.worker
+        if worker is None:
+            raise MediaError("the call has no audio")
+        return session.board.media.prompt(worker, audio, codec)
+
+    def _codec(self) -> str:
+        leg = self._session.leg
+        agreement = leg.agreement
+        if agreement is not None:
+            return agreement.codec.name.upper()
+        return leg.sdp.capabilities[0].name.upper() if leg.sdp else "PCMU"
+
+    def _enqueued_event(self, item: _Item, note: str) -> events.ItemEnqueued:
+        play, length_ms = "", -1
+        if item.prompt is not None and item.audio is not None:
+            play, length_ms = item.audio.name, item.prompt.length_ms
+        elif item.play is not None:
+            play, length_ms = "silence", item.silence_ms
+        record = item.record
+        return events.ItemEnqueued(
+            leg=self._session.leg.name,
+            item=item.number,
+            label=self._label(item.play if item.play is not None else record),
+            play=play,
+            record=record.opened().name if record is not None else "",
+            length_ms=length_ms,
+            record_limit_ms=record.record_limit_ms if record is not None else -1,
+            loop=item.loop,
+            note=note,
+        )
+
+    def _label(self, thing: object) -> str:
+        """The attribute of the dialog that holds it, "" if none does."""
+        dialog = self._session.mailbox.dialog
+        if dialog is None or thing is None:
+            return ""
+        return next((n for n, v in list(vars(dialog).items()) if v is thing), "")
+
+    # --- on the loop --------------------------------------------------------------------------
+
+    def _add(self, item: _Item, called: events.ApiCalled, event: events.ItemEnqueued) -> None:
+        board = self._session.board
+        if self._session.over:
+            self._forget(item)
+            return
+        board.publish(called)
+        board.publish(event)
+        self._session.take_back(FLUSHED)
+        if self._media is not None and not self._recoding:
+            self._send(item)
+
+    def _flush(self, called: events.ApiCalled, dropped: dict[int, _Item]) -> None:
+        session = self._session
+        if session.over:
+            return
+        session.board.publish(called)
+        session.board.publish(events.QueueFlushed(session.leg.name, len(dropped)))
+        if self._media is not None:
+            self._media.flush()
+        for item in dropped.values():
+            if not item.sent:
+                self._end(item, "flushed", 0, 0, "")
+        if dropped and session.generation.flush_notifies:
+            session.tell("onEmptyQueue")
+        elif dropped:
+            session.step(self._warn_if_silent)
+
+    def _warn_if_silent(self) -> None:
+        if self.is_empty and not self._session.stopping and not self._session.leg.down:
+            self._session.warn(FLUSHED)
+
+    def media_opened(self, media: MediaCall) -> None:
+        """Audio flows: send what waits."""
+        self._media = media
+        self.recordings.media_opened(media)
+        if not self.codec_changed(self._codec()):
+            for item in list(self._items.values()):
+                self._send(item)
+
+    def codec_changed(self, codec: str) -> bool:
+        """Items whose prompt is in another codec are encoded again, away from the loop.
+
+        Returns:
+            True if there are any: nothing is sent until that is done.
+        """
+        stale = [i for i in self._items.values() if i.prompt and i.prompt.codec != codec]
+        if not stale or self._recoding:
+            return self._recoding
+        self._recoding = True
+        media = self._session.board.media
+
+        def encode() -> list[tuple[_Item, Prompt]]:
+            return [(i, self._prompt(i.audio, codec)) for i in stale if i.audio is not None]
+
+        media.in_background(encode, self._recoded)
+        return True
+
+    def _recoded(self, pairs: list[tuple[_Item, Prompt]]) -> None:
+        self._recoding = False
+        media = self._media
+        for item, prompt in pairs:
+            old: Prompt | None = prompt
+            if item.number in self._items:
+                item.prompt, old = prompt, item.prompt
+            if old is not None:
+                old.release()
+        if media is None or self._session.over:
+            return
+        if any(item.sent for item in self._items.values()):
+            media.flush()
+        for item in list(self._items.values()):
+            item.passed_over += item.sent
+            position = item.position_samples(self._session.board.now())
+            self._send(item)
+            if position:
+                media.seek(item.number, position)
+
+    def _send(self, item: _Item) -> None:
+        assert self._media is not None, "items are sent to a call with media"
+        item.sent = True
+        recorder = self.recordings.number(item.recorder)
+        self._media.play(item.number, item.prompt, item.silence_ms, item.loop, recorder)
+
+    def set_loop(self, item: _Item, loop: bool) -> None:
+        """Turn looping on or off for an item at the worker."""
+        if self._media is not None and item.sent:
+            self._media.set_loop(item.number, loop)
+
+    def seek(self, item: _Item, back_ms: int | None) -> None:
+        """Go back in an item that plays; None: to its start."""
+        if self._media is None or not item.is_playing or item.prompt is None:
+            return
+        now = self._session.board.now()
+        position = 0
+        if back_ms is not None:
+            back = back_ms * item.prompt.rate_hz // 1000
+            position = max(0, item.position_samples(now) - back)
+        item.started_s = now - position / item.prompt.rate_hz
+        self._media.seek(item.number, position)
+
+    # --- what the worker tells ----------------------------------------------------------------
+
+    def item_started(self, event: messages.ItemStarted) -> None:
+        """An item sounds."""
+        item = self._items.get(event.item)
+        if item is None or item.is_playing:
+            return
+        item.started_s = event.at_s
+        self._session.board.publish(events.ItemStarted(self._session.leg.name, event.item))
+
+    def item_ended(self, event: messages.ItemEnded) -> None:
+        """An item is over; a recording of it is whole."""
+        item = self._items.get(event.item) or self._leaving.get(event.item)
+        if item is None:
+            return
+        if item.passed_over:
+            item.passed_over -= 1
+            return
+        because = event.error
+        if not because and event.reason == "closed":
+            because = "call ended"
+        elif not because and event.reason == "flushed":
+            because = self.because
+        self._end(item, event.reason, event.played_ms, event.recorded_ms, because)
+
+    def queue_emptied(self) -> None:
+        """The last item ended by itself."""
+        self._session.tell("onEmptyQueue")
+
+    def _end(
+        self, item: _Item, reason: str, played_ms: int, recorded_ms: int, because: str
+    ) -> None:
+        with self._lock:
+            self._items.pop(item.number, None)
+            self._leaving.pop(item.number, None)
+        self._forget(item)
+        self._session.board.publish(
+            events.ItemEnded(
+                self._session.leg.name, item.number, reason, played_ms, recorded_ms, because
+            )
+        )
+
+    def _forget(self, item: _Item) -> None:
+        if item.audio is not None:
+            item.audio.detach(item)
+        if item.prompt is not None:
+            item.prompt.release()
+            item.prompt = None
+
+    def clear(self, because: str) -> None:
+        """Drop everything without a word to the script."""
+        self.because = because
+        with self._lock:
+            dropped, self._items = self._items, {}
+            self._leaving.update(dropped)
+        if self._media is not None and dropped:
+            self._media.flush()
+
+    def close(self) -> None:
+        """The session is over; what the worker still plays ends with its `CallClosed`."""
+        if self._media is None:
+            self.media_gone()
+            self.recordings.abandon()
+
+    def media_gone(self) -> None:
+        """Nothing plays any more; prompts go back."""
+        with self._lock:
+            rest = [*self._items.values(), *self._leaving.values()]
+            self._items, self._leaving = {}, {}
+        for item in rest:
+            self._forget(item)

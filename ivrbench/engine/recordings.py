@@ -1,0 +1,155 @@
+"""Recordings: the files one call records into, each with its recorder in the media worker."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.audio.files import WavSubtype
+from ivrbench.observe.events import RecordingEnded
+
+if TYPE_CHECKING:
+    from ivrbench.media.messages import RecorderClosed
+    from ivrbench.scriptapi.audiofile import IvrAudioFile, OpenAudio
+
+    from .media_call import MediaCall
+    from .session import Session
+
+__all__ = ["Recordings"]
+
+log = logging.getLogger("ivrbench.call")
+
+FINISH_WITHIN_S: Final = 5.0
+"""How long `close()` waits for the disk; a script's thread must not hang for ever on a dead one."""
+LAWS: Final = {WavSubtype.PCM16: "pcm16", WavSubtype.ALAW: "alaw", WavSubtype.ULAW: "ulaw"}
+SAMPLE_RATE_HZ: Final = 8000  # recordings are telephone audio
+
+
+class _Recording:
+    """One file being recorded into; what its file object steers it by (`PlaybackControl`)."""
+
+    def __init__(self, recordings: Recordings, audio: OpenAudio, limit_ms: int) -> None:
+        self._recordings = recordings
+        self.audio = audio
+        self.name = audio.name
+        self.law = LAWS[audio.subtype]
+        self.limit_ms = limit_ms
+        self.fd = os.dup(audio.fd)
+        self.recorder = 0
+        """The worker's number for it; 0: not there yet."""
+        self.closed = threading.Event()
+
+    def set_loop(self, loop: bool) -> None:
+        """A recording has no loop."""
+
+    def seek(self, back_ms: int | None) -> None:
+        """A recording goes on where it is."""
+
+    def finish(self) -> None:
+        """Wait until the file is whole; in the loop's own thread there is no waiting."""
+        inbox = self._recordings.inbox
+        inbox.post(self._recordings.close, self)
+        if not inbox.on_loop and not self.closed.wait(FINISH_WITHIN_S):
+            log.error("%s: not written after %g s", self.name, FINISH_WITHIN_S)
+
+    def done(self) -> None:
+        """Nobody writes into it any more."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+        self.audio.detach(self)
+        self.closed.set()
+
+
+class Recordings:
+    """All recordings of a call. `open` may be called in any thread, the rest on the loop.
+
+    Args:
+        session: whose recordings.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.inbox = session.board.inbox
+        self._media: MediaCall | None = None
+        self._lock = threading.Lock()
+        self._open: dict[int, _Recording] = {}
+        self._by_audio: dict[int, int] = {}
+        self._last = 0
+
+    def open(self, file: IvrAudioFile) -> int:
+        """Make a file ready to record into.
+
+        Returns:
+            our number for it, the same for the same opening of the file.
+
+        Raises:
+            OSError: no file descriptor is left.
+        """
+        audio = file.opened()
+        with self._lock:
+            known = self._by_audio.get(id(audio))
+            if known is not None:
+                return known
+            recording = _Recording(self, audio, file.record_limit_ms)
+            self._last += 1
+            self._open[self._last] = recording
+            self._by_audio[id(audio)] = self._last
+            audio.attach(recording)
+            return self._last
+
+    def number(self, handle: int) -> int:
+        """The worker's number of a recording, opened there if it is not yet; 0 for none."""
+        recording = self._open.get(handle)
+        if recording is None or self._media is None:
+            return 0
+        if not recording.recorder:
+            fd, recording.fd = recording.fd, -1
+            recording.recorder = self._media.open_recorder(
+                fd, recording.law, recording.limit_ms, lambda e: self._closed(handle, e)
+            )
+        return recording.recorder
+
+    def media_opened(self, media: MediaCall) -> None:
+        """Audio flows: from now on recordings go to the worker."""
+        self._media = media
+
+    def close(self, recording: _Recording) -> None:
+        """The script closed the file."""
+        if recording.closed.is_set():
+            return
+        if self._media is not None and recording.recorder:
+            self._media.close_recorder(recording.recorder)
+        else:
+            self._forget(recording)
+
+    def abandon(self) -> None:
+        """The worker is done with the call, or gone."""
+        for recording in list(self._open.values()):
+            self._forget(recording)
+
+    def _closed(self, handle: int, event: RecorderClosed) -> None:
+        recording = self._open.get(handle)
+        if recording is None:
+            return
+        bytes_per_s = SAMPLE_RATE_HZ * recording.audio.subtype.sample_bytes
+        if event.error:
+            log.error("%s: %s", recording.name, event.error, extra={"leg": self._session.leg.name})
+        self._session.board.publish(
+            RecordingEnded(
+                leg=self._session.leg.name,
+                file=recording.audio.path or recording.name,
+                n_bytes=event.n_bytes,
+                length_ms=event.n_bytes * 1000 // bytes_per_s,
+                error=event.error,
+            )
+        )
+        self._forget(recording)
+
+    def _forget(self, recording: _Recording) -> None:
+        with self._lock:
+            handle = self._by_audio.pop(id(recording.audio), 0)
+            self._open.pop(handle, None)
+        recording.done()

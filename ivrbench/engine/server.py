@@ -1,0 +1,93 @@
+"""The engine process: one loop, its signals and its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.clock import SystemClock
+from ivrbench.errors import ConfigError, EngineGone, MediaError
+
+from .engine import Engine
+from .transports import PortTaken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ivrbench.config.settings import Settings
+
+__all__ = ["serve"]
+
+log = logging.getLogger("ivrbench.engine")
+
+EXIT_OK: Final = 0
+EXIT_CONFIG: Final = 2
+EXIT_NO_PORT: Final = 3
+EXIT_INTERRUPTED: Final = 130
+
+
+def serve(settings: Settings, ready: Callable[[Engine], None] | None = None) -> int:
+    """Run an engine until it is told to stop.
+
+    SIGTERM and SIGINT drain it (a second one ends it at once), SIGHUP loads all scripts again,
+    SIGUSR1 and SIGUSR2 call `onUser1` and `onUser2` of every session.
+
+    Args:
+        settings: what to serve and where.
+        ready: called once calls can come in.
+
+    Returns:
+        the exit code: 0 told to stop, 2 configuration, 3 no port, 130 interrupted twice.
+    """
+    # uvloop is an optional speed-up; it does not exist for every platform.
+    try:
+        import uvloop
+
+        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    except ImportError:
+        factory = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        try:
+            return runner.run(_serve(settings, ready))
+        except (PortTaken, MediaError, EngineGone) as exc:
+            log.error("%s", exc)
+            return EXIT_NO_PORT
+        except ConfigError as exc:
+            log.error("%s", exc)
+            return EXIT_CONFIG
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+
+
+async def _serve(settings: Settings, ready: Callable[[Engine], None] | None) -> int:
+    engine = Engine(settings, asyncio.get_running_loop(), SystemClock())
+    interrupted = 0
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted += 1
+        if interrupted == 1:
+            engine.drain()
+        else:
+            engine.stop()
+
+    try:
+        await engine.open()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, interrupt)
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        loop.add_signal_handler(signal.SIGHUP, engine.reload)
+        loop.add_signal_handler(signal.SIGUSR1, engine.board.tell_all, "onUser1")
+        loop.add_signal_handler(signal.SIGUSR2, engine.board.tell_all, "onUser2")
+        # What start-up made lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        if ready is not None:
+            ready(engine)
+        await engine.ended()
+    finally:
+        await engine.close()
+    return EXIT_INTERRUPTED if interrupted > 1 else EXIT_OK

@@ -1,0 +1,373 @@
+"""Session: one call of a script, from the INVITE to the call record."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.observe.events import LegEnded, LegStarted, LegWarned
+from ivrbench.scriptapi.sipviews import IvrSipRequest
+from ivrbench.sip.events import EndCause
+
+from .callport import ScriptPort
+from .key_input import KeyInput
+from .leg import Leg
+from .media_call import MediaCall
+from .outcome import Call, called_event, raised_event, refusal_of, started_event
+from .playlist import Playlist
+from .runner import Mailbox
+from .script_timers import ScriptTimers
+from .views import RequestFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ivrbench.media.messages import StreamCounts
+    from ivrbench.sip.invite import InviteCall
+    from ivrbench.sip.message import SipRequest
+
+    from .generation import Generation
+    from .outcome import Outcome, Running
+    from .switchboard import Switchboard
+
+__all__ = ["Session"]
+
+log = logging.getLogger("ivrbench.call")
+
+DISCONNECTED: Final = 0
+
+
+class Session:
+    """A script and its leg (or legs).
+
+    Everything here happens on the loop. Handlers run elsewhere, one after the other; what they
+    ask for comes back through `ScriptPort` and the inbox. What SIP events mean is in
+    `call_flow.py`.
+
+    Args:
+        board: the engine.
+        generation: the script's version; it is given back when the session is over.
+        name: of the first leg.
+        call: the first leg's SIP call.
+    """
+
+    def __init__(
+        self, board: Switchboard, generation: Generation, name: str, call: InviteCall
+    ) -> None:
+        self.board = board
+        self.generation = generation
+        self.began_s = board.clock.wall()
+        self.leg = Leg(self, name, call)
+        self.port = ScriptPort(self)
+        self.mailbox = Mailbox(board.pool, generation, self.port, self._slow)
+        self.timers = ScriptTimers(board.loop, self._timer_fired)
+        self.media: MediaCall | None = None
+        self.playlist = Playlist(self)
+        self.keys = KeyInput(self)
+        self.over = False
+        self.stopping = False
+        self.ended_by = ""
+        self.reason = ""
+        self.duration_s = 0.0
+        """From answer to end; known when it is over."""
+        self.final_code = 0
+        self._hanging_up = False
+        self._abandoned = False
+        """Hung up from outside: it ends without waiting for its handler."""
+        self._established = False
+        self._audio_attached = False
+        self._warning = ""
+
+    def __repr__(self) -> str:
+        return f"<Session {self.leg.name} {self.generation.script}@{self.generation.number}>"
+
+    def announce(self, request: SipRequest, peer: str) -> None:
+        """Tell everybody who watches that there is a new leg."""
+        self.leg.invite_req = RequestFacts(request)
+        dialog = self.leg.call.dialog
+        self.board.publish(
+            LegStarted(
+                leg=self.leg.name,
+                direction="in",
+                script=self.generation.script,
+                generation=self.generation.number,
+                peer=peer,
+                call_id=dialog.call_id,
+                request_uri=request.uri,
+                local_tag=dialog.local_tag,
+            )
+        )
+
+    def create_dialog(self) -> None:
+        """Make the script's dialog object; the first thing in the mailbox."""
+        self.mailbox.create(self._created)
+
+    # --- telling the script -------------------------------------------------------------------
+
+    def tell(
+        self,
+        handler: str,
+        *args: object,
+        done: Callable[[Outcome], None] | None = None,
+        old_args: tuple[object, ...] | None = None,
+    ) -> None:
+        """Queue a handler; `done` is called on the loop when it returned, defined or not."""
+        if not self.over:
+            self.mailbox.post(Call(handler, args, old_args), lambda o: self._done(o, done))
+
+    def step(self, action: Callable[[], None]) -> None:
+        """Do something on the loop when everything told before has been handled."""
+        self.tell("", done=lambda _: action())
+
+    def hear(self, request: SipRequest, status: int = -1) -> None:
+        """Tell of a request: `sendReply` answers it from now on, then `onSipRequest`."""
+
+        def arrive() -> None:
+            self.leg.last_request = request
+            if status >= 0:
+                self.leg.dialog.status = status
+
+        self.step(arrive)
+        self.tell("onSipRequest", IvrSipRequest.copy_of(RequestFacts(request)))
+
+    def warn(self, text: str) -> None:
+        """Show a sentence at the leg; "" takes it back."""
+        if text != self._warning:
+            self._warning = text
+            self.board.publish(LegWarned(self.leg.name, text))
+
+    def take_back(self, text: str) -> None:
+        """Withdraw a sentence if it is the one shown."""
+        if self._warning == text:
+            self.warn("")
+
+    def _created(self, outcome: Outcome) -> None:
+        if outcome.raised is not None:
+            self._tell_raised(outcome, "the call was refused with 500")
+            self.stop("error", "the script's IvrDialog could not be made")
+            self.leg.refuse(500)
+            self.settle()
+
+    def _done(self, outcome: Outcome, done: Callable[[Outcome], None] | None) -> None:
+        if self.over:
+            return
+        refusal = refusal_of(outcome.raised)
+        if refusal is not None:
+            self.board.flow.refused_by_script(self, outcome, refusal)
+        elif outcome.raised is not None:
+            self._tell_raised(outcome, self._after_raise(outcome))
+        elif outcome.defined:
+            self.board.publish(called_event(self.leg.name, outcome))
+        if done is not None:
+            done(outcome)
+        self.settle()
+
+    def _after_raise(self, outcome: Outcome) -> str:
+        """Decide what becomes of the call after a handler raised; gives the words for it."""
+        handler = outcome.call.handler
+        if handler == "onInvite" and not self.leg.answered_s:
+            return "the call was refused with 500"
+        if self.board.settings.on_script_error == "bye":
+            self.stop("error", f"{handler} raised")
+            return "the call was ended (on_script_error = bye)"
+        if handler == "onSessionStart":
+            return "the call is up with silence"
+        return "the call goes on"
+
+    def _tell_raised(self, outcome: Outcome, then: str) -> None:
+        event = raised_event(self.leg.name, outcome, self.generation, then)
+        self.board.publish(event)
+        log.error(
+            "%s raised %s: %s (%s:%d); %s",
+            event.handler,
+            event.error_type,
+            event.message,
+            event.file,
+            event.line,
+            then,
+            extra={"leg": self.leg.name, "script": self.generation.script},
+        )
+        if event.handler == "onSessionStart":
+            self.warn(f"silence: onSessionStart raised at :{event.line}")
+
+    def _slow(self, running: Running) -> None:
+        if not self.over:
+            self.board.publish(started_event(self.leg.name, running))
+
+    def _timer_fired(self, timer_id: int) -> None:
+        self.tell("onTimer", timer_id)
+
+    # --- media --------------------------------------------------------------------------------
+
+    def established(self, leg: Leg) -> None:
+        """The dialog is connected and offer and answer are complete."""
+        if self._established:
+            return
+        self._established = True
+        self.warn("")
+        agreed = leg.agreed_event()
+        if agreed is not None and self.media is None:
+            self.board.publish(agreed)
+        self.tell("onStart")
+        self.tell(
+            "onSessionStart",
+            old_args=(leg.invite_req.hdrs,),
+            done=lambda _: self.start_media(leg),
+        )
+
+    def early_media(self, leg: Leg) -> None:
+        """A 183 with our description went out: audio flows from now on."""
+        agreed = leg.agreed_event()
+        if agreed is not None and self.media is None:
+            self.board.publish(agreed)
+            self.start_media(leg)
+
+    def start_media(self, leg: Leg) -> None:
+        """Let audio flow, if offer and answer are complete; items that wait begin."""
+        agreement = leg.agreement
+        if self.media is not None or agreement is None or leg.seat is None or leg.down:
+            return
+        seat, leg.seat = leg.seat, None
+        self.media = MediaCall(self, seat, agreement)
+        self._audio_attached = True
+        self.port.apply_switches()
+        self.playlist.media_opened(self.media)
+
+    def media_changed(self, leg: Leg) -> None:
+        """Offer and answer completed again."""
+        agreement, agreed = leg.agreement, leg.agreed_event()
+        if agreement is None or agreed is None:
+            return
+        self.board.publish(agreed)
+        if self.media is not None:
+            self.media.update(agreement)
+            self.playlist.codec_changed(agreed.codec)
+        elif self._established:
+            self.start_media(leg)
+
+    def rtp_timed_out(self) -> None:
+        """Nothing came for `dead_rtp_time`."""
+        text = f"no RTP came for {self.board.settings.dead_rtp_time} s"
+
+        def decide(outcome: Outcome) -> None:
+            if outcome.default_runs:
+                self.stop("engine", text)
+
+        self.tell("onRtpTimeout", done=decide)
+        self.step(self._detach_audio)
+
+    def media_lost(self, reason: str) -> None:
+        """The worker that had our audio is gone."""
+        self.media = None
+        self.playlist.media_gone()
+        self.playlist.recordings.abandon()
+        self.stop("error", reason)
+
+    def media_closed(self, counts: StreamCounts) -> None:
+        """The worker is done with the call; the last that is heard of it."""
+        self.playlist.media_gone()
+        self.board.write_record(self, counts)
+
+    def _detach_audio(self) -> None:
+        """Take the playlist off the call, once."""
+        if self._audio_attached:
+            self._audio_attached = False
+            self.playlist.clear("call ended" if self.leg.down else "no RTP")
+            self.port.switch("attached", False)
+            self.tell("onAudioCleared")
+
+    # --- ending -------------------------------------------------------------------------------
+
+    def stop(self, by: str, reason: str = "") -> None:
+        """Set the stop flag: hang up when no handler runs."""
+        if not self.stopping:
+            self.stopping = True
+            self.ended_by = self.ended_by or by
+            self.reason = self.reason or reason
+            self.step(_nothing)  # an idle mailbox settles at once, a busy one after its handler
+
+    def hang_up(self, by: str, reason: str) -> None:
+        """End the session now, even if a handler runs that may never return."""
+        self.stop(by, reason)
+        if self.over:
+            return
+        self._abandoned = self._hanging_up = True
+        if self.leg.down:
+            self.finish()
+        else:
+            self.leg.bye()
+
+    def shut_down(self) -> None:
+        """The engine wants to end: the script may take its time, without handler it is ended."""
+
+        def decide(outcome: Outcome) -> None:
+            if not outcome.defined:
+                self.stop("engine", "the server shuts down")
+
+        self.tell("onServerShutdown", done=decide)
+
+    def drop(self) -> None:
+        """End the session without a message to the peer."""
+        self.stop("script", "dropSession()")
+        self.leg.call.drop(now=self.board.now())
+
+    def leg_down(self, leg: Leg, cause: EndCause) -> None:
+        """The SIP call of a leg is over."""
+        leg.down = True
+        if leg.seat is not None:
+            leg.seat.release()
+            leg.seat = None
+        if self.media is not None:
+            self.media.silence()
+        if cause is EndCause.REJECTED:
+            self.stop("script", f"refused with {leg.final_code}")
+        elif cause in (EndCause.ACK_TIMED_OUT, EndCause.TIMED_OUT, EndCause.DROPPED):
+            self.stop("engine", cause.value)
+        if self._abandoned:
+            self.finish()
+        elif cause is not EndCause.BYE_RECEIVED:
+            self.step(lambda: setattr(leg.dialog, "status", DISCONNECTED))
+            self.step(self._kept_by_script)
+
+    def _kept_by_script(self) -> None:
+        if not self.stopping:
+            self.warn("the call is over, the script keeps the session (no stopSession)")
+
+    def settle(self) -> None:
+        """Go on with the end, if the session is on its way there; after each handler."""
+        if self.over or not self.stopping:
+            return
+        if not self.leg.down:
+            if not self._hanging_up:
+                self._hanging_up = True
+                self.leg.bye()
+            return
+        if self._audio_attached:
+            self._detach_audio()
+        self.step(self.finish)
+
+    def finish(self) -> None:
+        """The end: give everything back."""
+        if self.over:
+            return
+        self.over = True
+        self.mailbox.close()
+        self.timers.clear()
+        self.keys.close()
+        self.playlist.close()
+        leg = self.leg
+        if leg.answered_s:
+            self.duration_s = self.board.now() - leg.answered_s
+        self.final_code = 200 if leg.answered_s else leg.final_code or 487
+        by = self.ended_by or "engine"
+        self.board.publish(LegEnded(leg.name, by, self.final_code, self.reason, self.duration_s))
+        if self.media is not None:
+            self.media.close()
+        else:
+            self.board.write_record(self, None)
+        self.board.registry.release(self.generation)
+        self.board.forget(self)
+
+
+def _nothing() -> None:
+    """The mailbox settles after every step; this one is only for that."""

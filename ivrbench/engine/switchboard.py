@@ -1,0 +1,386 @@
+"""Switchboard: the SIP endpoint on one side, sessions on the other; nothing here waits."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.errors import RemoteProtocolError
+from ivrbench.observe.events import (
+    EngineDraining,
+    LegEnded,
+    LegStarted,
+    SipTraced,
+)
+from ivrbench.sip.endpoint import Endpoint
+from ivrbench.sip.events import (
+    InviteReceived,
+    ProvisionalReceived,
+    RequestReceived,
+    RequestTimedOut,
+    ResponseReceived,
+)
+from ivrbench.sip.flow import host_port
+from ivrbench.sip.settings import EndpointSettings
+
+from . import call_flow
+from .admission import Admission, Refusal
+from .application import MAPPING_FILE, Mapping, choose_application, read_mapping
+from .cdr import CallRecord
+from .inbox import Inbox
+from .leg import Leg
+from .runner import ScriptPool
+from .session import Session
+from .views import RequestFacts
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from ivrbench.clock import Clock
+    from ivrbench.config.settings import Settings
+    from ivrbench.media.messages import StreamCounts
+    from ivrbench.observe.events import Event
+    from ivrbench.observe.hub import Hub
+    from ivrbench.sip.events import Event as SipEvent
+    from ivrbench.sip.flow import Flow
+    from ivrbench.sip.message import SipRequest
+    from ivrbench.sip.tokens import Tokens
+    from ivrbench.sip.trace import MessageSeen
+
+    from .cdr import CdrFile
+    from .media_link import MediaLink
+    from .registry import Registry
+
+__all__ = ["TEST_PHONE", "Switchboard"]
+
+log = logging.getLogger("ivrbench.call")
+
+TEST_PHONE: Final = "test phone"
+"""What the workbench shows as the peer of a call from our own phone."""
+PHONE_AGENT: Final = "ivrbench test phone"
+"""Beginning of the test phone's User-Agent."""
+
+
+class Switchboard:
+    """Everything a call touches, in one place.
+
+    After anything came in by `receive`, `settle()` must follow: it hands events to sessions,
+    sends what is to be sent and arms the endpoint's timer.
+
+    Args:
+        settings: assign a new value when they change; running calls see limits and codes of the
+            newest, and keep what they agreed on.
+        loop: the engine's loop.
+        clock: its clock; `now()` must be what the loop's timers run on.
+        hub: where everything is told.
+        registry: the scripts.
+        send: sends one SIP message.
+        tokens: tags and branches; None: random.
+        cdr: call records; None: none.
+    """
+
+    media: MediaLink
+    """Set by whoever starts the media workers, before the first call."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        hub: Hub,
+        registry: Registry,
+        send: Callable[[bytes, Flow], None],
+        *,
+        tokens: Tokens | None = None,
+        cdr: CdrFile | None = None,
+    ) -> None:
+        self.loop = loop
+        self.clock = clock
+        self.now = clock.now
+        self.hub = hub
+        self.publish: Callable[[Event], object] = hub.publish
+        self.registry = registry
+        self.cdr = cdr
+        self.inbox = Inbox(loop, self.settle)
+        self.pool = ScriptPool(loop, self.inbox, clock, settings.script_threads)
+        self.flow = call_flow
+        self.endpoint = Endpoint(
+            EndpointSettings(symmetric=settings.nat == "latch", public_host=settings.public_ip),
+            tokens=tokens,
+            observer=self._seen,
+        )
+        self.sessions: dict[str, Session] = {}
+        """By the first leg's name."""
+        self.by_local_tag: dict[str, Session] = {}
+        self.on_idle: Callable[[], None] | None = None
+        """Called when the last session of a draining engine is over."""
+        self.on_call: Callable[[Session], None] | None = None
+        """Called with each new session."""
+        self._send = send
+        self._settings = settings
+        self.admission = Admission(settings)
+        self._mapping: tuple[Mapping, ...] = ()
+        self.apply(settings)
+        self._last_leg = 0
+        self._traced: list[MessageSeen] = []
+        self._armed: asyncio.TimerHandle | None = None
+        self._armed_s = 0.0
+
+    @property
+    def settings(self) -> Settings:
+        """What holds for the next call."""
+        return self._settings
+
+    def apply(self, settings: Settings) -> None:
+        """Take new settings over.
+
+        Raises:
+            ConfigError: `application = $(mapping)` and its file cannot be used.
+        """
+        if settings.application == "$(mapping)":
+            folders = settings.script_config_dirs
+            found = next((f for f in folders if (f / MAPPING_FILE).exists()), folders[0])
+            self._mapping = read_mapping(found / MAPPING_FILE)
+        self._settings = self.admission.settings = settings
+
+    # --- SIP in and out -----------------------------------------------------------------------
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """One SIP message came in."""
+        self.endpoint.receive(data, flow, self.now())
+
+    def flow_failed(self, flow: Flow, reason: str) -> None:
+        """A connection is gone, or a message could not be sent."""
+        self.endpoint.flow_failed(flow, self.now(), reason)
+
+    def settle(self) -> None:
+        """Take the endpoint's events, send its messages, arm its timer."""
+        endpoint, send = self.endpoint, self._send
+        while True:
+            while (event := endpoint.next_event()) is not None:
+                self._dispatch(event)
+            self._tell_traced()
+            messages = endpoint.to_send()
+            if not messages:
+                break
+            for data, flow in messages:
+                send(data, flow)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Keep one timer on the loop, at the endpoint's deadline or earlier."""
+        deadline_s = self.endpoint.deadline()
+        if deadline_s is None:
+            return
+        if self._armed is not None:
+            # One that fires too early looks again; moving it for every message would cost more.
+            if self._armed_s <= deadline_s:
+                return
+            self._armed.cancel()
+        self._armed_s = deadline_s
+        self._armed = self.loop.call_later(max(0.0, deadline_s - self.now()), self._due)
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._armed is not None:
+            self._armed.cancel()
+
+    def _due(self) -> None:
+        self._armed = None
+        self.endpoint.on_deadline(self.now())
+        self.settle()
+
+    def _dispatch(self, event: SipEvent) -> None:
+        if isinstance(event, InviteReceived):
+            self._invited(event)
+            return
+        call = event.call
+        if call is not None:
+            if isinstance(call.owner, Leg):
+                call_flow.receive(call.owner, event)
+        elif isinstance(event, RequestReceived):
+            # ivr-api §7: outside a dialog the endpoint answers OPTIONS; nothing else is served.
+            self.endpoint.respond(event.request, 404, now=self.now())
+        else:
+            assert isinstance(event, (ProvisionalReceived, ResponseReceived, RequestTimedOut))
+            log.debug("%s %d", event.request.method, event.response.code)
+
+    # --- new calls ----------------------------------------------------------------------------
+
+    def _invited(self, event: InviteReceived) -> None:
+        call, request = event.call, event.request
+        name = f"c{self._last_leg + 1}"
+        self._last_leg += 1
+        flow = call.dialog.flow
+        refusal = self.admission.check(flow.remote[0], len(self.sessions), self.now())
+        application = ""
+        generation = None
+        if refusal is None:
+            application = choose_application(
+                self._settings.application, RequestFacts(request), self._mapping
+            )
+            generation = self.registry.acquire(application)
+            if generation is None:
+                refusal = self._unknown(application)
+        if refusal is not None or generation is None:
+            assert refusal is not None, "a call without a script is refused"
+            self._refuse(event, name, application, refusal)
+            return
+        peer = peer_name(request)
+        extra = {"leg": name, "script": application}
+        log.info(
+            "INVITE %s from %s → %s@%d",
+            request.uri,
+            peer,
+            application,
+            generation.number,
+            extra=extra,
+        )
+        session = Session(self, generation, name, call)
+        self.sessions[name] = session
+        self.by_local_tag[call.dialog.local_tag] = session
+        call_flow.begin(session, request, peer)
+        if self.on_call is not None:
+            self.on_call(session)
+
+    def _unknown(self, application: str) -> Refusal:
+        code = self._settings.unknown_application_code
+        if application:
+            text = f'no script "{application}" that loaded; see the load messages'
+        else:
+            text = "the INVITE names no script (header P-App-Name, URI parameter app, URI user)"
+        return Refusal(code, "", text)
+
+    def _refuse(self, event: InviteReceived, name: str, application: str, refusal: Refusal) -> None:
+        call, request = event.call, event.request
+        call.owner = name
+        call.reject(refusal.code, refusal.reason, refusal.headers, now=self.now())
+        peer = peer_name(request)
+        log.warning(
+            "INVITE %s from %s refused with %d: %s",
+            request.uri,
+            peer,
+            refusal.code,
+            refusal.sentence,
+            extra={"leg": name, "script": application},
+        )
+        dialog = call.dialog
+        self.publish(
+            LegStarted(
+                leg=name,
+                direction="in",
+                script=application,
+                generation=0,
+                peer=peer,
+                call_id=dialog.call_id,
+                request_uri=request.uri,
+                local_tag=dialog.local_tag,
+            )
+        )
+        self.publish(LegEnded(name, "engine", refusal.code, refusal.sentence, 0.0))
+
+    # --- ends ---------------------------------------------------------------------------------
+
+    def forget(self, session: Session) -> None:
+        """A session is over."""
+        self.sessions.pop(session.leg.name, None)
+        self.by_local_tag.pop(session.leg.dialog.local_tag, None)
+        if not self.sessions and self.on_idle is not None:
+            self.loop.call_soon(self.on_idle)
+
+    def write_record(self, session: Session, counts: StreamCounts | None) -> None:
+        """One row for a call that is over."""
+        if self.cdr is None:
+            return
+        leg = session.leg
+        ended_s = self.clock.wall()
+        duration_s = session.duration_s
+        self.cdr.append(
+            CallRecord(
+                leg=leg.name,
+                call_id=leg.dialog.callid,
+                direction="in",
+                script=session.generation.script,
+                generation=session.generation.number,
+                caller=leg.dialog.remote_party,
+                called=leg.call.invite_request.uri,
+                started_s=session.began_s,
+                answered_s=ended_s - duration_s if leg.answered_s else 0.0,
+                ended_s=ended_s,
+                duration_s=duration_s,
+                code=session.final_code,
+                ended_by=session.ended_by,
+                reason=session.reason,
+                keys=session.keys.pressed,
+                rtp_received=counts.received if counts else 0,
+                rtp_sent=counts.sent if counts else 0,
+                rtp_lost=counts.lost if counts else 0,
+            )
+        )
+
+    def drain(self, within_s: float) -> None:
+        """No new calls; scripts hear `onServerShutdown`, those without it are ended."""
+        if self.admission.draining:
+            return
+        self.admission.draining = self.endpoint.draining = True
+        self.publish(EngineDraining(within_s, len(self.sessions)))
+        for session in list(self.sessions.values()):
+            session.shut_down()
+        self.settle()
+
+    def tell_all(self, handler: str) -> None:
+        """A handler without arguments for every session: `onUser1`, `onUser2`."""
+        for session in list(self.sessions.values()):
+            session.tell(handler)
+        self.settle()
+
+    def send_message(self, local_tag: str, message: str) -> None:
+        """`ivr.sendMessage`: an unknown tag is not an error."""
+        session = self.by_local_tag.get(local_tag)
+        if session is not None:
+            session.tell("onIvrMessage", message)
+
+    # --- the ladder ---------------------------------------------------------------------------
+
+    def _seen(self, seen: MessageSeen) -> None:
+        # The leg of a new call is not known yet; it is once the endpoint's events are taken.
+        self._traced.append(seen)
+
+    def _tell_traced(self) -> None:
+        traced, self._traced = self._traced, []
+        for seen in traced:
+            owner = seen.call.owner if seen.call is not None else ""
+            flow = seen.flow
+            self.publish(
+                SipTraced(
+                    leg=owner.name if isinstance(owner, Leg) else str(owner or ""),
+                    sent=seen.sent,
+                    transport=flow.transport,
+                    local=host_port(*flow.local),
+                    remote=host_port(*flow.remote),
+                    summary=seen.refused or summary_of(seen.data),
+                    raw=seen.data,
+                    retransmission=seen.retransmission,
+                )
+            )
+
+
+def summary_of(data: bytes) -> str:
+    """The first line of a message in short: "INVITE (SDP)", "200 OK"."""
+    first = data[: data.find(b"\r\n")].decode("utf-8", "replace")
+    if first.startswith("SIP/2.0 "):
+        text = first[8:]
+    else:
+        text = first.partition(" ")[0]
+    return f"{text} (SDP)" if data.find(b"\r\n\r\nv=0") > 0 else text
+
+
+def peer_name(request: SipRequest) -> str:
+    """Who calls, for people."""
+    if request.header("user-agent").startswith(PHONE_AGENT):
+        return TEST_PHONE
+    try:
+        return request.from_.uri
+    except RemoteProtocolError:
+        return "?"
