@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 import pytest
 
+from ivrbench.clock import ManualClock
 from ivrbench.config import Listen
-from ivrbench.errors import ConfigError
-from ivrbench.phone.target import Target, read_target
+from ivrbench.errors import ConfigError, EngineGone
+from ivrbench.observe.commands import Answered, Command
+from ivrbench.observe.events import ListenerChanged
+from ivrbench.observe.history import History
+from ivrbench.observe.hub import Hub
+from ivrbench.observe.serve import serve_connection
+from ivrbench.phone.target import Target, engine_listeners, read_target, resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 UDP = Listen("udp", "127.0.0.1", 5070)
 TCP = Listen("tcp", "::1", 5071)
@@ -77,3 +89,39 @@ def test_what_cannot_be_called_is_said(text: str, sentence: str) -> None:
     """A usage error with a sentence, before any socket is opened."""
     with pytest.raises(ConfigError, match=sentence):
         read_target(text, [UDP])
+
+
+@pytest.mark.net
+async def test_running_engine_says_where_it_listens(tmp_path: Path) -> None:
+    """Its listeners in its order, without those that are down: the phone calls the port taken."""
+    hub = Hub(ManualClock(), History())
+    hub.publish(ListenerChanged("udp", "127.0.0.1", 5060, up=False, reason="taken"))
+    hub.publish(ListenerChanged("tcp", "127.0.0.1", 5062, up=True))
+    hub.publish(ListenerChanged("udp", "127.0.0.1", 5061, up=True))
+
+    async def refuse(command: Command) -> Answered:
+        return Answered(command.request, ok=False)
+
+    socket = tmp_path / "engine.sock"
+    server = await asyncio.start_unix_server(
+        lambda reader, writer: serve_connection(reader, writer, hub, refuse), socket
+    )
+    async with server:
+        listeners = await engine_listeners(socket)
+    assert listeners == [Listen("tcp", "127.0.0.1", 5062), Listen("udp", "127.0.0.1", 5061)]
+
+
+async def test_engine_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """Nobody at the control socket is a sentence, not a traceback."""
+    with pytest.raises(EngineGone, match="no engine at"):
+        await engine_listeners(tmp_path / "none.sock")
+
+
+@pytest.mark.net
+async def test_target_is_resolved_to_an_address() -> None:
+    """A numeric host is its own address, of either family."""
+    assert await resolve(Target("sip:a@127.0.0.1", "udp", "127.0.0.1", 5060)) == (
+        "127.0.0.1",
+        5060,
+    )
+    assert await resolve(Target("sip:a@[::1]", "udp", "::1", 5062)) == ("::1", 5062)
