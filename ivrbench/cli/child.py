@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import subprocess
@@ -12,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 from ivrbench.errors import EngineGone
-from ivrbench.tui.engine import EngineProcess
 
 from .sockets import answers
 
@@ -26,10 +24,9 @@ START_WITHIN_S: Final = 30.0  # the control socket opens before scripts load: th
 STOP_WITHIN_S: Final = 5.0  # beyond the time that calls get to end
 POLL_S: Final = 0.01
 LOG_TAIL_BYTES: Final = 32_768
-LOG_TAIL_LINES: Final = 20
 
 
-class ChildEngine(EngineProcess):
+class ChildEngine:
     """`ivrbench --serve` in a process of its own, with its log in a file that dies with us.
 
     Leaving its `with` block stops it, unless `release` was called.
@@ -40,10 +37,7 @@ class ChildEngine(EngineProcess):
         grace_s: how long calls get to end when it is stopped, in seconds.
     """
 
-    is_owned = True
-
     def __init__(self, arguments: Sequence[str], socket: Path, grace_s: float) -> None:
-        super().__init__(str(socket))
         self._socket = socket
         self._command = [sys.executable, "-m", "ivrbench", "--serve", *arguments]
         self._grace_s = grace_s
@@ -79,24 +73,17 @@ class ChildEngine(EngineProcess):
                 self.stop()
                 raise EngineGone(f"the engine does not answer after {START_WITHIN_S:.0f} s")
 
-    async def restart(self) -> None:
-        """`start`, without holding the screen up.
-
-        Raises:
-            EngineGone: as `start`.
-        """
-        await asyncio.to_thread(self.start)
-
+    @property
     def exit_code(self) -> int | None:
         """None while it runs; negative if a signal ended it."""
         return self._process.poll() if self._process else None
 
-    def last_lines(self) -> list[str]:
+    def last_log(self, n_lines: int = 20) -> list[str]:
         """The end of what it wrote on stderr."""
         size = os.fstat(self._log.fileno()).st_size
         start = max(0, size - LOG_TAIL_BYTES)
         text = os.pread(self._log.fileno(), size - start, start).decode("utf-8", "replace")
-        return text.splitlines()[-LOG_TAIL_LINES:]
+        return text.splitlines()[-n_lines:]
 
     def release(self) -> None:
         """Leave it running when we end."""

@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from ivrbench.errors import ConfigError, EngineGone
-from ivrbench.tui.engine import EngineProcess
 
 from . import exits
 from .arguments import DEFAULT_CONFIG, settings_from
@@ -43,13 +42,12 @@ def workbench(options: argparse.Namespace) -> int:
         try:
             engine.start()
         except EngineGone as exc:
-            print("\n".join([*engine.last_lines(), f"ivrbench: {exc}"]), file=sys.stderr)
-            return engine.exit_code() or exits.ENGINE
-        code, engine_is_to = _show(engine)
-        if engine_is_to in ("keep", "drain"):
-            engine.release()
-            print(f"ivrbench: the engine goes on; ivrbench --attach {control}", file=sys.stderr)
-        return code
+            print("\n".join([*engine.last_log(), f"ivrbench: {exc}"]), file=sys.stderr)
+            return engine.exit_code or exits.ENGINE
+        # Textual takes a third of a second to load: not for anybody who does not see it.
+        from ivrbench.tui.app import run
+
+        return run(str(control), engine=engine)
 
 
 def attach(control: Path) -> int:
@@ -65,26 +63,9 @@ def attach(control: Path) -> int:
     _need_terminal()
     if not answers(control):
         raise EngineGone(f"no engine at {control}")
-    return _show(EngineProcess(str(control)))[0]
+    from ivrbench.tui.app import run
 
-
-def _show(engine: EngineProcess) -> tuple[int, str]:
-    """Run the screen.
-
-    Returns:
-        the exit code, and what becomes of the engine: "keep", "drain", "stop", …
-    """
-    # Textual takes a third of a second to load: not for anybody who does not see it.
-    from ivrbench.observe.client import ControlClient
-    from ivrbench.tui.app import Workbench
-    from ivrbench.tui.terminal import guarded_stderr
-
-    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    app = Workbench(ControlClient.connect, engine, ascii_only=not utf8)
-    with guarded_stderr() as noise:
-        wanted = app.run()
-    print("\n".join(noise), end="\n" if noise else "", file=sys.stderr)
-    return app.return_code or exits.OK, wanted or "stop"
+    return run(str(control))
 
 
 def _leave(number: int, _: FrameType | None) -> None:

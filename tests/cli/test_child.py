@@ -21,8 +21,8 @@ def test_engine_that_does_not_start_leaves_its_reason(tmp_path: Path) -> None:
     with ChildEngine(arguments, tmp_path / "control.sock", grace_s=0) as engine:
         with pytest.raises(EngineGone, match="exit code 2"):
             engine.start()
-        assert engine.exit_code() == 2
-        assert "sip_port: expected a whole number" in engine.last_lines()[-1]
+        assert engine.exit_code == 2
+        assert "sip_port: expected a whole number" in engine.last_log()[-1]
 
 
 @pytest.mark.net
@@ -36,7 +36,7 @@ def test_engine_starts_stops_and_starts_again(tmp_path: Path) -> None:
         for _ in range(2):
             engine.start()
             assert answers(path)
-            assert engine.exit_code() is None
+            assert engine.exit_code is None
             engine.stop()
-            assert engine.exit_code() == 0, engine.last_lines()
+            assert engine.exit_code == 0, engine.last_log()
             assert not path.exists()

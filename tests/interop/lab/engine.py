@@ -72,9 +72,10 @@ class Watcher:
                     await self._news.wait()
                 return found
         except TimeoutError:
+            legs = [*self.state.live.values(), *self.state.done.values()]
+            shown = " ".join(f"{leg.name}:{leg.state}:{leg.code}" for leg in legs)
             raise AssertionError(
-                f"not seen within {within_s} s; legs {self.state.live} {self.state.done}\n"
-                f"{self._log_tail()}"
+                f"not seen within {within_s} s; legs {shown or 'none'}\n{self._log_tail()}"
             ) from None
 
     async def until_event(self, kind: type[Event], within_s: float = 15.0, **fields: object) -> Any:
