@@ -6,6 +6,7 @@ The sound card calls from a thread of its own; two short rings are all it shares
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -72,12 +73,9 @@ class Sound:
             self._to_say.append(block.tobytes())
 
     def close(self) -> None:
-        """Give the sound card back.
-
-        Raises:
-            DeviceError: it does not let go.
-        """
-        self._device.close()
+        """Give the sound card back; one that went away meanwhile has nothing to give back."""
+        with suppress(DeviceError):
+            self._device.close()
 
     def _exchange(self, heard: bytes) -> bytes:
         """Called in the sound card's thread, once a block."""

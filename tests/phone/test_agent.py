@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from ivrbench.config import Listen
-from ivrbench.errors import ConfigError
+from ivrbench.errors import ConfigError, DeviceError
+from ivrbench.phone import sound
 from ivrbench.phone.agent import Agent, CallOptions, run
 from ivrbench.phone.sockets import DatagramPort, open_rtp_pair
 from ivrbench.sdp.negotiate import LocalMedia
@@ -190,6 +191,22 @@ async def test_engine_that_is_gone_is_said(
     assert "no engine at" in capsys.readouterr().out
 
 
+async def test_no_sound_card_is_a_silent_call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--sound without a card says so, and the call goes on: silence is sent."""
+
+    def no_card(*_: object, **__: object) -> None:
+        raise DeviceError("PortAudio is not installed")
+
+    monkeypatch.setattr(sound, "open_duplex", no_card)
+    async with uas() as side:
+        options = CallOptions("hello", sound=True, for_s=0.1, listen=(Listen("udp", *side.udp),))
+        assert await Agent(options).run() == 0
+        assert {packet.payload for packet in side.peer.audio} == {b"\xff" * 160}
+    assert "no sound card: the call is silent (PortAudio" in capsys.readouterr().out
+
+
 def test_wrong_options_are_told_before_anything_rings() -> None:
     """Usage errors raise ConfigError, which the command line turns into exit code 2."""
     with pytest.raises(ConfigError, match="no key 'x'"):
@@ -226,6 +243,22 @@ async def test_ctrl_c_while_ringing(tmp_path: Path) -> None:
         assert side.peer.of(CancelReceived)
     with wave.open(str(path), "rb") as file:
         assert file.getnframes() == 0
+
+
+async def test_sigterm_in_a_call_hangs_up(tmp_path: Path) -> None:
+    """A phone that is told to end says BYE, and its recording holds what it heard."""
+    path = tmp_path / "heard.wav"
+    async with uas() as side:
+        phone = await start_phone(f"sip:hello@{HOST}:{side.udp[1]}", "--record", str(path))
+        assert phone.stdout is not None
+        while b"first sound" not in await phone.stdout.readline():
+            pass
+        phone.send_signal(signal.SIGTERM)
+        await phone.communicate()
+        assert phone.returncode == 130
+        assert side.peer.of(ByeReceived)
+    with wave.open(str(path), "rb") as file:
+        assert file.getnframes() > 0
 
 
 async def test_workbench_presses_keys_and_hangs_up() -> None:

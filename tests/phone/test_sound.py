@@ -37,6 +37,7 @@ class Card:
 
     def close(self) -> None:
         self.closed = True
+        raise DeviceError("unplugged")
 
     def turn(self, value: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
         """One block: the microphone hears `value`; what the loudspeaker plays."""
