@@ -75,13 +75,14 @@ async def _serve(settings: Settings, ready: Callable[[Engine], None] | None) -> 
             engine.stop()
 
     try:
-        await engine.open()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, interrupt)
         loop.add_signal_handler(signal.SIGINT, interrupt)
         loop.add_signal_handler(signal.SIGHUP, engine.reload)
         loop.add_signal_handler(signal.SIGUSR1, engine.board.tell_all, "onUser1")
         loop.add_signal_handler(signal.SIGUSR2, engine.board.tell_all, "onUser2")
+        # After the signals: whoever sees the control socket may end us from that moment on.
+        await engine.open()
         # What start-up made lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()

@@ -328,6 +328,7 @@ class Session:
         elif cause is not EndCause.BYE_RECEIVED:
             self.step(lambda: setattr(leg.dialog, "status", DISCONNECTED))
             self.step(self._kept_by_script)
+        self.settle()  # a script without onBye has decided already
 
     def _kept_by_script(self) -> None:
         if not self.stopping:
