@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from ivrbench.clock import SystemClock
-from ivrbench.errors import ConfigError, DeviceError, EngineGone
+from ivrbench.errors import ConfigError, DeviceError, EngineGone, SipError
 from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sip.flow import Address, Flow, host_port
 
@@ -53,6 +53,8 @@ def run(options: CallOptions) -> int:
         return asyncio.run(Agent(options).run())
     except asyncio.CancelledError:
         return EXIT_INTERRUPTED
+    except OSError as exc:
+        raise SipError(f"the network cannot be used: {exc.strerror or exc}") from exc
 
 
 class Agent:
@@ -134,8 +136,8 @@ class Agent:
 
     async def _open_sip(self, target: Target, host: str, remote: Address) -> SipSocket:
         sip = (TcpSip if target.transport == "tcp" else UdpSip)(self._on_sip, self._on_failure)
-        self._open.callback(sip.close)
         await sip.open(host, remote)
+        self._open.callback(sip.close)
         return sip
 
     def _mouth_and_ears(self) -> tuple[Speaker, tuple[Ear, ...]]:

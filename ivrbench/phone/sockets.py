@@ -238,6 +238,9 @@ class TcpSip(SipSocket):
             self.close()
             reason = "no answer" if isinstance(exc, TimeoutError) else _reason(exc)
             raise SipError(f"no TCP connection to {host_port(*remote)}: {reason}") from exc
+        except asyncio.CancelledError:
+            self.close()
+            raise
         self.first_flow = connection.flow
 
     def send(self, data: bytes, flow: Flow) -> None:
