@@ -12,18 +12,22 @@ import gc
 import json
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ivrbench.sip.endpoint import Endpoint
 from ivrbench.sip.events import AckReceived, InviteReceived
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.message import parse_message
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 FLOW = Flow("udp", ("192.0.2.10", 5060), ("192.0.2.20", 5060))
 SDP = (
-    "v=0\r\no=user1 53655765 2353687637 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 192.0.2.20\r\nt=0 0\r\n"
+    "v=0\r\no=user1 53655765 2353687637 IN IP4 192.0.2.20\r\ns=-\r\n"
+    "c=IN IP4 192.0.2.20\r\nt=0 0\r\n"
     "m=audio 49172 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
     "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n"
 )
@@ -40,6 +44,9 @@ INVITE = (
     "Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, NOTIFY, MESSAGE, INFO\r\n"
     "Supported: replaces, timer\r\n"
     "User-Agent: Example Phone 1.0\r\n"
+    "P-Asserted-Identity: <sip:alice@example.org>\r\n"
+    "P-App-Param: language=en;greeting=morning;account=4711\r\n"
+    "Accept: application/sdp, application/dtmf-relay\r\n"
     "Content-Type: application/sdp\r\n"
     f"Content-Length: {len(SDP)}\r\n\r\n{SDP}"
 )
@@ -89,7 +96,7 @@ def parse_and_route(_: int) -> int:
     for _ in range(1000):
         message = parse_message(data)
         message.check()
-        _ = message.via.branch
+        assert message.via.branch
     return 1000
 
 

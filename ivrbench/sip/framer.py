@@ -19,8 +19,8 @@ class StreamFramer:
     """Cuts one connection's bytes into messages.
 
     Give it what was read with `receive`, then call `next_message` until it returns None, and send
-    `to_send()`. When `next_message` raises, the place where the next message starts is lost: pass on what was
-    given before, then close the connection.
+    `to_send()`. When `next_message` raises, the place where the next message starts is lost: pass
+    on what was given before, then close the connection.
     """
 
     def __init__(self) -> None:
@@ -41,8 +41,8 @@ class StreamFramer:
     def next_message(self) -> bytes | None:
         """The next whole message, None until more bytes come.
 
-        A head whose Content-Length is missing or unusable is given as a message of its own, so that it can be
-        answered; the call after it raises.
+        A head whose Content-Length is missing or unusable is given as a message of its own, so that
+        it can be answered; the call after it raises.
 
         Raises:
             RemoteProtocolError: the stream cannot be followed any further.
@@ -91,7 +91,8 @@ class StreamFramer:
             self._pong += _PONG
             del buffer[:4]
             self._searched = 0
-        # RFC 3261 §7.5: a single line end before a message is skipped, once it cannot be half a ping.
+        # RFC 3261 §7.5: a single line end before a message is skipped, once it cannot be half a
+        # ping.
         if buffer[:2] == b"\r\n" and len(buffer) > 2 and buffer[2:3] != b"\r":
             del buffer[:2]
             self._searched = 0

@@ -27,7 +27,7 @@ _NAME_ADDR = re.compile(
     rf'\s*+(?:({QUOTED})\s*+|([^"<>;]*+))<\s*+([^<>\s]++)\s*+>({PARAMS})\s*+', re.DOTALL
 )
 # addr-spec without <>: RFC 3261 §20: its ";" start header parameters, not URI parameters.
-_ADDR_SPEC = re.compile(rf'\s*+([A-Za-z][^\s<>";]*+)({PARAMS})\s*+', re.DOTALL)
+_ADDR_SPEC = re.compile(rf'\s*+([A-Za-z][A-Za-z0-9+\-.]*+:[^\s<>";]*+)({PARAMS})\s*+', re.DOTALL)
 
 _CSEQ = re.compile(rf"\s*+([0-9]++)\s++({TOKEN})\s*+")
 

@@ -1,0 +1,206 @@
+"""Mutated messages through `receive`: never an exception, never something left when the timers ran
+out.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ivrbench.errors import RemoteProtocolError
+from ivrbench.sip.endpoint import Endpoint
+from ivrbench.sip.events import (
+    ByeReceived,
+    InviteReceived,
+    ReinviteReceived,
+    RequestReceived,
+)
+from ivrbench.sip.framer import StreamFramer
+from ivrbench.sip.message import parse_message
+from ivrbench.sip.tokens import CountingTokens
+
+from .helpers import SDP, TCP, UDP, request
+from .test_torture import EXPECTED, FOLDER
+
+if TYPE_CHECKING:
+    from ivrbench.sip.invite import InviteCall
+
+# The normal lane runs this many; a longer one sets the variable.
+MUTANTS = int(os.environ.get("IVRBENCH_FUZZ_MESSAGES", "20000"))
+SPICES = [
+    b"\0",
+    b"\r\n",
+    b"\r\n ",
+    b";",
+    b",",
+    b'"',
+    b"<",
+    b">",
+    b"%00",
+    b"\xff\xfe",
+    b"=",
+    b":",
+    b"@",
+]
+SPICES += [
+    b"SIP/2.0",
+    b"z9hG4bK",
+    b"99999999999999999999",
+    b"-1",
+    b"[::1]",
+    b"\\",
+    b" " * 50,
+    b"a" * 3000,
+]
+
+
+def seeds() -> list[bytes]:
+    own = [
+        request("INVITE", branch="i", body=SDP, extra="Record-Route: <sip:p;lr>"),
+        request("INVITE", branch="i2", call_id="c2", body=SDP),
+        request("CANCEL", branch="i2", call_id="c2"),
+        request("ACK", branch="a", to_tag="fuzz-tag"),
+        request("INVITE", branch="re", to_tag="fuzz-tag", cseq=2, body=SDP),
+        request("BYE", branch="b", to_tag="fuzz-tag", cseq=9),
+        request("MESSAGE", branch="m", body=b"hello", extra="Content-Type: text/plain"),
+        b"SIP/2.0 200 OK\r\n" + request("BYE", branch="b").split(b"\r\n", 1)[1],
+    ]
+    # Our own messages reach deeper than the torture set, so they are drawn more often.
+    info = request("INFO", branch="f", to_tag="fuzz-tag", cseq=3, body=b"Signal=1")
+    own += [info.replace(b"CSeq: 3", b"CSeq: %d" % cseq) for cseq in (3, 4, 5, 6)]
+    return own * 12 + [(FOLDER / f"{name}.dat").read_bytes() for name in sorted(EXPECTED)]
+
+
+def mutate(data: bytes, chance: random.Random) -> bytes:
+    out = bytearray(data)
+    for _ in range(chance.randint(0, 3)):
+        at = chance.randrange(len(out) + 1)
+        match chance.randrange(6):
+            case 0 if at < len(out):
+                out[at] = chance.randrange(256)
+            case 1:
+                out[at:at] = chance.choice(SPICES)
+            case 2:
+                del out[at : at + chance.randint(1, 40)]
+            case 3:
+                lines = out.split(b"\r\n")
+                lines.insert(chance.randrange(len(lines) + 1), chance.choice(lines))
+                out = bytearray(b"\r\n".join(lines))
+            case 4:
+                head, _, body = out.partition(b"\r\n\r\n")
+                start, *lines = head.split(b"\r\n")
+                chance.shuffle(lines)
+                out = bytearray(b"\r\n".join([start, *lines]) + b"\r\n\r\n" + body)
+            case _:
+                out[at:] = out[at : chance.randint(at, len(out) + 1)]
+    return bytes(out)
+
+
+class Fuzz:
+    """One endpoint under mutants; it answers what gets through."""
+
+    def __init__(self) -> None:
+        self.chance = random.Random(4475)
+        self.endpoint = Endpoint(tokens=CountingTokens("fuzz"))
+        self.taken = 0
+        self._calls: list[InviteCall] = []
+        self._live = (b"call-1", b"none")
+
+    def send(self, seed: bytes, number: int, now: float) -> None:
+        """Deliver one mutant."""
+        if self.chance.random() < 0.9:
+            # A message of its own, within the newest call if it is of a call at all.
+            names = self._live if b"fuzz-tag" in seed else (b"call-%d" % number, b"")
+            seed = seed.replace(b"z9hG4bK", b"z9hG4bK%d" % number)
+            seed = seed.replace(b"call-1", names[0]).replace(b"fuzz-tag", names[1])
+        flow = self.chance.choice((UDP, TCP))
+        self.endpoint.receive(mutate(seed, self.chance), flow, now)
+        while (event := self.endpoint.next_event()) is not None:
+            self.taken += 1
+            answer(self.endpoint, event, now, number)
+            if isinstance(event, InviteReceived) and number % 3:
+                dialog = event.call.dialog
+                self._live = dialog.call_id.encode("utf-8", "replace"), dialog.local_tag.encode()
+                self._calls.append(event.call)
+        self.endpoint.on_deadline(now)
+        for sent, _ in self.endpoint.to_send():
+            parse_message(sent)
+
+    def hang_up(self, now: float) -> None:
+        """End what is still up and let the timers run out."""
+        for call in self._calls:
+            call.bye(now=now)
+        while (due := self.endpoint.deadline()) is not None:
+            self.endpoint.on_deadline(due)
+            self.endpoint.to_send()
+        while self.endpoint.next_event() is not None:
+            pass
+
+
+@pytest.mark.timeout(3600)
+def test_no_mutant_gets_through() -> None:
+    """RFC 4475's lesson: whatever comes, calls keep going; and after the timers nothing is left."""
+    fuzz = Fuzz()
+    pool = seeds()
+    for number in range(MUTANTS):
+        fuzz.send(fuzz.chance.choice(pool), number, number * 0.01)
+    fuzz.hang_up(MUTANTS * 0.01)
+    assert fuzz.taken > MUTANTS / 20, "the mutants are too broken to test anything"
+    stats = fuzz.endpoint.stats()
+    left = (stats.calls, stats.server_transactions, stats.client_transactions, stats.timers)
+    assert left == (0, 0, 0, 0)
+
+
+def answer(endpoint: Endpoint, event: object, now: float, number: int) -> None:
+    match event:
+        case InviteReceived(call=call) if number % 3:
+            call.accept(body=SDP, content_type="application/sdp", now=now)
+        case InviteReceived(call=call):
+            call.reject(486, now=now)
+        case ReinviteReceived(call=call, request=asked):
+            call.respond(asked, 200, now=now)
+        case RequestReceived(call=None, request=asked):
+            endpoint.respond(asked, 200, now=now)
+        case RequestReceived(call=call, request=asked):
+            assert call is not None
+            call.respond(asked, 200, now=now)
+        case ByeReceived():
+            pass
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_framer_survives_mutants(seed: int) -> None:
+    """A stream of garbage ends in RemoteProtocolError or in waiting, never in anything else."""
+    chance = random.Random(seed)
+    pool = seeds()
+    for _ in range(300):
+        framer = StreamFramer()
+        framer.receive(mutate(b"".join(chance.choices(pool, k=3)), chance))
+        try:
+            while (message := framer.next_message()) is not None:
+                assert message
+        except RemoteProtocolError:
+            pass
+
+
+@pytest.mark.parametrize(
+    "head", ["Via: ", "From: ", "To: ", "Contact: ", "Require: ", "INVITE sip:"]
+)
+@pytest.mark.parametrize(
+    "filler", ["; ", ' "', "<", ",", "a=", ';a="', "\\", "(", " \t", ";;", "%"]
+)
+def test_no_pattern_backtracks(head: str, filler: str) -> None:
+    """60 kB of one repeated separator is refused in one pass: patterns are possessive."""
+    line = head + filler * (60_000 // len(filler))
+    data = request("INVITE", branch="x", body=SDP)
+    start, rest = data.split(b"\r\n", 1)
+    if head.startswith("INVITE"):
+        data = line.encode() + b" SIP/2.0\r\n" + rest
+    else:
+        data = start + b"\r\n" + line.encode() + b"\r\n" + rest
+    endpoint = Endpoint(tokens=CountingTokens())
+    endpoint.receive(data, UDP, 0.0)
+    assert len(endpoint.to_send()) <= 1

@@ -1,0 +1,61 @@
+"""The observer: every message, in the order of the wire, with its call, its reason, and copies
+marked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ivrbench.sip.endpoint import Endpoint
+from ivrbench.sip.events import InviteReceived
+from ivrbench.sip.message import SipRequest
+from ivrbench.sip.tokens import CountingTokens
+
+from .helpers import SDP, UDP, request
+
+if TYPE_CHECKING:
+    from ivrbench.sip.trace import MessageSeen
+
+
+def brief(seen: MessageSeen) -> tuple[bool, str, bool, bool]:
+    first = seen.data.split(b"\r\n")[0].decode("utf-8", "replace")
+    what = first.split()[1] if seen.data.startswith(b"SIP/2.0") else first.split()[0]
+    return seen.sent, what, seen.call is not None, seen.retransmission
+
+
+def test_observer() -> None:
+    """What a ladder needs of a call with a copied INVITE, repeated 2xx, garbage and a refusal."""
+    ladder: list[MessageSeen] = []
+    endpoint = Endpoint(tokens=CountingTokens(), observer=ladder.append)
+    invite = request("INVITE", branch="1", body=SDP)
+    endpoint.receive(invite, UDP, 0.0)
+    endpoint.receive(invite, UDP, 0.1)
+    event = endpoint.next_event()
+    assert isinstance(event, InviteReceived)
+    event.call.accept(now=0.2)
+    endpoint.on_deadline(0.8)
+    ack = request("ACK", branch="a", to_tag=event.call.dialog.local_tag)
+    endpoint.receive(ack, UDP, 0.9)
+    endpoint.receive(ack, UDP, 1.0)
+    endpoint.receive(b"garbage", UDP, 1.1)
+    endpoint.receive(request("REGISTER", branch="r"), UDP, 1.2)
+    assert [brief(seen) for seen in ladder] == [
+        (False, "INVITE", True, False),
+        (True, "100", True, False),
+        (False, "INVITE", True, True),
+        (True, "100", True, True),
+        (True, "200", True, False),
+        (True, "200", True, True),
+        (False, "ACK", True, False),
+        (False, "ACK", True, True),
+        (False, "garbage", False, False),
+        (False, "REGISTER", False, False),
+        (True, "405", False, False),
+    ]
+    assert ladder[0].call is event.call
+    assert isinstance(ladder[0].message, SipRequest)
+    assert ladder[8].message is None
+    assert "not a SIP message" in ladder[8].refused
+    assert ladder[9].refused
+    assert ladder[4].refused == ""
+    assert [seen.at for seen in ladder] == sorted(seen.at for seen in ladder)
