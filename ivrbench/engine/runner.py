@@ -366,10 +366,13 @@ class Mailbox:
         self._pool.unwatch(self)
         if self._closed:
             self.dialog = None
+        # What `done` posts begins after it has returned, never within it.
+        nested, self._advancing = self._advancing, True
         try:
             done(outcome)
         except Exception as exc:
             # A fault of the engine in one call must not stop the others that come in this batch.
             message = f"the outcome of {outcome.call.handler} was not taken"
             self._pool.loop.call_exception_handler({"message": message, "exception": exc})
+        self._advancing = nested
         self._advance()
