@@ -33,9 +33,10 @@ semserror.__module__ = "ivr"
 class IvrModule(ModuleType):
     """The type of the module `ivr`: `config` exists only while a script is being imported."""
 
-    @property
-    def config(self) -> dict[str, str]:
-        """Settings of `NAME.conf` of the script that is being imported."""
+    def __getattr__(self, name: str) -> dict[str, str]:
+        """Settings of `NAME.conf` of the script that is being imported, as `config`."""
+        if name != "config":
+            raise AttributeError(f"module 'ivr' has no attribute {name!r}", name=name, obj=self)
         where = current.get()
         if where is None or where.loading is None:
             raise AttributeError(

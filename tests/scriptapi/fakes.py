@@ -1,0 +1,155 @@
+"""Stand-ins for the engine, as scripts see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ivrbench.scriptapi.audiofile import IvrAudioFile
+
+
+@dataclass
+class FakeRequest:
+    """A `RequestView` of an ordinary INVITE."""
+
+    method: str = "INVITE"
+    user: str = "hello"
+    domain: str = "127.0.0.1"
+    r_uri: str = "sip:hello@127.0.0.1"
+    from_uri: str = "sip:alice@192.0.2.1:5070"
+    from_header: str = '"Alice" <sip:alice@example.org>;tag=a1'
+    to_header: str = "<sip:hello@127.0.0.1>"
+    callid: str = "call-1"
+    from_tag: str = "a1"
+    to_tag: str = ""
+    route: str = ""
+    body: str = "v=0\r\n"
+    hdrs: str = "P-App-Param: a=1;b=2\r\n"
+    cseq: int = 7
+
+
+@dataclass
+class FakeReply:
+    """A `ReplyView`."""
+
+    code: int = 200
+    reason: str = "OK"
+    contact: str = "sip:bob@192.0.2.2"
+    route: str = "<sip:p1;lr>,<sip:p2;lr>"
+    hdrs: str = "X-A: 1\r\n"
+    from_tag: str = "ours"
+    to_tag: str = "theirs"
+    body: str = ""
+    cseq: int = 10
+
+
+@dataclass
+class FakeDialog:
+    """A `DialogView`."""
+
+    user: str = "hello"
+    domain: str = "127.0.0.1"
+    local_uri: str = "sip:hello@127.0.0.1"
+    remote_uri: str = "sip:alice@192.0.2.1"
+    callid: str = "call-1"
+    remote_tag: str = "a1"
+    local_tag: str = "l1"
+    remote_party: str = '"Alice" <sip:alice@example.org>'
+    local_party: str = "<sip:hello@127.0.0.1>"
+    route: str = ""
+    outbound_proxy: str = ""
+    cseq: int = 10
+    status: int = 5
+
+    def set_remote_uri(self, uri: str) -> None:
+        self.remote_uri = uri
+
+
+@dataclass
+class FakePort:
+    """A `CallPort` that writes down what the script asked for."""
+
+    dialog: FakeDialog = field(default_factory=FakeDialog)
+    invite_req: FakeRequest = field(default_factory=FakeRequest)
+    log_name: str = "c1"
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    empty: bool = True
+    params: dict[str, str] = field(default_factory=lambda: {"a": "1"})
+
+    def stop_session(self) -> None:
+        self.calls.append(("stop_session",))
+
+    def bye(self, hdrs: str) -> None:
+        self.calls.append(("bye", hdrs))
+
+    def drop_session(self) -> None:
+        self.calls.append(("drop_session",))
+
+    def send_request(self, method: str, hdrs: str) -> None:
+        self.calls.append(("send_request", method, hdrs))
+
+    def send_reply(self, code: int, reason: str, hdrs: str) -> None:
+        self.calls.append(("send_reply", code, reason, hdrs))
+
+    def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
+        self.calls.append(("enqueue", play, record))
+        self.empty = False
+
+    def queue_is_empty(self) -> bool:
+        return self.empty
+
+    def flush(self) -> None:
+        self.calls.append(("flush",))
+        self.empty = True
+
+    def set_switch(self, name: str, on: bool) -> None:
+        self.calls.append(("set_switch", name, on))
+
+    def set_timer(self, timer_id: int, seconds: float) -> None:
+        self.calls.append(("set_timer", timer_id, seconds))
+
+    def remove_timer(self, timer_id: int) -> None:
+        self.calls.append(("remove_timer", timer_id))
+
+    def remove_timers(self) -> None:
+        self.calls.append(("remove_timers",))
+
+    def app_param(self, name: str) -> str:
+        return self.params.get(name, "")
+
+    def session_params(self) -> list[str] | dict[str, str] | None:
+        return None
+
+
+@dataclass
+class FakeHost:
+    """A `HostPort`."""
+
+    local_sip_ip: str = "127.0.0.1"
+    local_sip_port: int = 5060
+    log_level: int = 2
+    lines: list[tuple[int, str]] = field(default_factory=list)
+    messages: list[tuple[str, str]] = field(default_factory=list)
+
+    def log(self, level: int, text: str) -> None:
+        self.lines.append((level, text))
+
+    def send_message(self, local_tag: str, message: str) -> None:
+        self.messages.append((local_tag, message))
+
+
+class FakeControl:
+    """A `PlaybackControl`."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def set_loop(self, loop: bool) -> None:
+        self.calls.append(("set_loop", loop))
+
+    def seek(self, back_ms: int | None) -> None:
+        self.calls.append(("seek", back_ms))
+
+    def finish(self) -> None:
+        self.calls.append(("finish",))
