@@ -184,6 +184,7 @@ def _cancelled(session: Session, leg: Leg, event: CancelReceived) -> None:
 
 def _hung_up(session: Session, leg: Leg, event: ByeReceived) -> None:
     session.ended_by = session.ended_by or "caller"
+    session.reason = session.reason or "the caller hung up"
     leg.change("ending")
     session.hear(event.request, DISCONNECTING)
     session.step(lambda: setattr(leg.dialog, "status", DISCONNECTED))
@@ -242,6 +243,8 @@ def _replied(
     asked = IvrSipRequest.copy_of(RequestFacts(request))
     if request.method == "INVITE" and request is not leg.call.invite_request:
         _reinvite_replied(session, leg, event)
+    if request.method == "BYE" and response.code >= 200:
+        session.step(lambda: setattr(leg.dialog, "status", DISCONNECTED))
     session.tell("onSipReply", asked, reply, old_args=(reply,))
 
 

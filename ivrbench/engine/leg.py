@@ -33,6 +33,7 @@ CONNECTED: Final = 5
 EARLY: Final = 4
 PROCEEDING: Final = 2
 DISCONNECTED: Final = 0
+DISCONNECTING: Final = 6
 
 _session_ids = itertools.count(1)
 
@@ -301,6 +302,7 @@ class Leg:
         if not self.call.is_caller and self.owes_reply(self.call.invite_request):
             self.final_code = 487
         self.change("ending")
+        self.dialog.status = DISCONNECTING
         self.call.bye(headers, now=self.session.board.now())
 
     def change(self, state: str, code: int = 0, reason: str = "") -> None:

@@ -362,6 +362,8 @@ class Session:
         self.final_code = 200 if leg.answered_s else leg.final_code or 487
         by = self.ended_by or "engine"
         self.board.publish(LegEnded(leg.name, by, self.final_code, self.reason, self.duration_s))
+        extra = {"leg": leg.name, "script": self.generation.script}
+        log.info("ended by %s after %.1f s: %s", by, self.duration_s, self.reason, extra=extra)
         if self.media is not None:
             self.media.close()
         else:

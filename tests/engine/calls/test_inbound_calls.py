@@ -1,0 +1,671 @@
+"""Calls that come in: handlers and messages in the order of ivr-api §2.5."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ivrbench.observe.events import HandlerRaised, LegChanged, LegEnded, LegStarted, LegWarned
+from tests.engine.harness import Bench, Caller, sdp
+
+if TYPE_CHECKING:
+    from .conftest import MakeBench
+
+WITNESS = """
+from ivr import *
+said = []
+class IvrDialog(IvrDialogBase):
+    def note(self, what):
+        said.append(what + " " + self.dialog.status_str)
+    def onSipRequest(self, req):
+        self.note(req.method)
+    def onInvite(self, hdrs):
+        self.note("onInvite")
+        return True
+    def onStart(self):
+        self.note("onStart")
+    def onSessionStart(self):
+        self.note("onSessionStart")
+    def onSipReply(self, req, reply):
+        self.note("%s %d" % (req.method, reply.code))
+    def onBye(self):
+        self.note("onBye")
+        return True
+"""
+
+
+def script(body: str) -> str:
+    """A script whose dialog class has these lines, and a list `said`."""
+    lines = "\n".join(f"    {line}" for line in body.strip("\n").split("\n"))
+    return f"from ivr import *\nimport time\nsaid = []\nclass IvrDialog(IvrDialogBase):\n{lines}\n"
+
+
+def warnings(bench: Bench) -> list[str]:
+    """The sentences shown at the leg, in order."""
+    return [e.text for e in bench.of(LegWarned) if isinstance(e, LegWarned)]
+
+
+def states(bench: Bench) -> list[str]:
+    """The signalling states of the leg, in order."""
+    return [e.state for e in bench.of(LegChanged) if isinstance(e, LegChanged)]
+
+
+# --- from INVITE to BYE -----------------------------------------------------------------------
+
+
+def test_answered_call_and_caller_hangs_up(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: INVITE, onInvite, 200, onSessionStart, ACK; then BYE, onBye, the end."""
+    bench = make_bench(WITNESS)
+    caller = Caller(bench)
+    caller.dial()
+    caller.bye()
+    assert bench.said() == [
+        "INVITE Trying",
+        "onInvite Trying",
+        "onStart Connected",
+        "onSessionStart Connected",
+        "ACK Connected",
+        "BYE Disconnecting",
+        "onBye Disconnected",
+    ]
+    assert bench.story() == [
+        "< INVITE (SDP)",
+        "> 100 Trying",
+        "onSipRequest(INVITE)",
+        "onInvite",
+        "> 200 OK (SDP)",
+        "onStart",
+        "onSessionStart",
+        "< ACK",
+        "onSipRequest(ACK)",
+        "< BYE",
+        "> 200 OK",
+        "onSipRequest(BYE)",
+        "onBye",
+    ]
+    assert states(bench) == ["up", "ending"]
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code, ended.reason) == ("caller", 200, "the caller hung up")
+    assert ended.duration_s == pytest.approx(0.1, abs=0.1)
+
+
+def test_script_without_handlers_answers_and_ends(make_bench: MakeBench) -> None:
+    """ivr-api §0.1: a missing handler is the default: 200, and the end at BYE."""
+    bench = make_bench(script("pass"))
+    caller = Caller(bench)
+    caller.dial()
+    caller.bye()
+    assert caller.got == ["100", "200", "200"]
+    assert bench.handlers() == []
+    assert bench.ended() is not None
+
+
+def test_late_offer(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: the 200 has the offer; onSessionStart comes with the ACK, before it."""
+    bench = make_bench(WITNESS)
+    caller = Caller(bench)
+    caller.dial(body=b"")
+    assert bench.said()[-4:] == [
+        "onInvite Trying",
+        "onStart Connected",
+        "onSessionStart Connected",
+        "ACK Connected",
+    ]
+    assert bench.story()[4:6] == ["> 200 OK (SDP)", "< ACK (SDP)"]
+    assert bench.session.media is not None
+    caller.bye()
+
+
+def test_late_offer_without_an_answer_in_the_ack(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: an ACK without SDP never gives onSessionStart; the leg says why."""
+    bench = make_bench(WITNESS)
+    caller = Caller(bench)
+    caller.late_answer = lambda: b""  # type: ignore[method-assign]
+    caller.dial(body=b"")
+    assert bench.said()[-2:] == ["onInvite Trying", "ACK Connected"]
+    assert warnings(bench) == ["silence: the caller's ACK carried no answer to our offer"]
+    caller.bye()
+
+
+def test_no_common_codec(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: onSipRequest and onInvite, then 488 and the end; no onSessionStart."""
+    bench = make_bench(WITNESS)
+    caller = Caller(bench)
+    caller.dial(body=sdp(formats="18"))
+    assert caller.got == ["100", "488"]
+    assert bench.said() == ["INVITE Trying", "onInvite Trying", "ACK Disconnected"][:2]
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code) == ("engine", 488)
+
+
+def test_unreadable_sdp(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: a body that is no description gets 400 before any handler."""
+    bench = make_bench(WITNESS)
+    caller = Caller(bench)
+    caller.dial(body=b"this is no SDP")
+    assert caller.got == ["100", "400"]
+    assert bench.said() == []
+    assert bench.ended() is not None
+
+
+def test_cancel_while_on_invite_deferred(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: 200 to CANCEL and 487, then onSipRequest(CANCEL) and the end, no onBye."""
+    bench = make_bench(WITNESS.replace("        return True\n    def onStart", "    def onStart"))
+    caller = Caller(bench)
+    caller.invite()
+    bench.wait()
+    assert warnings(bench) == ["INVITE not answered: onInvite returned None (default suppressed)"]
+    caller.do(lambda call, now: call.cancel(now=now))
+    assert bench.said() == ["INVITE Trying", "onInvite Trying", "CANCEL Cancelling"]
+    assert bench.story()[4:] == [
+        "< CANCEL",
+        "> 200 OK",
+        "> 487 Request Terminated",
+        "onSipRequest(CANCEL)",
+        "< ACK",
+    ]
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code) == ("caller", 487)
+
+
+def test_cancel_while_on_invite_runs(make_bench: MakeBench) -> None:
+    """A CANCEL is served at once while onInvite blocks; its answer then goes nowhere."""
+    text = """
+import threading
+go = threading.Event()
+class Gate:
+    pass
+"""
+    body = """
+def onInvite(self, hdrs):
+    said.append("in")
+    go.wait(10)
+    said.append("out")
+    return True
+def onSipRequest(self, req):
+    said.append(req.method)
+"""
+    bench = make_bench(text + script(body))
+    caller = Caller(bench)
+    caller.invite()
+    generation = bench.board.registry.serving("app")
+    assert generation is not None
+    # The clock stands still while the handler is in its thread, so messages are handed over here.
+    bench.loop.busy = lambda: False
+    bench.until(lambda: "in" in bench.said())
+    caller.do(lambda call, now: call.cancel(now=now))
+    assert "487" in caller.got
+    generation.module.go.set()
+    bench.loop.busy = lambda: bool(bench.board.pool.busy)
+    bench.until(lambda: bench.ended() is not None)
+    assert bench.said() == ["INVITE", "in", "out", "CANCEL"]
+    assert bench.story().count("> 200 OK") == 1, "the CANCEL's, none to the INVITE"
+
+
+def test_script_hangs_up_with_bye_and_stop_session(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: BYE out, then onSipReply(BYE, 200), then the end."""
+    body = WITNESS + "    def onTimer(self, id):\n        self.bye()\n        self.stopSession()\n"
+    body = body.replace('self.note("onSessionStart")', "self.setTimer(1, 2)")
+    bench = make_bench(body)
+    caller = Caller(bench)
+    caller.dial()
+    bench.until(bench.ended)
+    assert caller.got == ["100", "200", "BYE"]
+    assert bench.story()[-4:] == ["onTimer", "> BYE", "< 200 OK", "onSipReply"]
+    assert bench.said()[-1] == "BYE 200 Disconnected"
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code) == ("script", 200)
+    assert ended.duration_s == pytest.approx(2.0, abs=0.05)
+
+
+def test_script_hangs_up_with_stop_session_alone(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: the engine sends BYE after the handler returned."""
+    bench = make_bench(
+        script("def onSessionStart(self):\n    self.stopSession()\n    said.append('after')")
+    )
+    caller = Caller(bench)
+    caller.dial()
+    bench.until(bench.ended)
+    assert caller.got == ["100", "200", "BYE"]
+    assert bench.said() == ["after"]
+    # RFC 3261 §15: the called side's BYE waits for the ACK.
+    assert bench.story() == [
+        "< INVITE (SDP)",
+        "> 100 Trying",
+        "> 200 OK (SDP)",
+        "onSessionStart",
+        "< ACK",
+        "> BYE",
+        "< 200 OK",
+    ]
+
+
+def test_stop_session_before_the_answer(make_bench: MakeBench) -> None:
+    """ivr-api §2.2: an incoming call not answered yet ends with 487."""
+    bench = make_bench(script("def onInvite(self, hdrs):\n    self.stopSession()"))
+    caller = Caller(bench)
+    caller.dial()
+    assert caller.got == ["100", "487"]
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code) == ("script", 487)
+
+
+def test_bye_without_an_answer_ends_all_the_same(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: no reply to BYE: the transaction's time-out counts as 408, then the end."""
+    body = "def onSessionStart(self):\n    self.stopSession()\n"
+    body += "def onSipReply(self, req, reply):\n    said.append(reply.code)"
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    bench.lose = lambda data: data.startswith(b"BYE")
+    caller.dial()
+    bench.until(bench.ended)
+    assert bench.said() == [408]
+
+
+def test_drop_session(make_bench: MakeBench) -> None:
+    """ivr-api §2.2: dropSession ends the session and sends nothing."""
+    bench = make_bench(
+        script(
+            "def onTimer(self, id):\n    self.dropSession()\ndef onSessionStart(self):\n    self.setTimer(1, 1)"
+        )
+    )
+    caller = Caller(bench)
+    caller.dial()
+    bench.until(bench.ended)
+    bench.wait(1)
+    assert caller.got == ["100", "200"]
+
+
+def test_missing_ack(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: no ACK: BYE and the end, no handler; the 200 is repeated meanwhile."""
+    bench = make_bench(WITNESS)
+    caller = Caller(bench)
+    bench.lose = lambda data: data.startswith(b"ACK")
+    caller.dial()
+    bench.until(bench.ended)
+    assert "onBye" not in " ".join(bench.said())
+    assert bench.story().count("> 200 OK (SDP) again") >= 6
+    assert caller.got[-1] == "BYE"
+    ended = bench.ended()
+    assert ended is not None
+    assert ended.reason == "the caller never confirmed our answer"
+
+
+# --- what handlers return ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("returned", ["None", "1", "False", "'yes'"])
+def test_only_true_is_true(make_bench: MakeBench, returned: str) -> None:
+    """ivr-api §0.1: anything but the object True suppresses the default; `1` does too."""
+    bench = make_bench(script(f"def onInvite(self, hdrs):\n    return {returned}"))
+    caller = Caller(bench)
+    caller.invite()
+    bench.wait(1)
+    assert caller.got == ["100"]
+    (warning,) = warnings(bench)
+    assert warning.startswith("INVITE not answered: onInvite returned ")
+    caller.do(lambda call, now: call.cancel(now=now))
+
+
+def test_on_bye_that_returns_none_keeps_the_session(make_bench: MakeBench) -> None:
+    """architecture §10: the session stays, the leg says so, and no RTP goes to the dead address."""
+    body = (
+        "def onBye(self):\n    self.setTimer(1, 5)\ndef onTimer(self, id):\n    self.stopSession()"
+    )
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(0.5)
+    assert caller.heard
+    caller.bye()
+    hung_up_s = bench.clock.now()
+    assert warnings(bench)[-1] == "peer hung up, script keeps the session (onBye returned None)"
+    assert bench.ended() is None
+    bench.wait(2)
+    assert caller.heard_since(hung_up_s) == []
+    bench.until(bench.ended)
+    assert caller.got == ["100", "200", "200"], "no BYE to a party that hung up"
+
+
+# --- handlers that raise ----------------------------------------------------------------------
+
+
+def test_on_invite_that_raises_is_answered_with_500(make_bench: MakeBench) -> None:
+    """architecture §10: the caller is not left waiting."""
+    bench = make_bench(script("def onInvite(self, hdrs):\n    1 / 0"))
+    caller = Caller(bench)
+    caller.dial()
+    assert caller.got == ["100", "500"]
+    (raised,) = bench.of(HandlerRaised)
+    assert isinstance(raised, HandlerRaised)
+    assert (raised.error_type, raised.line) == ("ZeroDivisionError", 6)
+    assert raised.then == "the call was refused with 500"
+
+
+def test_on_session_start_that_raises(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: logged, call up with silence; the leg says where it happened."""
+    bench = make_bench(script("def onSessionStart(self):\n    self.nothing()"))
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(1)
+    assert warnings(bench) == ["silence: onSessionStart raised at :6"]
+    assert len(caller.heard) > 40, "silence is sent"
+    caller.bye()
+
+
+@pytest.mark.parametrize("how", ["keep", "bye"])
+def test_on_script_error(make_bench: MakeBench, how: str) -> None:
+    """tui §6: a handler that raises costs its call nothing, or the call, as configured."""
+    body = "def onSessionStart(self):\n    self.setTimer(1, 1)\ndef onTimer(self, id):\n    1 / 0"
+    bench = make_bench(script(body), on_script_error=how)
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(2)
+    assert (bench.ended() is None) == (how == "keep")
+    if how == "keep":
+        caller.bye()
+    else:
+        assert caller.got[-1] == "BYE"
+
+
+def test_sys_exit_ends_nothing_but_the_handler(make_bench: MakeBench) -> None:
+    """architecture §10: `sys.exit()` in a handler."""
+    bench = make_bench(script("def onSessionStart(self):\n    raise SystemExit(3)"))
+    caller = Caller(bench)
+    caller.dial()
+    caller.bye()
+    assert bench.ended() is not None
+
+
+def test_semserror_refuses_with_its_code_reason_and_headers(make_bench: MakeBench) -> None:
+    """architecture §10: `semserror` answers with what it carries."""
+    body = """
+def onInvite(self, hdrs):
+    raise semserror({"code": 486, "reason": "Busy Here", "hdrs": "X-Why: because\\r\\n"})
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    assert caller.got == ["100", "486"]
+    assert caller.replies[-1].reason == "Busy Here"
+    assert caller.replies[-1].header("x-why") == "because"
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code) == ("script", 486)
+
+
+# --- sendReply --------------------------------------------------------------------------------
+
+
+def test_183_then_200_by_the_script(make_bench: MakeBench) -> None:
+    """architecture §10: early media plays, and onSessionStart comes with the 200."""
+    body = """
+def onInvite(self, hdrs):
+    self.sendReply(183, "Session Progress", "X-Early: yes\\r\\n")
+    self.setTimer(1, 1)
+def onTimer(self, id):
+    said.append(self.dialog.status_str)
+    self.sendReply(200, "OK", "")
+    said.append(self.dialog.status_str)
+def onSessionStart(self):
+    said.append("onSessionStart")
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.invite()
+    bench.wait(0.9)
+    assert caller.got == ["100", "183"]
+    assert caller.replies[-1].header("x-early") == "yes"
+    assert caller.replies[-1].body
+    assert len(caller.heard) > 30, "early media"
+    bench.wait(0.5)
+    assert caller.got == ["100", "183", "200"]
+    assert bench.said() == ["Early", "Connected", "onSessionStart"]
+    assert states(bench) == ["early", "up"]
+    caller.bye()
+
+
+def test_script_refuses_with_send_reply(make_bench: MakeBench) -> None:
+    """A refusal by the script ends its session even without stopSession."""
+    bench = make_bench(script("def onInvite(self, hdrs):\n    self.sendReply(603, 'Decline', '')"))
+    caller = Caller(bench)
+    caller.dial()
+    assert caller.got == ["100", "603"]
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code) == ("script", 603)
+
+
+def test_send_reply_without_common_codec_raises_semserror(make_bench: MakeBench) -> None:
+    """ivr-api §2.2: `sendReply` raises semserror with code, reason and hdrs."""
+    body = """
+def onInvite(self, hdrs):
+    try:
+        self.sendReply(200, "OK", "")
+    except semserror as error:
+        said.append(error.args[0]["code"])
+        raise
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial(body=sdp(formats="18"))
+    assert bench.said() == [488]
+    assert caller.got == ["100", "488"]
+
+
+# --- re-INVITE --------------------------------------------------------------------------------
+
+
+def test_hold_and_resume(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: onSipRequest, onInvite, mirrored answer, ACK; no second onSessionStart."""
+    bench = make_bench(WITNESS)
+    caller = Caller(bench)
+    caller.dial()
+    before = bench.said()
+    caller.do(lambda call, now: call.reinvite(sdp(direction="sendonly"), now=now))
+    held_s = bench.clock.now()
+    assert bench.said()[len(before) :] == [
+        "INVITE Connected",
+        "onInvite Connected",
+        "ACK Connected",
+    ]
+    assert "a=recvonly" in caller.last_body
+    assert states(bench) == ["up", "held"]
+    bench.wait(0.5)
+    assert caller.heard_since(held_s) == [], "nothing is sent to a party that holds us"
+    caller.do(lambda call, now: call.reinvite(sdp(), now=now))
+    assert states(bench) == ["up", "held", "up"]
+    resumed_s = bench.clock.now()
+    bench.wait(0.5)
+    assert len(caller.heard_since(resumed_s)) > 20
+    caller.bye()
+
+
+def test_new_address_by_re_invite(make_bench: MakeBench) -> None:
+    """Audio follows the address of a re-INVITE, and the version of our description goes up."""
+    bench = make_bench(script("pass"))
+    caller = Caller(bench)
+    caller.dial()
+    first = caller.last_body.split("\r\n")[1]
+    moved, _ = bench.network.pair("192.0.2.99", 50_000)
+    caller.do(lambda call, now: call.reinvite(sdp(50_000, formats="0"), now=now))
+    bench.wait(0.5)
+    assert len(moved.others) > 15
+    version = [int(line.split(" ")[2]) for line in (first, caller.last_body.split("\r\n")[1])]
+    assert version[1] == version[0] + 1
+    caller.bye()
+
+
+def test_re_invite_with_unreadable_sdp(make_bench: MakeBench) -> None:
+    """It is refused before any handler, and the call goes on as it was."""
+    bench = make_bench(WITNESS)
+    caller = Caller(bench)
+    caller.dial()
+    before = bench.said()
+    caller.do(lambda call, now: call.reinvite(b"nonsense", now=now))
+    assert caller.got[-1] == "400"
+    assert bench.said() == before
+    caller.bye()
+
+
+def test_invite_req_follows_the_re_invite(make_bench: MakeBench) -> None:
+    """ivr-api §3.5: `invite_req` is the newest INVITE."""
+    body = """
+def onInvite(self, hdrs):
+    said.append((self.invite_req.cseq, getHeader(hdrs, "X-Number")))
+    return True
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial(headers=[("X-Number", "one")])
+    caller.do(lambda call, now: call.reinvite(sdp(), [("X-Number", "two")], now=now))
+    first, second = bench.said()
+    assert (first[1], second[1]) == ("one", "two")
+    assert second[0] > first[0]
+    caller.bye()
+
+
+# --- other requests ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "code"),
+    [
+        ("INFO", "application/dtmf-relay", "200"),
+        ("INFO", "application/dtmf", "200"),
+        ("INFO", "text/plain", "415"),
+        ("UPDATE", "", "200"),
+        ("OPTIONS", "", "200"),
+        ("MESSAGE", "text/plain", "501"),
+        ("NOTIFY", "", "501"),
+    ],
+)
+def test_default_replies(make_bench: MakeBench, method: str, kind: str, code: str) -> None:
+    """ivr-api §2.5: INFO, UPDATE and others; 415 says what would be taken."""
+    bench = make_bench(WITNESS)
+    caller = Caller(bench)
+    caller.dial()
+    body = {"application/dtmf-relay": b"Signal=5\r\nDuration=160\r\n"}.get(
+        kind, b"5" if kind else b""
+    )
+    caller.request(method, body, kind)
+    assert caller.got[-1] == code
+    assert bench.said()[-1] == f"{method} Connected"
+    if code == "415":
+        assert "application/dtmf-relay" in caller.replies[-1].header("accept")
+    caller.bye()
+
+
+def test_script_answers_a_request_itself(make_bench: MakeBench) -> None:
+    """A reply in onSipRequest takes the place of the default."""
+    body = """
+def onSipRequest(self, req):
+    if req.method == "MESSAGE":
+        said.append(req.body)
+        self.sendReply(202, "Accepted", "")
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    caller.request("MESSAGE", b"hello", "text/plain")
+    assert caller.got[-1] == "202"
+    assert bench.said() == ["hello"]
+    caller.bye()
+
+
+def test_script_sends_requests(make_bench: MakeBench) -> None:
+    """ivr-api §2.3: every reply to a request of ours reaches onSipReply, with the request."""
+    body = """
+def onSessionStart(self):
+    self.setTimer(1, 1)
+def onTimer(self, id):
+    self.sendRequest("INFO", "X-Mine: 1\\r\\n")
+def onSipReply(self, req, reply):
+    said.append((req.method, reply.code))
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(2)
+    assert caller.last_request("INFO").header("x-mine") == "1"
+    assert bench.said() == [("INFO", 200)]
+    caller.bye()
+
+
+def test_script_sends_an_offerless_re_invite(make_bench: MakeBench) -> None:
+    """ivr-api §2.2: the 2xx carries the offer, our ACK the answer."""
+    body = """
+def onSessionStart(self):
+    self.setTimer(1, 1)
+def onTimer(self, id):
+    self.sendRequest("INVITE", "")
+def onSipReply(self, req, reply):
+    said.append((req.method, reply.code))
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(2)
+    assert bench.said() == [("INVITE", 100), ("INVITE", 200)]
+    assert "< 200 OK (SDP)" in bench.story()
+    assert "> ACK (SDP)" in bench.story()
+    caller.bye()
+
+
+# --- generations of the API -------------------------------------------------------------------
+
+
+def test_handlers_of_older_generations(make_bench: MakeBench) -> None:
+    """ivr-api §2.3: onSessionStart(hdrs) and onSipReply(reply) of older scripts."""
+    body = """
+def onSessionStart(self, hdrs):
+    said.append(getHeader(hdrs, "X-Old"))
+    self.stopSession()
+def onSipReply(self, reply):
+    said.append(reply.code)
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial(headers=[("X-Old", "yes")])
+    bench.until(bench.ended)
+    assert bench.said() == ["yes", 200]
+
+
+def test_async_handlers(make_bench: MakeBench) -> None:
+    """`async def` handlers run on the loop, in the same order as all others."""
+    body = """
+async def onInvite(self, hdrs):
+    import asyncio
+    await asyncio.sleep(2)
+    said.append("onInvite")
+    return True
+async def onSessionStart(self):
+    said.append("onSessionStart")
+    self.stopSession()
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    bench.until(bench.ended)
+    assert bench.said() == ["onInvite", "onSessionStart"]
+    assert caller.got == ["100", "200", "BYE"]
+
+
+def test_leg_events(make_bench: MakeBench) -> None:
+    """The leg's beginning says who calls whom, with which version of which script."""
+    bench = make_bench(script("pass"))
+    caller = Caller(bench)
+    caller.dial()
+    (started,) = bench.of(LegStarted)
+    assert isinstance(started, LegStarted)
+    assert (started.script, started.generation, started.direction) == ("app", 1, "in")
+    assert started.peer == "sip:ann@192.0.2.99"
+    assert started.local_tag == bench.session.leg.dialog.local_tag
+    caller.bye()
+    assert len(bench.of(LegEnded)) == 1
