@@ -66,6 +66,9 @@ def _ended(history: History, stamped: Stamped, event: LegEnded) -> None:
         return
     leg.state, leg.ended, leg.running = "done", event, None
     leg.code, leg.reason = event.code, event.reason
+    for item in leg.items:
+        if not item.is_over:
+            item.state, item.because = "closed", "call ended"
     _note(leg, stamped)
     history.finish(leg)
     call_ended(history, leg.started.script, leg.started.generation)

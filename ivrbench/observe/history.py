@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ivrbench.observe import _fold_legs, _fold_scripts
+from ivrbench.observe._fold_legs import KEY_NAMES
 from ivrbench.observe.events import (
     ConfigChanged,
     EngineDraining,
@@ -25,7 +26,7 @@ from ivrbench.observe.snapshot import EngineView, LegView, ScriptView, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["MAX_DONE_LEGS", "MAX_LOG_LINES", "MAX_SIP_MESSAGES", "History", "Ring"]
+__all__ = ["KEY_NAMES", "MAX_DONE_LEGS", "MAX_LOG_LINES", "MAX_SIP_MESSAGES", "History", "Ring"]
 
 MAX_DONE_LEGS = 200
 MAX_SIP_MESSAGES = 5_000

@@ -150,9 +150,9 @@ BENCH = [
     _key(
         "shift+tab", "app.focus_previous", "pane.previous", "Previous pane", "Go to the pane before"
     ),
-    _key("z", "zoom", "pane.zoom", "Zoom", "Fill the screen with this pane, and back", show=True),
-    _key("r", "reload", "script.reload", "Reload", "Load the selected script again", show=True),
-    _key("L", "reload_all", "reload.all", "Reload all", "Load every script again"),
+    _key("z", "zoom", "zoom", "Zoom", "Fill the screen with this pane, and back", show=True),
+    _key("r", "app.reload", "script.reload", "Reload", "Load the selected script again", show=True),
+    _key("L", "app.reload_all", "reload.all", "Reload all", "Load every script again"),
     _key("v", "level", "log.level", "Level", "Show more or fewer log levels"),
     _key("e", "errors", "log.errors", "Errors only", "Show only errors in the log, and back"),
     _key("y", "copy", "copy", "Copy", "Copy the selected line"),
@@ -160,7 +160,7 @@ BENCH = [
 
 SCRIPT = [
     _key("e", "edit", "script.edit", "Edit", "Open the file in $EDITOR at the line", show=True),
-    _key("r", "reload", "script.reload_this", "Reload", "Load this script again", show=True),
+    _key("r", "app.reload", "script.reload_this", "Reload", "Load this script again", show=True),
     _key(
         "b",
         "roll_back",
@@ -222,7 +222,7 @@ SCRIPT = [
         "Previous pane",
         "Go to the pane before",
     ),
-    _key("L", "reload_all", "script.reload_all", "Reload all", "Load every script again"),
+    _key("L", "app.reload_all", "script.reload_all", "Reload all", "Load every script again"),
     _key("y", "copy", "script.copy", "Copy", "Copy the error, or the source"),
 ]
 

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
-import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivrbench.clock import Clock, ManualClock, SystemClock
@@ -361,8 +362,6 @@ def pin_call_events() -> Iterator[tuple[float, ev.Event]]:
 
 async def _serve(path: str) -> None:
     engine = FakeEngine(SystemClock())
-    if os.path.exists(path):
-        os.unlink(path)
     server = await asyncio.start_unix_server(
         lambda reader, writer: serve_connection(reader, writer, engine.hub, engine.handle), path
     )
@@ -383,4 +382,6 @@ async def _serve(path: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1]))
+    Path(sys.argv[1]).unlink(missing_ok=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(sys.argv[1]))

@@ -123,6 +123,12 @@ class BenchScreen(FrameScreen):
         self.bench.model.select_script(message.key)
         self.bench.action_go("script")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The drawer is for narrow screens: on wide ones the scripts are always there."""
+        if action == "toggle_scripts":
+            return self.has_class("-narrow")
+        return super().check_action(action, parameters)
+
     def action_toggle_scripts(self) -> None:
         """On a narrow screen: scripts instead of legs, and back."""
         self.toggle_class("-scripts")

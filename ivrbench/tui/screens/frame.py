@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from ivrbench.tui.views.frame import status_line, strip_line
 from ivrbench.tui.widgets.filter_line import FilterLine
+from ivrbench.tui.widgets.keys import KeyLine
 from ivrbench.tui.widgets.line import OneLine
 from ivrbench.tui.widgets.pane import Pane
 from ivrbench.tui.widgets.tabs import Tabs
@@ -45,7 +46,7 @@ class FrameScreen(Screen[None]):
         with Vertical(id="body"):
             yield from self.body()
         yield OneLine(id="strip")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
         yield Static(TOO_SMALL, id="too-small")
 
     def body(self) -> ComposeResult:
@@ -73,7 +74,7 @@ class FrameScreen(Screen[None]):
         for widget in self.query(Pane):
             widget.glyphs = model.glyphs
         status, strip = self.query_one("#status", OneLine), self.query_one("#strip", OneLine)
-        for one in (status, strip, self.query_one(Tabs)):
+        for one in self.query(OneLine):
             one.glyphs = model.glyphs
         status.show(status_line(model, now_s, self.size.width))
         strip.show(strip_line(model, now_s, self.size.width))

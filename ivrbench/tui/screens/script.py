@@ -131,6 +131,12 @@ class ScriptScreen(FrameScreen):
         model.all_frames = not model.all_frames
         self.bench.draw_now()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """On a wide screen both halves are there."""
+        if action == "toggle_side":
+            return self.has_class("-narrow")
+        return super().check_action(action, parameters)
+
     def action_toggle_side(self) -> None:
         """On a narrow screen: the other half."""
         self.toggle_class("-side")

@@ -123,7 +123,7 @@ class Pane(ScrollView, can_focus=True):
         return self._styles
 
     def _draw_border(self) -> None:
-        width = self.size.width + 2
+        width = self.outer_size.width
         # A heavy border says without colour where the keyboard is; in ASCII a star does.
         rule = "━" if self.has_focus and not self.glyphs.is_ascii else self.glyphs.rule
         left, right = (self.glyphs.draw(title) for title in self._titles)

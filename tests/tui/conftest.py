@@ -1,0 +1,115 @@
+"""The workbench on a fake engine, and what is on its screen as text."""
+
+from __future__ import annotations
+
+import io
+from contextlib import asynccontextmanager
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+from ivrbench.tui.app import Workbench
+from tests.tui.fake_engine import FakeEngine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from syrupy.assertion import SnapshotAssertion
+    from textual.pilot import Pilot
+
+    from ivrbench.tui.engine import EngineProcess
+
+WIDE = (120, 36)
+NARROW = (80, 24)
+
+
+class TextScreen(SingleFileSnapshotExtension):
+    """Screens as text files: readable, and the same on every Python."""
+
+    file_extension = "txt"
+    _write_mode = WriteMode.TEXT
+
+
+@pytest.fixture
+def screens(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Compares text with `__snapshots__/…/TEST.txt`."""
+    return snapshot.use_extension(TextScreen)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture(autouse=True)
+def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clipboard file of a test is its own; the terminal is the same everywhere."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("NO_COLOR", "VISUAL", "EDITOR", "TEXTUAL_THEME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def make_app(engine: FakeEngine, process: EngineProcess | None = None, **more: Any) -> Workbench:
+    """The workbench as `run` makes it, on a clock that stands still."""
+    return Workbench(engine.connect, process, clock=engine.clock, zone=UTC, **more)
+
+
+@asynccontextmanager
+async def workbench(
+    engine: FakeEngine, size: tuple[int, int] = WIDE, **more: Any
+) -> AsyncIterator[tuple[Workbench, Pilot[str]]]:
+    """A running workbench that has seen everything the engine published."""
+    app = make_app(engine, **more)
+    async with app.run_test(size=size) as pilot:
+        await settle(app, pilot, engine)
+        yield app, pilot
+
+
+async def settle(app: Workbench, pilot: Pilot[Any], engine: FakeEngine) -> None:
+    """Wait until what happened is on the screen."""
+    for _ in range(50):
+        await pilot.pause()
+        if all(client.is_idle for client in engine.clients):
+            break
+    app.draw_now()
+    await pilot.pause()
+    app.draw_now()
+    await pilot.pause()
+
+
+async def until(app: Workbench, pilot: Pilot[Any], engine: FakeEngine, text: str) -> None:
+    """Wait for a text on the screen; for what a thread does meanwhile."""
+    for _ in range(500):
+        await settle(app, pilot, engine)
+        if text in screen_text(app):
+            return
+    raise AssertionError(f"{text!r} never came:\n{screen_text(app)}")
+
+
+def screen_text(app: Workbench) -> str:
+    """What a person sees, without colours."""
+    width, height = app.size
+    console = Console(
+        width=width,
+        height=height,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="truecolor",
+        record=True,
+        legacy_windows=False,
+        safe_box=False,
+    )
+    screen = app.screen
+    update = screen._compositor.render_update(full=True, screen_stack=app._background_screens)
+    console.print(update)
+    lines = console.export_text(styles=False).split("\n")
+    return "\n".join(text.rstrip() for text in lines[:height]) + "\n"
+
+
+def strip_text(app: Workbench) -> str:
+    """The call strip."""
+    return screen_text(app).splitlines()[-2]
