@@ -174,7 +174,9 @@ class Bench:
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Print the table."""
-    print(f"{'':32}{'calls':>6}{'ms CPU':>9}{'calls':>8}{'x floor':>9}{'late':>8}{'late':>8}", end="")
+    print(
+        f"{'':32}{'calls':>6}{'ms CPU':>9}{'calls':>8}{'x floor':>9}{'late':>8}{'late':>8}", end=""
+    )
     print(f"{'skipped':>9}{'missed':>8}{'kB':>8}")
     print(f"{'':32}{'':>6}{'/call/s':>9}{'/core':>8}{'':>9}{'p99 ms':>8}{'max ms':>8}", end="")
     print(f"{'ticks':>9}{'packets':>8}{'/call':>8}")
@@ -201,7 +203,11 @@ def main() -> None:
     show(rows)
     target = HERE / "results" / "media.json"
     target.parent.mkdir(exist_ok=True)
-    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "python": sys.version.split()[0]}
+    machine = {
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "python": sys.version.split()[0],
+    }
     target.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
 
 

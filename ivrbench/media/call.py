@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ivrbench.media import messages
 from ivrbench.media.inbound import Inbound
 from ivrbench.media.playlist import Item, Playlist
+from ivrbench.media.receive import unsync
 from ivrbench.media.reports import RtcpReporter
 from ivrbench.rtp import dtmf
 from ivrbench.rtp.packet import RtpPacket
@@ -85,15 +86,17 @@ class Call:
         """Change to another lane because the codec changed."""
         old_lane, old_row = self.lane, self.row
         lane.adopt(row, old_lane, old_row)
-        old_lane.remove(old_row)
-        lane.synced[row] = False  # the jitter buffer held the other codec
+        unsync(lane, row)  # the jitter buffer held the other codec
         self.lane, self.row = lane, row
         self.inbound.sit(lane, row)
         self.playlist.move(lane, row)
+        if old_row in old_lane.held_keys:
+            lane.held_keys.add(row)
         if self._keys_out:
             lane.keying.add(row)
         if self.meters is not None:
             lane.watched.add(row)
+        old_lane.remove(old_row)
 
     def agree(self, stream: StreamParams, now: float) -> None:
         """Offer/answer completed: take over address, payload types and direction."""
@@ -107,7 +110,9 @@ class Call:
         lane, row = self.lane, self.row
         lane.tx["b1"][row] = stream.payload_type
         lane.tx["ssrc"][row] = self.ssrc
-        lane.rx_pt[row] = stream.payload_type
+        if stream.payload_type != lane.rx_pt[row]:
+            lane.rx_pt[row] = stream.payload_type
+            unsync(lane, row)
         self.refresh()
 
     def switch(self, switches: SetSwitches, now: float) -> None:
@@ -128,7 +133,7 @@ class Call:
         if hears and not lane.hears[row]:
             lane.last_rx[row] = self._outbox.now
         if not hears:
-            lane.synced[row] = False
+            unsync(lane, row)
         lane.runs[row] = attached
         lane.sends[row] = sends
         lane.hears[row] = hears
@@ -278,7 +283,7 @@ class Call:
         if to is None or datagram.source[0] != to[0]:
             self._foreign += 1
         else:
-            self.reporter.receive(datagram.data, now - datagram.age_s)
+            self.reporter.receive(datagram.data, now)
 
     def counts(self) -> messages.StreamCounts:
         """The counters as they stand."""

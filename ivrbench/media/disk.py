@@ -150,15 +150,19 @@ class DiskWriter(DirectWriter):
     def __init__(self) -> None:
         super().__init__()
         self._jobs: queue.SimpleQueue[tuple[WavSink, bytes, int, bool] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
-        self._thread.start()
+        # Started with the first recording: a process with one thread has cheaper system calls.
+        self._thread: threading.Thread | None = None
 
     def submit(self, sink: WavSink, data: bytes, *, token: int = 0, close: bool = False) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
+            self._thread.start()
         self._jobs.put((sink, data, token, close))
 
     def close(self) -> None:
-        self._jobs.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ivrbench.media import messages
-from ivrbench.media.receive import LATE_LIMIT, Placed, note_arrival, place, restart
+from ivrbench.media.receive import LATE_LIMIT, Placed, note_arrival, place, restart, unsync
 from ivrbench.media.reports import Reception
 from ivrbench.rtp import dtmf
 from ivrbench.rtp.packet import RtpPacket, parse_rtp
@@ -54,6 +54,8 @@ class Inbound:
         self._counting = False
         self._suspect_seq = -1
         self._far_seq = -1
+        self._late_run = 0
+        self._late_received = -1
         self._timed_out_since = -1.0
 
     def sit(self, lane: Lane, row: int) -> None:
@@ -112,8 +114,7 @@ class Inbound:
         placed = place(lane, row, packet.timestamp, packet.payload)
         if placed is Placed.LATE:
             self.late += 1
-            lane.late_run[row] += 1
-            again = packet.marker or lane.late_run[row] >= LATE_LIMIT
+            again = packet.marker or self._is_late_again()
         else:
             # One packet from far ahead may be garbage, two in sequence are a new clock.
             again = placed is Placed.FAR and packet.sequence == (self._far_seq + 1) & 0xFFFF
@@ -121,6 +122,14 @@ class Inbound:
         if again:
             restart(lane, row, packet.timestamp)
             place(lane, row, packet.timestamp, packet.payload)
+
+    def _is_late_again(self) -> bool:
+        """Whether this late packet is the last of several with none in time between them."""
+        received = int(self.lane.received[self.row])
+        in_a_row = received == self._late_received + 1
+        self._late_run = self._late_run + 1 if in_a_row else 1
+        self._late_received = received
+        return self._late_run >= LATE_LIMIT
 
     def _count(self, packet: RtpPacket, now: float) -> bool:
         """Sequence numbers (RFC 3550 A.1). False: a copy, or no part of the stream."""
@@ -160,7 +169,7 @@ class Inbound:
         lane.cycles[row] = 0
         lane.history[row] = 1
         lane.received[row] += 1
-        lane.synced[row] = False
+        unsync(lane, row)
         self._counting = True
         self._suspect_seq = -1
         self._keys.reset()

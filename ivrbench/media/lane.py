@@ -31,6 +31,8 @@ MAX_PACKET_BYTES = 640
 """Room for a received packet: header, 15 CSRCs and 60 ms of G.711; longer ones are invalid."""
 HEADER_BYTES = 12
 """RTP header without CSRCs (RFC 3550 §5.1)."""
+RTP_HEAD = 0x8000
+"""RFC 3550 §5.1: version 2, no padding, no extension, no CSRC; second byte the payload type."""
 RING_BLOCKS = 32
 """Jitter buffer: blocks of half a frame, 320 ms. Peers' packets are multiples of 10 ms."""
 FOREVER = 1 << 60
@@ -72,12 +74,14 @@ _COLUMNS: dict[str, type[Any]] = {
     "seq": np.uint16,
     "tx_ts": np.uint32,
     "sent": np.int64,
-    # What is received. `play` is the sample position of the playout, `play_ts` the same as the
-    # peer's timestamp; `end` is one past the newest sample in the ring. Bit i of `history`: the
+    # What is received. `rx_head`: first two bytes of an ordinary packet, 0 while none is one.
+    # `play` is the sample position of the playout, `play_ts` the same as the peer's timestamp;
+    # `end` is one past the newest sample in the ring. Bit i of `history`:
     # packet `max_seq` - i came.
     "hears": np.bool_,
     "synced": np.bool_,
     "rx_pt": np.uint8,
+    "rx_head": np.uint16,
     "rx_ssrc": np.uint32,
     "play_ts": np.uint32,
     "play": np.int64,
@@ -87,7 +91,6 @@ _COLUMNS: dict[str, type[Any]] = {
     "base_seq": np.int64,
     "history": np.uint64,
     "received": np.int64,
-    "late_run": np.int64,
     "gap": np.int64,
     "last_rx": np.float64,
     "jitter": np.float64,
@@ -117,6 +120,7 @@ class Lane:
     hears: NDArray[np.bool_]
     synced: NDArray[np.bool_]
     rx_pt: NDArray[np.uint8]
+    rx_head: NDArray[np.uint16]
     rx_ssrc: NDArray[np.uint32]
     play_ts: NDArray[np.uint32]
     play: NDArray[np.int64]
@@ -126,7 +130,6 @@ class Lane:
     base_seq: NDArray[np.int64]
     history: NDArray[np.uint64]
     received: NDArray[np.int64]
-    late_run: NDArray[np.int64]
     gap: NDArray[np.int64]
     last_rx: NDArray[np.float64]
     jitter: NDArray[np.float64]
@@ -146,7 +149,7 @@ class Lane:
         payload = ("payload", "u1", (codec.frame,))
         rest = ("rest", "u1", (MAX_PACKET_BYTES - self.packet_bytes,))
         self._tx_type = np.dtype([*header, payload])
-        self._rx_type = np.dtype([*header, payload, rest])
+        self._rx_type = np.dtype([("head", ">u2"), *header[2:], payload, rest])
         self.n = 0
         self.capacity = 0
         self.calls: list[Call | None] = []
@@ -154,6 +157,8 @@ class Lane:
         self.rx_views: list[memoryview] = []
         self._free: list[int] = []
         self._grow(FIRST_ROWS)
+        self.empty: list[int] = []
+        """Rows that had no packet in the last period."""
         self.behind = False
         """A period was skipped: more than one packet is waiting."""
         self.changed = True
@@ -239,7 +244,7 @@ class Lane:
         self.left[old:] = FOREVER
         self.tx = self._larger(getattr(self, "tx", None), (capacity,), self._tx_type)
         self.rx = self._larger(getattr(self, "rx", None), (capacity,), self._rx_type)
-        self.tx["b0"] = 0x80  # RFC 3550 §5.1: version 2, no padding, no extension, no CSRC
+        self.tx["b0"] = RTP_HEAD >> 8
         self.ring: NDArray[np.uint8] = self._larger(
             getattr(self, "ring", None), (capacity, RING_BLOCKS, self.block), np.uint8
         )

@@ -71,7 +71,7 @@ class MemorySocket:
 
     def deliver(self, data: bytes, source: Address) -> None:
         """A datagram arrives."""
-        self.others.append(Datagram(data, source, 0.0))
+        self.others.append(Datagram(data, source))
 
     def send_to(self, data: bytes, peer: Address) -> None:
         """Send to anybody."""

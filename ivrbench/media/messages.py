@@ -58,7 +58,7 @@ class StreamParams(Struct, frozen=True, array_like=True):
     dtmf_payload_type: int
     """Payload type of telephone-event, -1 if not negotiated."""
     ptime_ms: int
-    """Packet length we send."""
+    """Packet length the peer prefers; we send 20 ms, which every peer must take (RFC 3551 §4.2)."""
     remote_rtp: tuple[str, int] | None
     """Where to send; None: not known yet."""
     remote_rtcp: tuple[str, int] | None
@@ -166,6 +166,7 @@ class SendKeys(_Message, frozen=True):
     """0-9, 10 = `*`, 11 = `#`, 12-15 = A-D."""
     duration_ms: int = 100
     gap_ms: int = 60
+    """At least 60 are kept: the last packet of a key is sent three times."""
 
 
 class OpenRecorder(_Message, frozen=True):
@@ -223,7 +224,7 @@ class StreamCounts(Struct, frozen=True, array_like=True):
     """Packets that are not RTP, or of a payload type nobody negotiated."""
     jitter_ms: float = 0.0
     rtt_ms: float = -1.0
-    """From RTCP; -1 = not known."""
+    """From RTCP, up to a tick (5 ms) too much; -1 = not known."""
 
 
 class ItemStarted(_Message, frozen=True):
@@ -313,7 +314,10 @@ class CallClosed(_Message, frozen=True):
 
 
 class RecorderClosed(_Message, frozen=True):
-    """A recorder's file is complete; `error` says why it ended early, "" if it did not."""
+    """A recorder's file is complete; `error` says why it ended early, "" if it did not.
+
+    Said once for each recorder: after `CloseRecorder`, or by itself when the disk failed.
+    """
 
     recorder: int
     n_bytes: int

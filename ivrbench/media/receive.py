@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ivrbench.media.lane import HEADER_BYTES, MAX_PACKET_BYTES, RING_BLOCKS
+from ivrbench.media.lane import HEADER_BYTES, MAX_PACKET_BYTES, RING_BLOCKS, RTP_HEAD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ivrbench.media.lane import Lane
 
-__all__ = ["LATE_LIMIT", "Placed", "note_arrival", "place", "play_out", "read_packets", "restart"]
+__all__ = [
+    "LATE_LIMIT",
+    "Placed",
+    "note_arrival",
+    "place",
+    "play_out",
+    "read_packets",
+    "restart",
+    "unsync",
+]
 
 TARGET_FRAMES = 2
 """Depth of the jitter buffer in frames when a stream begins: 40 ms."""
@@ -31,7 +40,7 @@ SURE_STEP = 50
 """A packet at most so many ahead in sequence is ordinary; `history` has 64 bits."""
 MAX_ROUNDS = 8
 """Reads of one row in one period, at most: a flood must not eat the tick."""
-DEEP_EVERY = 8
+DEEP_EVERY = 32
 """Each row is looked at for a second packet every so many periods, for clock drift."""
 FADE = np.array([1.0, 0.7, 0.4, 0.15, 0.0], np.float32)
 """Gain of the repeated last frame by number of frames missing."""
@@ -60,22 +69,15 @@ def read_packets(lane: Lane, now: float, period: int) -> int:
         Packets read.
     """
     sizes = lane.sizes
-    again: list[int] = []
-    readers = lane.readers
-    turn = period % DEEP_EVERY
-    deep = lane.behind
-    lane.behind = False
-    n_packets = 0
-    for row, recv_into, view in readers:
-        was_empty = sizes[row] == 0
+    empty: list[int] = []
+    for row, recv_into, view in lane.readers:
         try:
             sizes[row] = recv_into(view)
         except OSError:  # nothing there, or an ICMP error of an earlier send
             sizes[row] = 0
-            continue
-        n_packets += 1
-        if was_empty or deep or row % DEEP_EVERY == turn:
-            again.append(row)
+            empty.append(row)
+    n_packets = len(lane.readers) - len(empty)
+    again = _rows_to_read_again(lane, empty, period)
     if n_packets:
         _sort_in(lane, np.flatnonzero(np.array(sizes[: lane.n])), now)
     if again:
@@ -83,9 +85,19 @@ def read_packets(lane: Lane, now: float, period: int) -> int:
     return n_packets
 
 
+def _rows_to_read_again(lane: Lane, empty: list[int], period: int) -> list[int]:
+    """Rows of which a second packet may be waiting."""
+    sizes = lane.sizes
+    were_empty, lane.empty = lane.empty, empty
+    if lane.behind:
+        lane.behind = False
+        return [row for row, _, _ in lane.readers if sizes[row]]
+    turn = range(period % DEEP_EVERY, lane.n, DEEP_EVERY)
+    return [row for row in {*were_empty, *turn} if sizes[row] and lane.calls[row] is not None]
+
+
 def _read_again(lane: Lane, rows: list[int], now: float) -> int:
     """Further packets of some rows, until they have no more."""
-    first = {row: lane.sizes[row] for row in rows}
     n_packets = 0
     for _ in range(MAX_ROUNDS):
         got: list[int] = []
@@ -103,76 +115,71 @@ def _read_again(lane: Lane, rows: list[int], now: float) -> int:
         n_packets += len(got)
         _sort_in(lane, np.array(got), now)
         rows = got
-    for row, size in first.items():
-        lane.sizes[row] = size
     return n_packets
 
 
 def _sort_in(lane: Lane, rows: NDArray[np.int64], now: float) -> None:
     """Place the ordinary ones of the packets just read, hand on the others one by one."""
     rx = lane.rx
-    sizes = np.array(lane.sizes)[rows]
-    ts = rx["ts"][rows].astype(np.uint32)
-    seq = rx["seq"][rows].astype(np.uint16)
-    ahead = (ts - lane.play_ts[rows]).view(np.int32)
-    step = seq - lane.max_seq[rows]
-    window = RING_BLOCKS * lane.block - lane.frame
+    # Most often all rows got a packet; a slice is read faster than a list of rows.
+    part: slice | NDArray[np.int64] = slice(0, lane.n) if len(rows) == lane.n else rows
+    sizes = np.array(lane.sizes[: lane.n])[part]
+    ts = rx["ts"][part].astype(np.uint32)
+    seq = rx["seq"][part].astype(np.uint16)
+    ahead = ts - lane.play_ts[part]  # what is late is a huge number here
+    step = seq - lane.max_seq[part]
     plain = (
         (sizes == lane.packet_bytes)
-        & (rx["b0"][rows] == 0x80)
-        & (rx["b1"][rows] == lane.rx_pt[rows])
-        & lane.synced[rows]
-        & lane.hears[rows]
-        & (rx["ssrc"][rows] == lane.rx_ssrc[rows])
+        & (rx["head"][part] == lane.rx_head[part])
+        & (rx["ssrc"][part] == lane.rx_ssrc[part])
         & (step - np.uint16(1) < SURE_STEP)
-        & (ahead >= 0)
-        & (ahead <= window)
+        & (ahead <= RING_BLOCKS * lane.block - lane.frame)
         & (ahead % lane.block == 0)
     )
-    if not plain.all():
-        # The common ones first: their clock is what an odd one is judged by.
-        odd = rows[~plain]
-        rows, ts, seq, ahead, step = rows[plain], ts[plain], seq[plain], ahead[plain], step[plain]
-        _place_rows(lane, rows, ts, seq, ahead, step, now)
-        for row in odd.tolist():
-            call = lane.calls[row]
-            if call is not None:
-                call.accept(bytes(lane.rx_views[row][: lane.sizes[row]]), now)
+    if plain.all():
+        _place_rows(lane, rows, part, ts, seq, ahead, step, now)
         return
-    _place_rows(lane, rows, ts, seq, ahead, step, now)
+    # The ordinary ones first: their clock is what an odd one is judged by.
+    odd = rows[~plain]
+    rows = rows[plain]
+    if rows.size:
+        _place_rows(lane, rows, rows, ts[plain], seq[plain], ahead[plain], step[plain], now)
+    for row in odd.tolist():
+        call = lane.calls[row]
+        if call is not None:
+            call.accept(bytes(lane.rx_views[row][: lane.sizes[row]]), now)
 
 
 def _place_rows(
     lane: Lane,
     rows: NDArray[np.int64],
+    part: slice | NDArray[np.int64],
     ts: NDArray[np.uint32],
     seq: NDArray[np.uint16],
-    ahead: NDArray[np.int32],
+    ahead: NDArray[np.uint32],
     step: NDArray[np.uint16],
     now: float,
 ) -> None:
-    if not rows.size:
-        return
-    at = lane.play[rows] + ahead
+    """Place one ordinary packet for each of `rows`, which `part` selects as well."""
+    at = lane.play[part] + ahead
     block = (at // lane.block) % RING_BLOCKS
     after = (block + 1) % RING_BLOCKS
-    payload = lane.rx["payload"][rows]
+    payload = lane.rx["payload"][part]
     lane.ring[rows, block] = payload[:, : lane.block]
     lane.ring[rows, after] = payload[:, lane.block :]
     lane.fresh[rows, block] = True
     lane.fresh[rows, after] = True
-    lane.end[rows] = np.maximum(lane.end[rows], at + lane.frame)
-    lane.cycles[rows] += seq < lane.max_seq[rows]
-    lane.max_seq[rows] = seq
-    lane.history[rows] = (lane.history[rows] << step.astype(np.uint64)) | np.uint64(1)
-    lane.received[rows] += 1
-    lane.late_run[rows] = 0
-    lane.last_rx[rows] = now
+    lane.end[part] = np.maximum(lane.end[part], at + lane.frame)
+    lane.cycles[part] += seq < lane.max_seq[part]
+    lane.max_seq[part] = seq
+    lane.history[part] = (lane.history[part] << step) | np.uint64(1)
+    lane.received[part] += 1
+    lane.last_rx[part] = now
     # RFC 3550 A.8, in units of the RTP clock.
     transit = np.uint32(int(now * lane.codec.rate_hz) & 0xFFFF_FFFF) - ts
-    d = np.abs((transit - lane.transit[rows]).view(np.int32))
-    lane.transit[rows] = transit
-    lane.jitter[rows] += (d - lane.jitter[rows]) / 16
+    d = np.abs((transit - lane.transit[part]).view(np.int32))
+    lane.transit[part] = transit
+    lane.jitter[part] += (d - lane.jitter[part]) / 16
 
 
 def note_arrival(lane: Lane, row: int, ts: int, now: float) -> None:
@@ -184,6 +191,12 @@ def note_arrival(lane: Lane, row: int, ts: int, now: float) -> None:
     lane.transit[row] = transit
 
 
+def unsync(lane: Lane, row: int) -> None:
+    """The row's stream is over, or not to be heard: the next packet begins it anew."""
+    lane.synced[row] = False
+    lane.rx_head[row] = 0
+
+
 def restart(lane: Lane, row: int, ts: int) -> None:
     """Begin a row's stream (again) with a packet of timestamp `ts`."""
     target = TARGET_FRAMES * lane.frame
@@ -192,8 +205,8 @@ def restart(lane: Lane, row: int, ts: int) -> None:
     lane.end[row] = target
     lane.play_ts[row] = (ts - target) & 0xFFFF_FFFF
     lane.gap[row] = LONG_GAP
-    lane.late_run[row] = 0
     lane.synced[row] = True
+    lane.rx_head[row] = RTP_HEAD | int(lane.rx_pt[row])
 
 
 def place(lane: Lane, row: int, ts: int, payload: bytes) -> Placed:
@@ -224,7 +237,6 @@ def place(lane: Lane, row: int, ts: int, payload: bytes) -> Placed:
         ring[block, inside : inside + n] = samples[done : done + n]
         done += n
     lane.end[row] = max(int(lane.end[row]), start + len(samples))
-    lane.late_run[row] = 0
     return Placed.OK
 
 
