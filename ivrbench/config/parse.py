@@ -82,7 +82,6 @@ NOT_YET: Final = frozenset(
     {
         "accept_501_reply",
         "b2b_media",
-        "cdr",
         "dtmf_inband",
         "enable_session_timer",
         "maximum_timer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,7 +119,8 @@ async def test_workbench_shows_the_call_and_the_reload(
     engine = Engine(tmp_path / "engine", {"music": GOOD.format(prompt=prompt)})
     command = [sys.executable, "-m", "ivrbench", *engine.arguments]
     phone = Baresip(tmp_path / "phone", caller_wav)
-    async with Capture() as capture, Screen(command, tmp_path / "screens") as screen:
+    screens = Screen(command, tmp_path / "screens")
+    async with Capture() as capture, screens as screen, aclosing(engine):
         await engine.connect(engine.socket, lambda: None)
         await engine.ready()
         await screen.until("music", "engine")
@@ -129,10 +131,11 @@ async def test_workbench_shows_the_call_and_the_reload(
             await screen.until("up", "music@1", "prompt.wav")
             await break_and_repair_on(screen, engine, prompt)
             assert engine.state.live[leg.name].started.generation == 1
+            await engine.until(lambda _: len(capture.stream(port)) > 200 or None)
             await phone.hang_up()
             await engine.until_done(1)
         await screen.until("by caller")
-        await engine.close()
+        await engine.aclose()
         await screen.press("C-q")
         assert await screen.until_ended() == 0
     assert_unbroken(capture.stream(port))
@@ -148,3 +151,7 @@ async def break_and_repair_on(screen: Screen, engine: Engine, prompt: Path) -> N
     loaded = await engine.until_event(ScriptLoaded, script="music", generation=3)
     await screen.until("@3", "ok")
     assert not loaded.is_helper
+    screen.resize(80, 24)
+    await screen.until("Scripts ▸ 1", "music@1", "prompt.wav")
+    screen.resize(120, 36)
+    await screen.until("@3", "ok", "prompt.wav")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ivrbench.observe.events import SipTraced
+from ivrbench.observe.events import KeyReceived, LogWritten, SipTraced
 
 from .lab.engine import Engine
 from .lab.sipp import run_sipp
@@ -30,6 +31,18 @@ SCRIPTS = {
         from ivr import *
         class IvrDialog(IvrDialogBase):
             def onSessionStart(self):
+                self.stopSession()
+        """,
+    "collects": """
+        from log import *
+        from ivr import *
+        class IvrDialog(IvrDialogBase):
+            def onSessionStart(self):
+                self.keys = []
+            def onDtmf(self, key, duration):
+                self.keys.append("%d:%d" % (key, duration))
+            def onBye(self):
+                ivr.log(2, "keys " + " ".join(self.keys))
                 self.stopSession()
         """,
     "thinks": """
@@ -124,6 +137,17 @@ async def test_repeated_invite_makes_one_call(engine: Engine, tmp_path: Path) ->
     assert engine.state.done_total == 1
     again = engine.seen(SipTraced, leg=leg.name, sent=True, retransmission=True)
     assert any(event.summary.startswith("200") for event in again)
+
+
+async def test_keys_by_info(engine: Engine, tmp_path: Path) -> None:
+    """SIP INFO with `dtmf-relay` and with `dtmf` bodies, blanks tolerated, lengths kept."""
+    result = await run_sipp(engine, "info", tmp_path, script="collects")
+    assert (result.exit_code, result.successful) == (0, 1), result.errors
+    await engine.until_done(1)
+    (line,) = [e.text for e in engine.seen(LogWritten, source="script") if "keys " in e.text]
+    assert re.findall(r"(\d+):(\d+)", line)[:2] == [("1", "160"), ("2", "250")]
+    assert [key for key, _ in re.findall(r"(\d+):(\d+)", line)] == ["1", "2", "3", "11"]
+    assert {event.source for event in engine.seen(KeyReceived)} == {"INFO"}
 
 
 async def test_unknown_script_is_404(engine: Engine, tmp_path: Path) -> None:

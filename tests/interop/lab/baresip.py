@@ -54,7 +54,7 @@ snd_path {folder}
 """
 _ACCOUNT = (
     "<sip:caller@{ip}:{sip_port};transport={transport}>;auth_user=caller;auth_pass=x;regint=0;"
-    "audio_codecs={codec};ptime=20;dtmfmode={dtmf};answermode=manual\n"
+    "audio_codecs={codec};ptime=20;answermode=manual\n"
 )
 MODULE_PATH = "/usr/lib/baresip/modules"
 START_S = 10.0
@@ -68,7 +68,6 @@ class Baresip:
         says: 16-bit mono WAV at 8 kHz, longer than the call.
         codec: "PCMU" or "PCMA".
         transport: "udp" or "tcp".
-        dtmf: "rtpevent" or "info".
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class Baresip:
         says: Path,
         codec: str = "PCMU",
         transport: str = "udp",
-        dtmf: str = "rtpevent",
     ) -> None:
         self.folder = folder
         self._transport = transport
@@ -100,7 +98,7 @@ class Baresip:
             )
         )
         (folder / "accounts").write_text(
-            _ACCOUNT.format(ip=IP, sip_port=sip_port, transport=transport, codec=codec, dtmf=dtmf)
+            _ACCOUNT.format(ip=IP, sip_port=sip_port, transport=transport, codec=codec)
         )
         (folder / "contacts").write_text("")
         (folder / "uuid").write_text("8dcb79a4-3bd2-4cb7-a3d1-000000000001\n")

@@ -54,7 +54,7 @@ class Watcher:
         self._reading = asyncio.create_task(self._read(self._client))
         await self.until(lambda state: state.engine.pid or None)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Leave the engine alone."""
         if self._reading is not None:
             self._reading.cancel()
@@ -189,7 +189,7 @@ class Engine(Watcher):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.close()
+        await self.aclose()
         assert self.process is not None, "entered before"
         if self.process.returncode is None:
             self.process.terminate()

@@ -36,15 +36,22 @@ class Screen:
         folder.mkdir(parents=True, exist_ok=True)
 
     async def __aenter__(self) -> Self:
-        columns, lines = self._size
-        command = f"TERM=xterm-256color {shlex.join(self._command)}"
-        size = ("-x", str(columns), "-y", str(lines))
-        self._tmux("-f", "/dev/null", "new-session", "-d", *size, command)
+        # The shell waits for a line: the terminal has its size before the program sees it.
+        command = f"read go; TERM=xterm-256color exec env -u COLUMNS -u LINES "
+        command += shlex.join(self._command)
+        self._tmux("-f", "/dev/null", "new-session", "-d", f"sh -c {shlex.quote(command)}")
         self._tmux("set-option", "-g", "remain-on-exit", "on")
+        self._tmux("set-option", "-g", "window-size", "manual")
+        self.resize(*self._size)
+        await self.press("Enter")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._tmux("kill-server")
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the terminal another size."""
+        self._tmux("resize-window", "-x", str(columns), "-y", str(lines))
 
     def text(self) -> str:
         """What is on the screen now."""
