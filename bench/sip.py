@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivrbench.sip.endpoint import Endpoint
-from ivrbench.sip.events import AckReceived, InviteReceived
+from ivrbench.sip.events import InviteReceived
 from ivrbench.sip.flow import Flow
-from ivrbench.sip.message import parse_message
+from ivrbench.sip.parser import parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,13 +100,6 @@ def parse_and_route(_: int) -> int:
     return 1000
 
 
-def run_dry(endpoint: Endpoint) -> None:
-    """Let every timer run out."""
-    while (due := endpoint.deadline()) is not None:
-        endpoint.on_deadline(due)
-        endpoint.to_send()
-
-
 def invite_messages(batch: int, count: int) -> list[tuple[str, bytes]]:
     names = [f"{batch}x{number}" for number in range(count)]
     return [(name, INVITE.format(n=name).encode()) for name in names]
@@ -123,46 +116,46 @@ class Calls:
     def batch(self, number: int, count: int = 500) -> float:
         """CPU seconds for `count` calls: INVITE, 100, 200, ACK[, BYE, 200], all timers run out."""
         invites = invite_messages(number, count)
-        endpoint, now = self.endpoint, self.now
         start = time.process_time()
-        tags = []
-        for name, data in invites:
-            endpoint.receive(data, FLOW, now)
-            event = endpoint.next_event()
-            assert isinstance(event, InviteReceived)
-            event.call.accept(body=b"v=0\r\n", content_type="application/sdp", now=now)
-            endpoint.to_send()
-            tags.append((name, event.call.dialog.local_tag))
+        tags = [(name, self._set_up(data)) for name, data in invites]
         spent = time.process_time() - start
-        acks = [
-            LATER.format(method="ACK", n=name, tag=tag, cseq=314159).encode() for name, tag in tags
-        ]
-        byes = [
-            LATER.format(method="BYE", n=name, tag=tag, cseq=314160).encode() for name, tag in tags
-        ]
+        acks, byes = (
+            [LATER.format(method=method, n=name, tag=tag, cseq=cseq).encode() for name, tag in tags]
+            for method, cseq in (("ACK", 314159), ("BYE", 314160))
+        )
         start = time.process_time()
-        for data in acks:
-            endpoint.receive(data, FLOW, now)
-            assert isinstance(endpoint.next_event(), AckReceived)
+        self._receive(acks)
         if self.with_bye:
-            for data in byes:
-                endpoint.receive(data, FLOW, now)
-                endpoint.to_send()
-                while endpoint.next_event():
-                    pass
-        while (due := endpoint.deadline()) is not None:
-            self.now = due
-            endpoint.on_deadline(due)
-        endpoint.to_send()
+            self._receive(byes)
+        self._run_dry()
         spent += time.process_time() - start
         if not self.with_bye:
             # The calls stay up; ending them is not what this line measures.
-            for data in byes:
-                endpoint.receive(data, FLOW, self.now)
-            while endpoint.next_event():
-                pass
-            run_dry(endpoint)
+            self._receive(byes)
+            self._run_dry()
         return spent
+
+    def _set_up(self, invite: bytes) -> str:
+        self.endpoint.receive(invite, FLOW, self.now)
+        event = self.endpoint.next_event()
+        assert isinstance(event, InviteReceived)
+        event.call.accept(body=b"v=0\r\n", content_type="application/sdp", now=self.now)
+        self.endpoint.to_send()
+        return event.call.dialog.local_tag
+
+    def _receive(self, messages: list[bytes]) -> None:
+        for data in messages:
+            self.endpoint.receive(data, FLOW, self.now)
+            while self.endpoint.next_event():
+                pass
+            self.endpoint.to_send()
+
+    def _run_dry(self) -> None:
+        """Let every timer run out."""
+        while (due := self.endpoint.deadline()) is not None:
+            self.now = due
+            self.endpoint.on_deadline(due)
+        self.endpoint.to_send()
 
 
 def call_rate(seconds: float, *, with_bye: bool) -> float:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from .compose import encode, response_block, response_bytes
 from .fsm import INVITE_CLIENT, NON_INVITE_CLIENT, Action, Event, State
-from .message import SipRequest, SipResponse, parse_message
+from .message import SipRequest, SipResponse
+from .parser import parse_message
 from .transaction import Transaction
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ DEFAULT_PORT = (
 )
 
 _RPORT_FLAG = re.compile(r";\s*+rport\s*+(?=[;,]|$)", re.IGNORECASE)
-_RECEIVED = re.compile(r"\s*+;\s*+received\s*+=[^;,]*+", re.IGNORECASE)
+_RECEIVED = re.compile(r";\s*+received\s*+=[^;,]*+", re.IGNORECASE)
 
 
 def encode(text: str, body: bytes = b"") -> bytes:

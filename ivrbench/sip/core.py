@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import RemoteProtocolError
-from .message import parse_message
+from .parser import parse_message
 from .timers import TimerQueue
 from .trace import MessageSeen
 

@@ -11,7 +11,7 @@ from ..errors import RemoteProtocolError
 from .compose import DEFAULT_PORT
 from .flow import TRANSPORTS, Flow
 from .headers import parse_name_addr
-from .uri import SipUri, parse_uri
+from .uri import SipUri, check_uri, parse_uri
 
 if TYPE_CHECKING:
     from .message import SipMessage, SipRequest, SipResponse
@@ -46,8 +46,7 @@ class Dialog:
     """URI of `local_party`."""
     remote_uri: str
     """URI of `remote_party`."""
-    remote_target: str
-    """Contact URI of the other side: the Request-URI of what we send."""
+    _target: str
     route_set: tuple[str, ...]
     """Route values in the order we send them."""
     next_cseq: int
@@ -84,7 +83,7 @@ class Dialog:
             remote_party=request.from_.address,
             local_uri=request.to.uri,
             remote_uri=request.from_.uri,
-            remote_target=target,
+            _target=target,
             route_set=request.record_routes,
             next_cseq=first_cseq,
             remote_cseq=request.cseq,
@@ -106,7 +105,7 @@ class Dialog:
             remote_party=self.remote_party,
             local_uri=self.local_uri,
             remote_uri=self.remote_uri,
-            remote_target=self.remote_target,
+            _target=self.remote_target,
             route_set=response.record_routes[::-1],
             next_cseq=self.next_cseq,
             remote_cseq=-1,
@@ -125,8 +124,21 @@ class Dialog:
             contact = message.contact
         except RemoteProtocolError:
             return
-        if contact is not None:
+        if contact is not None and _uri(contact.uri) is not None:
             self.remote_target = contact.uri
+
+    @property
+    def remote_target(self) -> str:
+        """Contact URI of the other side: the Request-URI of what we send.
+
+        Setting it raises LocalProtocolError for what cannot stand in a request line.
+        """
+        return self._target
+
+    @remote_target.setter
+    def remote_target(self, uri: str) -> None:
+        check_uri(uri)
+        self._target = uri
 
     def take_cseq(self) -> int:
         """The CSeq number for the request about to be sent."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from .reception import Reception
 from .settings import EndpointSettings
 from .tokens import RandomTokens
 from .transactions import Transactions
-from .uri import parse_uri
+from .uri import check_uri, parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from .trace import Observer
 
 __all__ = ["Endpoint", "EndpointStats"]
-
-_SENDABLE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*+:[^\s<>\"\0]++")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +198,7 @@ class Endpoint:
         """The dialog a first request is sent with: no remote tag yet."""
         core = self._core
         local, remote = _address(from_, "From"), _address(to, "To")
-        if not _SENDABLE_URI.fullmatch(uri):
-            raise LocalProtocolError(f"{uri!r} is no URI that can be called")
+        check_uri(uri)
         for text, what in (
             (local_tag, "tag"),
             (call_id, "Call-ID"),
@@ -217,7 +213,7 @@ class Endpoint:
             remote_party=remote.address,
             local_uri=local.uri,
             remote_uri=remote.uri,
-            remote_target=uri,
+            _target=uri,
             route_set=tuple(route),
             next_cseq=core.settings.first_cseq,
             remote_cseq=-1,

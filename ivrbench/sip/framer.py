@@ -26,6 +26,7 @@ class StreamFramer:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0
+        self._end: int | None = None
         self._pong = b""
         self._lost: RemoteProtocolError | None = None
 
@@ -49,21 +50,13 @@ class StreamFramer:
         """
         if self._lost is not None:
             raise self._lost
-        self._skip_line_ends()
-        head_end = self._buffer.find(b"\r\n\r\n", self._searched)
-        if head_end < 0:
-            if len(self._buffer) > MAX_HEAD_BYTES:
-                self._lose("message head is too large", 513)
-            # A split terminator begins up to three bytes before the end.
-            self._searched = max(0, len(self._buffer) - 3)
+        if self._end is None:
+            self._end = self._find_end()
+        if self._end is None or len(self._buffer) < self._end:
             return None
-        body_bytes = self._body_bytes(head_end)
-        end = head_end + 4 + body_bytes
-        if len(self._buffer) < end:
-            self._searched = head_end
-            return None
-        message = bytes(self._buffer[:end])
-        del self._buffer[:end]
+        message = bytes(self._buffer[: self._end])
+        del self._buffer[: self._end]
+        self._end = None
         self._searched = 0
         return message
 
@@ -71,6 +64,19 @@ class StreamFramer:
     def buffered_bytes(self) -> int:
         """Bytes of a message not complete yet."""
         return len(self._buffer)
+
+    def _find_end(self) -> int | None:
+        """Where the message at the front ends, None while its head is not complete."""
+        self._skip_line_ends()
+        head_end = self._buffer.find(b"\r\n\r\n", self._searched)
+        if head_end >= 0:
+            return head_end + 4 + self._body_bytes(head_end)
+        if len(self._buffer) > MAX_HEAD_BYTES:
+            self._lost = RemoteProtocolError("message head is too large", status_hint=513)
+            raise self._lost
+        # A split terminator begins up to three bytes before the end.
+        self._searched = max(0, len(self._buffer) - 3)
+        return None
 
     def _body_bytes(self, head_end: int) -> int:
         lengths = {value.strip() for value in _CONTENT_LENGTH.findall(self._buffer, 0, head_end)}
@@ -96,7 +102,3 @@ class StreamFramer:
         if buffer[:2] == b"\r\n" and len(buffer) > 2 and buffer[2:3] != b"\r":
             del buffer[:2]
             self._searched = 0
-
-    def _lose(self, reason: str, status: int) -> None:
-        self._lost = RemoteProtocolError(reason, status_hint=status)
-        raise self._lost

@@ -47,7 +47,7 @@ _TOKEN_RE = re.compile(TOKEN)
 _PARAM_RE = re.compile(rf'\s*+;\s*+({TOKEN})(?:\s*+=\s*+({QUOTED}|[^\s;,"<>]++))?+', re.DOTALL)
 _UNSENDABLE = re.compile(r"[\r\n\0]")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-_LIST_ITEM = re.compile(rf'(?:{QUOTED}|<[^<>]*+>|[^,"<]++|["<])++', re.DOTALL)
+_LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.)*+"?+|<[^<>]*+>|[^,"<]++|<)++', re.DOTALL)
 
 # RFC 3261 §7.3.3 and the IANA registry.
 COMPACT_NAMES = {

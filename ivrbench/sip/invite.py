@@ -73,8 +73,6 @@ class InviteCall:
         core.calls[dialog.local_tag] = self
         core.watch_flow(dialog.flow, self)
 
-    # ------------------------------------------------------------------ what the user does
-
     @property
     def invite_pending(self) -> bool:
         """True while an INVITE either way has no final response, so that a re-INVITE of ours must
@@ -121,9 +119,7 @@ class InviteCall:
         *,
         now: float,
     ) -> None:
-        """Answer a request of this call: a re-INVITE, RequestReceived, the BYE when `relay_bye` is
-        set.
-        """
+        """Answer a re-INVITE, what RequestReceived brought, or the BYE when `relay_bye` is set."""
         if self.state is CallState.DISCONNECTED:
             return
         transaction = request.transaction
@@ -131,9 +127,10 @@ class InviteCall:
             raise LocalProtocolError(f"{request.method} was answered before, or is ours")
         check_text(content_type, "content type")
         extra = check_headers(headers)
-        if request.method in ("INVITE", "UPDATE") and 100 < code < 300:
+        own_contact = any(name.lower() in ("contact", "m") for name, _ in headers)
+        if 100 < code < 300 and request.method in ("INVITE", "UPDATE") and not own_contact:
             extra = f"Contact: {self.dialog.contact}\r\n{extra}"
-        if code >= 200 and code < 300 and request.method == "INVITE":
+        if 200 <= code < 300 and request.method == "INVITE":
             extra = f"{extra}{self._core.allow_line}{self._core.supported_line}"
         data = transaction.respond(code, reason, extra, body, content_type, now=now)
         if code >= 200:
@@ -256,8 +253,6 @@ class InviteCall:
             self._outgoing.transaction.stop(now)
         self.finish(EndCause.DROPPED, now)
 
-    # ------------------------------------------------------------------ what the other side asks
-
     def has_dialog(self, request: SipRequest) -> bool:
         """True if `request` belongs to a dialog of this call (its To tag led here)."""
         if request.call_id != self.dialog.call_id:
@@ -316,8 +311,6 @@ class InviteCall:
         for dialog in (self.dialog, *self._forks().values()):
             dialog.flow_lost = True
 
-    # ------------------------------------------------------------------ responses to our requests
-
     def start(self, data: bytes, branch: str, *, auto_ack: bool, now: float) -> None:
         """Send the initial INVITE; the calling side's first step."""
         self._outgoing = OutgoingInvite(self, self._transactions, initial=True, auto_ack=auto_ack)
@@ -361,8 +354,6 @@ class InviteCall:
 
     def on_client_ended(self, transaction: ClientTransaction) -> None:
         """Nothing is kept per request."""
-
-    # ------------------------------------------------------------------ the end
 
     def hang_up(self, extra: str, cause: EndCause, now: float) -> None:
         """End a call that is up, or a race that was lost; `cause` is for CallEnded."""

@@ -6,11 +6,10 @@ Parsing splits the head into names and raw values and no more. `check()` reads w
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ..errors import RemoteProtocolError
-from .grammar import TOKEN, header_key, new_spelling, spellings, split_commas
+from .grammar import header_key, split_commas
 from .headers import NameAddr, Via, parse_cseq, parse_name_addr, parse_via
 from .uri import SipUri, parse_uri
 
@@ -21,20 +20,18 @@ __all__ = [
     "MAX_BODY_BYTES",
     "MAX_HEADERS",
     "MAX_HEAD_BYTES",
+    "Problem",
     "SipMessage",
     "SipRequest",
     "SipResponse",
-    "parse_message",
 ]
 
 MAX_HEAD_BYTES = 65_535  # The largest datagram; streams get no more.
 MAX_BODY_BYTES = 1_048_576  # 1 MiB: far above any SDP, small enough for hundreds of connections.
 MAX_HEADERS = 256  # Header lines; RFC 4475's longest message has under 50.
 
-_REQUEST_LINE = re.compile(rf"({TOKEN}) ([^\s<>\"]++) SIP/([0-9]++\.[0-9]++)")
-_STATUS_LINE = re.compile(r"SIP/([0-9]++\.[0-9]++) ([0-9]++)(?: (.*+))?+")
-_LOOSE_REQUEST_LINE = re.compile(r"\s*+(\S++)\s++(\S.*) SIP/[0-9.]++\s*+")
-_FOLD = re.compile(r"[ \t]*+\r\n[ \t]++")
+Problem = tuple[str, int] | None
+"""What is wrong with a message that can still be answered, and the status of the answer."""
 
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type")
@@ -75,7 +72,7 @@ class SipMessage:
     to_tag: str
 
     def __init__(
-        self, head: str, headers: dict[str, list[str]], body: bytes, problem: tuple[str, int] | None
+        self, head: str, headers: dict[str, list[str]], body: bytes, problem: Problem
     ) -> None:
         self._head = head
         self._headers = headers
@@ -237,7 +234,7 @@ class SipRequest(SipMessage):
         head: str,
         headers: dict[str, list[str]],
         body: bytes,
-        problem: tuple[str, int] | None,
+        problem: Problem,
     ) -> None:
         super().__init__(head, headers, body, problem)
         self.method = method
@@ -314,7 +311,7 @@ class SipResponse(SipMessage):
         head: str,
         headers: dict[str, list[str]],
         body: bytes,
-        problem: tuple[str, int] | None,
+        problem: Problem,
     ) -> None:
         super().__init__(head, headers, body, problem)
         self.code = code
@@ -327,75 +324,3 @@ class SipResponse(SipMessage):
 
     def __repr__(self) -> str:
         return f"<SipResponse {self.code} {self.reason} cseq={self.header('cseq')!r}>"
-
-
-def parse_message(data: bytes) -> SipRequest | SipResponse:
-    """Split a message into its parts; call `check()` before trusting it.
-
-    What is wrong but can still be answered is kept and raised by `check()`.
-
-    Raises:
-        RemoteProtocolError: nothing can be made of the bytes.
-    """
-    end = data.find(b"\r\n\r\n")
-    if end < 0:
-        # We differ: a head that simply stops is read as one with no body, as RFC 4475's baddn
-        # comes.
-        head_bytes, body = data.rstrip(b"\r\n"), b""
-    else:
-        head_bytes, body = data[:end], data[end + 4 :]
-    if len(head_bytes) > MAX_HEAD_BYTES or len(body) > MAX_BODY_BYTES:
-        raise RemoteProtocolError("message is too large", status_hint=513)
-    head = head_bytes.decode("utf-8", "surrogateescape")
-    if "\r\n " in head or "\r\n\t" in head:
-        head = _FOLD.sub(" ", head)
-    lines = head.split("\r\n")
-    problem: tuple[str, int] | None = None
-    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
-        problem = ("a line ends in a lone CR or LF", 400)
-    headers: dict[str, list[str]] = {}
-    known = spellings
-    start = lines[0]
-    del lines[0]
-    for line in lines:
-        name, colon, value = line.partition(":")
-        key = known.get(name)
-        if key is None or not colon:
-            key = new_spelling(name) if colon else ""
-            if not key:
-                problem = problem or (f"bad header line {line[:80]!r}", 400)
-                continue
-        if key in headers:
-            headers[key].append(value.strip())
-        else:
-            headers[key] = [value.strip()]
-    if len(lines) > MAX_HEADERS:
-        problem = (f"more than {MAX_HEADERS} headers", 400)
-    return _with_start_line(start, head, headers, body, problem)
-
-
-def _with_start_line(
-    start: str,
-    head: str,
-    headers: dict[str, list[str]],
-    body: bytes,
-    problem: tuple[str, int] | None,
-) -> SipRequest | SipResponse:
-    match = _REQUEST_LINE.fullmatch(start)
-    if match is not None:
-        method, uri, version = match.groups()
-        if version != "2.0":
-            problem = (f"SIP version {version} is not supported", 505)
-        return SipRequest(method, uri, head, headers, body, problem)
-    match = _STATUS_LINE.fullmatch(start)
-    if match is not None:
-        version, code, reason = match.groups()
-        if version != "2.0" or len(code) != 3 or not "100" <= code <= "699":
-            problem = (f"bad status line {start[:80]!r}", 400)
-        return SipResponse(int(code[:3]), reason or "", head, headers, body, problem)
-    match = _LOOSE_REQUEST_LINE.fullmatch(start)
-    if match is None:
-        raise RemoteProtocolError(f"not a SIP message: {start[:80]!r}")
-    # RFC 4475 §3.1.2.7 to §3.1.2.10: a request line that is nearly right is answered 400.
-    problem = problem or (f"bad request line {start[:80]!r}", 400)
-    return SipRequest(match[1], match[2].strip(), head, headers, body, problem)

@@ -14,7 +14,8 @@ from .events import InviteReceived, RequestReceived
 from .fsm import Event, State
 from .headers import parse_via
 from .invite import InviteCall
-from .message import SipRequest, SipResponse, parse_message
+from .message import SipRequest, SipResponse
+from .parser import parse_message
 from .settings import MergedRequestPolicy
 from .trace import MessageSeen
 from .uri import parse_uri

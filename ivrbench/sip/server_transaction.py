@@ -118,8 +118,14 @@ class ServerTransaction(Transaction):
             # RFC 3261 §12.1.1: the responses that make a dialog carry the route.
             block += self._routes
         self._last = response_bytes(code, reason, block, extra, body, content_type)
+        data = self._last
         self.step(event, now)
-        return self._last
+        if self.answered:
+            # Only the last response may go out again, and that of an accepted INVITE not from here.
+            self._plain_block = self._block = self._routes = ""
+            if self.state is State.ACCEPTED:
+                self._last = b""
+        return data
 
     def tell_ack(self, request: SipRequest, now: float) -> bool:
         """Take an ACK with our branch.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote as _percent_decode
 
-from ..errors import RemoteProtocolError
+from ..errors import LocalProtocolError, RemoteProtocolError
 from .flow import host_port
 
-__all__ = ["HOST", "SipUri", "parse_uri", "uri_scheme"]
+__all__ = ["HOST", "SipUri", "check_uri", "parse_uri", "uri_scheme"]
 
 # host = hostname / IPv4address / IPv6reference. We differ: underscores are let in, as names in the
 # field have them.
@@ -20,10 +20,11 @@ HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9\-._]++)"
 # user may hold ; ? / & = + $ , so the user part ends at the last "@" and is found first.
 _URI = re.compile(
     rf"(?P<scheme>[Ss][Ii][Pp][Ss]?):"
-    rf"(?:(?P<user>[^\s@:<>\"]++)(?::(?P<password>[^\s@<>\"]*+))?@)?+"
+    rf"(?:(?P<user>[^\s\0@:<>\"]++)(?::(?P<password>[^\s\0@<>\"]*+))?@)?+"
     rf"(?P<host>{HOST})(?::(?P<port>[0-9]{{1,5}}))?+"
-    rf"(?P<params>(?:;[^\s;?<>\"]++)*+)(?:\?(?P<headers>[^\s<>\"]*+))?"
+    rf"(?P<params>(?:;[^\s\0;?<>\"]++)*+)(?:\?(?P<headers>[^\s\0<>\"]*+))?"
 )
+_SENDABLE = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*+:[^\s<>\"\0]++")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*+(?=:)")
 MAX_PORT = 65_535
 
@@ -68,6 +69,16 @@ class SipUri:
         params = "".join(f";{k}" if v is None else f";{k}={v}" for k, v in self.params)
         headers = f"?{self.headers}" if self.headers else ""
         return f"{self.scheme}:{user}{host_port(self.host, self.port)}{params}{headers}"
+
+
+def check_uri(text: str) -> None:
+    """Refuse to send a URI, of any scheme, that would break the line it stands in.
+
+    Raises:
+        LocalProtocolError: no scheme, or white space, NUL, a quote or an angle bracket in it.
+    """
+    if not _SENDABLE.fullmatch(text):
+        raise LocalProtocolError(f"{text!r} is no URI that can be sent")
 
 
 def uri_scheme(text: str) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from ivrbench.sip.endpoint import Endpoint
 from ivrbench.sip.events import Event, InviteReceived
 from ivrbench.sip.flow import Flow
-from ivrbench.sip.message import SipRequest, SipResponse, parse_message
+from ivrbench.sip.message import SipRequest, SipResponse
+from ivrbench.sip.parser import parse_message
 from ivrbench.sip.tokens import CountingTokens
 
 if TYPE_CHECKING:

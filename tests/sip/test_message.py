@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ivrbench.errors import LocalProtocolError, RemoteProtocolError
 from ivrbench.sip.grammar import check_headers, parse_params, quote, split_commas, unquote
 from ivrbench.sip.headers import parse_cseq, parse_name_addr, parse_via
-from ivrbench.sip.message import SipRequest, SipResponse, parse_message
+from ivrbench.sip.message import SipRequest, SipResponse
+from ivrbench.sip.parser import parse_message
 from ivrbench.sip.status import reason_phrase, status_line
 from ivrbench.sip.uri import parse_uri, uri_scheme
 
@@ -189,7 +190,8 @@ def test_lists_and_params() -> None:
         "h",
     ]
     assert split_commas("") == []
-    assert split_commas('"open, <half') == ['"open', "<half"]
+    assert split_commas('"open, <half') == ['"open, <half']
+    assert split_commas("<half, b") == ["<half", "b"]
     assert parse_params(';A=1; b ;c="x;y";a=2') == {"a": "1", "b": None, "c": '"x;y"'}
     with pytest.raises(RemoteProtocolError):
         parse_params(";;")

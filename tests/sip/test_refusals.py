@@ -6,7 +6,8 @@ import pytest
 
 from ivrbench.sip.events import InviteReceived, RequestReceived
 from ivrbench.sip.flow import Flow
-from ivrbench.sip.message import SipResponse, parse_message
+from ivrbench.sip.message import SipResponse
+from ivrbench.sip.parser import parse_message
 from ivrbench.sip.settings import EndpointSettings, MergedRequestPolicy
 
 from .helpers import SDP, TCP, Rig, request, sip

@@ -10,7 +10,8 @@ import pytest
 from ivrbench.errors import RemoteProtocolError
 from ivrbench.sip.endpoint import Endpoint
 from ivrbench.sip.events import InviteReceived, RequestReceived
-from ivrbench.sip.message import SipRequest, SipResponse, parse_message
+from ivrbench.sip.message import SipRequest, SipResponse
+from ivrbench.sip.parser import parse_message
 from ivrbench.sip.tokens import CountingTokens
 
 from .helpers import UDP, request

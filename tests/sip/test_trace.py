@@ -14,6 +14,7 @@ from ivrbench.sip.tokens import CountingTokens
 from .helpers import SDP, UDP, request
 
 if TYPE_CHECKING:
+    from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.trace import MessageSeen
 
 
@@ -23,10 +24,8 @@ def brief(seen: MessageSeen) -> tuple[bool, str, bool, bool]:
     return seen.sent, what, seen.call is not None, seen.retransmission
 
 
-def test_observer() -> None:
-    """What a ladder needs of a call with a copied INVITE, repeated 2xx, garbage and a refusal."""
-    ladder: list[MessageSeen] = []
-    endpoint = Endpoint(tokens=CountingTokens(), observer=ladder.append)
+def play(endpoint: Endpoint) -> InviteCall:
+    """A copied INVITE, a repeated 2xx, a copied ACK, garbage and a refusal."""
     invite = request("INVITE", branch="1", body=SDP)
     endpoint.receive(invite, UDP, 0.0)
     endpoint.receive(invite, UDP, 0.1)
@@ -39,6 +38,13 @@ def test_observer() -> None:
     endpoint.receive(ack, UDP, 1.0)
     endpoint.receive(b"garbage", UDP, 1.1)
     endpoint.receive(request("REGISTER", branch="r"), UDP, 1.2)
+    return event.call
+
+
+def test_observer() -> None:
+    """Direction, call and retransmission flag of every message, in the order of the wire."""
+    ladder: list[MessageSeen] = []
+    play(Endpoint(tokens=CountingTokens(), observer=ladder.append))
     assert [brief(seen) for seen in ladder] == [
         (False, "INVITE", True, False),
         (True, "100", True, False),
@@ -52,10 +58,16 @@ def test_observer() -> None:
         (False, "REGISTER", False, False),
         (True, "405", False, False),
     ]
-    assert ladder[0].call is event.call
+
+
+def test_observer_reasons() -> None:
+    """What was refused says why; what could be parsed is there; time never goes back."""
+    ladder: list[MessageSeen] = []
+    call = play(Endpoint(tokens=CountingTokens(), observer=ladder.append))
+    assert ladder[0].call is call
     assert isinstance(ladder[0].message, SipRequest)
     assert ladder[8].message is None
     assert "not a SIP message" in ladder[8].refused
-    assert ladder[9].refused
+    assert "REGISTER" in ladder[9].refused
     assert ladder[4].refused == ""
     assert [seen.at for seen in ladder] == sorted(seen.at for seen in ladder)
