@@ -54,12 +54,14 @@ class Source:
         Raises:
             SyntaxError: also for an unknown encoding, with the file's compiled name.
             UnicodeDecodeError: bytes that are not in the encoding it says it has.
-            ValueError: NUL characters.
         """
         self.text = self.data.decode("latin-1")  # to be shown if decoding fails
         self._remember()
         self.text = importlib.util.decode_source(self.data)
         self._remember()
+        if "\0" in self.text:
+            line = self.text.count("\n", 0, self.text.index("\0")) + 1
+            raise SyntaxError("the file has a NUL character", (self.name, line, None, None))
         try:
             return compile(self.text, self.name, "exec", dont_inherit=True)
         except TabError:
@@ -141,12 +143,8 @@ class SourceModules:
 
     def withdraw(self) -> None:
         """The load failed: give the names in `sys.modules` back."""
-        for name, before in self._displaced.items():
-            if sys.modules.get(name) is self._modules.get(name):
-                if before is None:
-                    sys.modules.pop(name, None)
-                else:
-                    sys.modules[name] = before
+        for name in list(self._displaced):
+            self._withdraw(name)
 
     def _load_members(self, package: ModuleType, name: str, members: Sequence[str]) -> None:
         wanted = getattr(package, "__all__", ()) if "*" in members else members
@@ -206,6 +204,7 @@ class SourceModules:
                 self.files[source.name] = str(path)
                 exec(source.compile(), vars(module))
         except BaseException:
+            self._withdraw(name)
             del self._modules[name]
             raise
         return module
@@ -215,6 +214,15 @@ class SourceModules:
         if not self._elsewhere(name.partition(".")[0]):
             self._displaced[name] = sys.modules.get(name)
             sys.modules[name] = module
+
+    def _withdraw(self, name: str) -> None:
+        before = self._displaced.pop(name, None)
+        if sys.modules.get(name) is not self._modules.get(name):
+            return  # never shown, or another generation's by now
+        if before is None:
+            sys.modules.pop(name, None)
+        else:
+            sys.modules[name] = before
 
     def _elsewhere(self, top: str) -> bool:
         """Whether Python has a module of this name outside of the script directory."""

@@ -71,11 +71,14 @@ class Registry:
         """
         with self._lock:
             script = self._scripts.setdefault(generation.script, _Script())
+            dropped = script.previous
             if script.serving is not None:
                 script.older.append(script.serving)
                 script.previous = script.serving
             script.serving = generation
             retired = self._retire_idle(generation.script)
+            if dropped is not None and not dropped.live_calls and not dropped.threads_running:
+                dropped.forget_sources()
         self._publish(_loaded_event(generation, because))
         self._tell(retired)
 
