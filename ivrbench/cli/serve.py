@@ -15,6 +15,8 @@ from .sockets import own_socket
 if TYPE_CHECKING:
     import argparse
 
+    from ivrbench.config import Settings
+
 __all__ = ["serve"]
 
 
@@ -31,10 +33,14 @@ def serve(options: argparse.Namespace) -> int:
     if settings.control_socket is None:
         settings = replace(settings, control_socket=own_socket())
     logs.configure(settings.loglevel, sys.stderr)
-    log = logging.getLogger("ivrbench.config")
-    for note in settings.notes:
-        log.warning(note)
     # Only now: what is wrong with the settings is told before the engine is even loaded.
     from ivrbench.engine import server
 
-    return server.serve(settings)
+    return server.serve(settings, ready=lambda _: _tell_notes(settings))
+
+
+def _tell_notes(settings: Settings) -> None:
+    """Once the engine is up, so that its workbenches see them too."""
+    log = logging.getLogger("ivrbench.config")
+    for note in settings.notes:
+        log.warning(note)

@@ -101,6 +101,7 @@ NOT_YET: Final = frozenset(
 )
 """Keys whose feature this version does not have; setting one to another value is told."""
 
+_TRANSPORTS_NOW: Final = frozenset({"udp", "tcp"})
 _CODECS_NOW: Final = frozenset({"PCMU", "PCMA"})
 
 
@@ -172,6 +173,11 @@ def _check_together(settings: Settings, written: Mapping[str, Pair]) -> None:
             ("sip_ip",),
             "listening on all addresses needs media_ip: the address callers send their audio to",
         )
+    for on in settings.listeners:
+        if on.transport not in _TRANSPORTS_NOW:
+            raise ConfigError(
+                f"{on}: SIP over {on.transport} cannot be served yet; udp and tcp can"
+            )
     if not settings.script_path.is_dir():
         raise _at(written, ("script_path",), f"no such folder: {settings.script_path}")
     if settings.plugin_config_path and not settings.plugin_config_path.is_dir():

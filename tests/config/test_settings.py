@@ -187,6 +187,12 @@ def test_differences_tell_what_needs_a_restart() -> None:
     assert differences(old, new) == (("loglevel",), ("sip_port",))
 
 
+def test_listener_of_a_later_transport_is_refused(tmp_path: Path) -> None:
+    """Nobody waits at a port that is not there."""
+    with pytest.raises(ConfigError, match="tls:127.0.0.1:5061: SIP over tls cannot be served yet"):
+        load_settings(conf(tmp_path, ""), {"listen": (Listen("tls", "127.0.0.1", 5061),)})
+
+
 def test_every_key_is_in_the_manual() -> None:
     """`docs/configuration.md` lists every key, and says `later` of those that do nothing yet."""
     rows = [
