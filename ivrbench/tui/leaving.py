@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ivrbench.observe.commands import Drain, HangUp, Stop
 from ivrbench.tui.model import TEST_PHONE
 from ivrbench.tui.screens.ask import AskScreen
+from ivrbench.tui.text import count
 
 if TYPE_CHECKING:
     from ivrbench.observe.commands import Command
@@ -55,7 +56,7 @@ async def leave(app: Workbench) -> None:
         n_calls = app.model.foreign_calls
         question = AskScreen(
             "Leave the workbench?",
-            f"{n_calls} call{'s' * (n_calls != 1)} that the test phone did not make "
+            f"{count(n_calls, 'call')} that the test phone did not make "
             f"{'are' if n_calls != 1 else 'is'} up.",
             [
                 ("k", "keep", "keep serving: ivrbench --attach comes back"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ivrbench.observe.events import HandlerRaised, LegEnded, LegStarted, ScriptFailed, ScriptLoaded
 from ivrbench.observe.history import History
 from ivrbench.tui.filter import Filter
+from ivrbench.tui.text import count
 from ivrbench.tui.theme import UNICODE, Glyphs
 
 if TYPE_CHECKING:
@@ -149,7 +150,9 @@ class Model:
     def _loaded_text(self, event: ScriptLoaded) -> str:
         script = self.history.scripts[event.script]
         older = [g for g in script.generations if g.state == "older"]
-        calls = f" {self.glyphs.dot} {script.live_calls} calls" if script.live_calls else ""
+        calls = (
+            f" {self.glyphs.dot} {count(script.live_calls, 'call')}" if script.live_calls else ""
+        )
         on_older = ", ".join(f"{g.live_calls} on @{g.generation}" for g in older)
         because = f": {event.because}" if event.because else ""
         return (

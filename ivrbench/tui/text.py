@@ -21,12 +21,14 @@ __all__ = [
     "cells",
     "clean",
     "clock_time",
+    "count",
     "fit",
     "line",
     "minutes",
     "row",
     "seconds",
     "split_title",
+    "wrap",
 ]
 
 Span = tuple[str, str]
@@ -59,8 +61,9 @@ class Column:
 
 
 def line(*spans: Span | str, key: str = "", selected: bool = False) -> Line:
-    """A line from spans; a bare string has no role."""
-    return Line(tuple((s, "") if isinstance(s, str) else s for s in spans), key, selected)
+    """A line from spans, cleaned; a bare string has no role."""
+    with_roles = ((s, "") if isinstance(s, str) else s for s in spans)
+    return Line(tuple((clean(text), role) for text, role in with_roles), key, selected)
 
 
 def row(columns: Sequence[Column], *, key: str = "", selected: bool = False) -> Line:
@@ -130,6 +133,24 @@ def split_title(left: str, right: str, width: int, rule: str) -> str:
     if not right or cells(left) + cells(right) + 4 > room:
         return left
     return f"{left} {rule * (room - cells(left) - cells(right) - 2)} {right}"
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` characters, cut between words where it can be."""
+    lines, current = [], ""
+    for word in clean(text).split():
+        for part in (word[at : at + width] for at in range(0, len(word), max(1, width))):
+            if current and len(current) + 1 + len(part) > width:
+                lines.append(current)
+                current = part
+            else:
+                current = f"{current} {part}".strip()
+    return [*lines, current]
+
+
+def count(number: int, noun: str) -> str:
+    """A number and its noun, one or many: "1 call", "2 calls"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def minutes(elapsed_s: float) -> str:

@@ -11,7 +11,6 @@ from tests.tui.conftest import NARROW, WIDE, screen_text, settle, workbench
 from tests.tui.fake_engine import PIN_COLLECT, bench_events, loaded, script_events
 
 if TYPE_CHECKING:
-
     from syrupy.assertion import SnapshotAssertion
 
     from tests.tui.fake_engine import FakeEngine

@@ -56,7 +56,7 @@ class ScriptScreen(FrameScreen):
                 [line(f" No script yet in {path}. Save a NAME.py there: it loads by itself.")]
             )
         else:
-            banner.show([views.banner_line(model, script, banner.room.width)])
+            banner.show(views.banner_lines(model, script, banner.room.width))
             self._draw_source(model, script, generation)
             self._draw_side(model, script, generation)
         log = self.query_one("#load-log", Pane)
@@ -92,13 +92,13 @@ class ScriptScreen(FrameScreen):
             why.hints("y copy  t all frames")
             why.show(views.traceback_lines(model, script, failed, why.room.width))
         elif generation is not None:
-            why.titles("Handlers", f"@{generation.generation}")
+            why.titles("Handlers", f"@{generation.generation} {model.glyphs.dot} times in ms")
             why.hints("y copy")
             why.show(views.handler_lines(model, generation, why.room.width))
         generations = self.query_one("#generations", Rows)
         generations.titles("Generations")
         target = views.rollback_target(model)
-        generations.hints(f"b roll back to @{target}" if target else "no older version to go to")
+        generations.hints(f"b roll back to @{target}" if target else "no older version loaded")
         generations.show(views.generation_lines(model, script, generations.room.width))
 
     # --- choices ------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ivrbench.tui.text import Line, fit, line, minutes
+from ivrbench.tui.text import Line, fit, line, minutes, wrap
 
 if TYPE_CHECKING:
     from ivrbench.tui.model import Model
@@ -17,24 +17,25 @@ MAX_SHOWN_ENGINE_LINES = 8
 def empty_lines(model: Model) -> list[Line]:
     """For the legs pane before the first call: how to get one."""
     engine = model.history.engine
-    lines = [line(""), line("")]
+    lines = [line("")]
     if not model.history.scripts:
         lines += [
             line((f"     No script yet in {engine.script_path or 'the script folder'}", "head")),
-            line(""),
-            line("     Save a NAME.py there: it loads by itself and shows up here."),
-            line("     docs/ivr-api.md says what a script can do."),
+            line("        Save a NAME.py there: it loads by itself and shows up here."),
+            line("        docs/ivr-api.md says what a script can do."),
             line(""),
         ]
-    lines += [line(("     No call yet", "head")), line("")]
+    lines.append(line(("     No call yet", "head")))
     if model.history.scripts:
-        lines.append(line(("     c  ", "accent"), "call the selected script with the test phone"))
+        lines.append(
+            line(("        c", "accent"), "  calls the selected script with the test phone")
+        )
     for listener in engine.listeners.values():
         if listener.up:
             ip = f"[{listener.ip}]" if ":" in listener.ip else listener.ip
-            lines.append(
-                line(f"        or dial in:  sip:NAME@{ip}:{listener.port}   (NAME = script)")
-            )
+            address = f"sip:NAME@{ip}:{listener.port}"
+            either = "or dial in:" if model.history.scripts else "Then dial in:"
+            lines.append(line(f"        {either} {address}   (NAME = script)"))
             break
     lines += [line(""), line(("     This page goes away with the first call.", "dim"))]
     lines.append(line(("     F1 explains the screen.", "dim")))
@@ -46,7 +47,7 @@ def down_lines(model: Model, now_s: float, width: int) -> list[Line]:
     lines: list[Line] = []
     if model.engine_exit is not None:
         lines.append(line((fit(f"exit code {model.engine_exit}", width), "bad")))
-    lines += [line(fit(text, width)) for text in _wrapped(model.down_reason, width)]
+    lines += [line(fit(text, width)) for text in wrap(model.down_reason, width)]
     lines.append(line((f"down for {minutes(now_s - model.down_since_s)}", "dim")))
     if model.engine_lines:
         lines += [line(""), line(("its last words:", "head"))]
@@ -56,14 +57,3 @@ def down_lines(model: Model, now_s: float, width: int) -> list[Line]:
     lines += [line(""), line("Calls on the old engine are gone. What happened is kept here:")]
     lines.append(line("look at the log, legs and scripts while it is down."))
     return lines
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    lines, current = [], ""
-    for word in text.split():
-        if current and len(current) + 1 + len(word) > width:
-            lines.append(current)
-            current = word
-        else:
-            current = f"{current} {word}".strip()
-    return [*lines, current] if current else lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ivrbench.tui.text import Column, Line, clean, clock_time, fit, line, row
+from ivrbench.tui.text import Column, Line, clock_time, count, fit, line, row, wrap
 from ivrbench.tui.views.scripts import state_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ivrbench.tui.model import Model
 
 __all__ = [
-    "banner_line",
+    "banner_lines",
     "generation_lines",
     "handler_lines",
     "marked_line",
@@ -27,10 +27,10 @@ __all__ = [
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (.+))?$')
 
 
-def banner_line(model: Model, script: ScriptView, width: int) -> Line:
-    """One sentence: what loaded, what serves, what to do."""
+def banner_lines(model: Model, script: ScriptView, width: int) -> list[Line]:
+    """What loaded, what serves, what to do."""
     text, role = _banner(model, script)
-    return line((fit(" " + text, width), role))
+    return [line((f" {part}", role)) for part in wrap(text, width - 1)]
 
 
 def _banner(model: Model, script: ScriptView) -> tuple[str, str]:
@@ -58,11 +58,10 @@ def _banner(model: Model, script: ScriptView) -> tuple[str, str]:
     since = clock_time(latest.at_s, model.zone)
     calls = script.live_calls
     text = f"{name}@{latest.generation} serving since {since}"
-    plural = "s" * (calls != 1)
     if script.unchanged_at_s:
         at = clock_time(script.unchanged_at_s, model.zone)
         text += f" {model.glyphs.dot} saved unchanged {at}"
-    return f"{model.glyphs.ok} {text} {model.glyphs.dot} {calls} call{plural}", "ok"
+    return f"{model.glyphs.ok} {text} {model.glyphs.dot} {count(calls, 'call')}", "ok"
 
 
 def source_title(model: Model, script: ScriptView) -> tuple[str, str]:
@@ -136,9 +135,9 @@ def traceback_lines(
         lines.append(line(f"{failed.file.rpartition('/')[2]}, line {failed.line}"))
     lines.append(line(""))
     error = f"{failed.error_type}: {failed.message}"
-    lines += [line((text, "bad")) for text in _wrap(clean(error), width)]
+    lines += [line((text, "bad")) for text in wrap(error, width)]
     if failed.hint:
-        lines += [line((text, "warn")) for text in _wrap(clean(failed.hint), width)]
+        lines += [line((text, "warn")) for text in wrap(failed.hint, width)]
     if len(own) < len(frames):
         lines.append(line(""))
         text = "all frames" if shown is frames else "only your frames"
@@ -165,11 +164,6 @@ def _is_own(file: str, folder: str, script: ScriptView) -> bool:
     return is_inside or file == script.file or file.rpartition("/")[2].partition("@")[0] == name
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    width = max(1, width)
-    return [text[at : at + width] for at in range(0, len(text), width)] or [""]
-
-
 def generation_lines(model: Model, script: ScriptView, width: int) -> list[Line]:
     """The versions, newest first: when, whether it loaded, what it serves."""
     glyphs = model.glyphs
@@ -177,16 +171,16 @@ def generation_lines(model: Model, script: ScriptView, width: int) -> list[Line]
     lines: list[Line] = []
     for generation in reversed(script.generations):
         failed = generation.failed
-        calls = f"{generation.live_calls} calls now"
+        calls = f"{count(generation.live_calls, 'call')} now"
         word, role, note = {
             "serving": (f"{glyphs.ok} SERVING", "ok", calls),
             "older": (f"{glyphs.up} old calls", "warn", calls),
-            "retired": (f"{glyphs.ok} retired", "dim", f"{generation.calls} calls"),
+            "retired": (f"{glyphs.ok} retired", "dim", count(generation.calls, "call")),
         }.get(generation.state, (f"{glyphs.bad} FAILED", "bad", ""))
         if failed is not None:
             note = f"{failed.error_type} :{failed.line}" if failed.line else failed.error_type
         if generation.threads:
-            note += f", {generation.threads} thread{'s' * (generation.threads > 1)} running"
+            note += f", {count(generation.threads, 'thread')} running"
         lines.append(
             row(
                 (
@@ -206,15 +200,16 @@ def generation_lines(model: Model, script: ScriptView, width: int) -> list[Line]
 def handler_lines(model: Model, generation: GenerationView, width: int) -> list[Line]:
     """Each handler of a version that loaded: line, calls, times, how often it raised."""
     loaded = generation.loaded
-    lines = [line((fit(" handler           line  calls  last  worst ms", width), "head"))]
+    lines = [line((fit(" handler           line  calls  last worst", width), "head"))]
     for name, number in sorted(loaded.handlers if loaded else (), key=lambda h: h[1]):
         stats = generation.handlers.get(name)
         if stats is None:
             lines.append(line((fit(f" {name:17} {number:4}      -", width), "dim")))
             continue
-        text = f" {name:17} {number:4} {stats.calls:6} {stats.last_ms:5.0f} {stats.worst_ms:6.0f}"
-        raised = f"  {model.glyphs.bad} raised {stats.raised}" if stats.raised else ""
-        lines.append(line(text, (raised, "bad")))
+        times = f"{stats.last_ms:5.0f} {stats.worst_ms:5.0f}"
+        lines.append(line(f" {fit(name, 17)} {number:4} {stats.calls:6} {times}"))
+        if stats.raised:
+            lines.append(line((f"   {model.glyphs.bad} raised {stats.raised}", "bad")))
     if len(lines) == 1:
         lines.append(line(("  none defined", "dim")))
     return lines

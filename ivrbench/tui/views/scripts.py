@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ivrbench.tui.text import Column, Line, line, row
+from ivrbench.tui.text import Column, Line, count, line, row
 
 if TYPE_CHECKING:
     from ivrbench.observe.snapshot import ScriptView
@@ -68,8 +68,8 @@ def state_of(model: Model, script: ScriptView) -> tuple[str, str, str]:
     latest, serving = script.latest, script.serving
     if script.removed:
         serves = f"serving @{serving.generation} to " if serving else ""
-        calls = script.live_calls
-        return f"{glyphs.deleted} deleted", "warn", f"{serves}{calls} call{'s' * (calls != 1)}"
+        note = f"{serves}{count(script.live_calls, 'call')}"
+        return f"{glyphs.deleted} deleted", "warn", note
     if script.loading is not None:
         note = f"at line {script.loading.line}"
         return f"{glyphs.busy} load {script.loading.elapsed_s:.0f} s", "warn", note

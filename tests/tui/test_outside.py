@@ -1,0 +1,59 @@
+"""The terminal, the editor, the clipboard file."""
+
+from __future__ import annotations
+
+import os
+import pty
+import sys
+from pathlib import Path
+
+import pytest
+
+from ivrbench.tui.outside import clipboard_file, editor_command
+from ivrbench.tui.terminal import guarded_stderr
+
+
+@pytest.mark.parametrize(
+    ("environ", "line", "command"),
+    [
+        ({}, 12, ["vi", "+12", "a.py"]),
+        ({}, 0, ["vi", "a.py"]),
+        ({"EDITOR": "nano"}, 3, ["nano", "+3", "a.py"]),
+        ({"EDITOR": "nano", "VISUAL": "code --wait"}, 3, ["code", "--wait", "-g", "a.py:3"]),
+        ({"EDITOR": "/usr/bin/hx"}, 3, ["/usr/bin/hx", "a.py:3"]),
+        ({"EDITOR": " "}, 3, ["vi", "+3", "a.py"]),
+    ],
+)
+def test_editor_opens_at_the_line(environ: dict[str, str], line: int, command: list[str]) -> None:
+    """Each editor has its own way to say so."""
+    assert editor_command(environ, "a.py", line) == command
+
+
+def test_clipboard_file_lies_in_the_cache() -> None:
+    """Of the person, or of the session if it names one."""
+    assert clipboard_file({"HOME": "/h"}) == Path("/h/.cache/ivrbench/clip.txt")
+    assert clipboard_file({"XDG_CACHE_HOME": "/c", "HOME": "/h"}) == Path("/c/ivrbench/clip.txt")
+
+
+def test_noise_on_standard_error_does_not_reach_the_screen() -> None:
+    """What a C library writes on descriptor 2 is kept; what Textual writes is shown."""
+    terminal, replacement = pty.openpty()
+    saved = os.dup(2)
+    os.dup2(replacement, 2)
+    try:
+        with guarded_stderr() as kept:
+            os.write(2, b"ALSA lib pcm.c: no such device\n")
+            assert sys.__stderr__ is not None
+            sys.__stderr__.write("drawn")
+            sys.__stderr__.flush()
+        os.write(2, b" after")
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(replacement)
+    shown = b""
+    while len(shown) < len(b"drawn after"):
+        shown += os.read(terminal, 1000)
+    os.close(terminal)
+    assert shown == b"drawn after"
+    assert list(kept) == ["ALSA lib pcm.c: no such device"]
