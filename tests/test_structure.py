@@ -16,10 +16,18 @@ PACKAGE = REPO / "ivrbench"
 MODULE_SOFT, MODULE_HARD = 400, 600
 FUNCTION_SOFT, FUNCTION_HARD = 30, 60
 
-OVER_MODULE_SOFT: dict[str, str] = {}
+OVER_MODULE_SOFT = {
+    "ivrbench/observe/events.py": "the catalogue of facts: one short class each, read side by side",
+}
 """Modules over the soft limit, each with the reason why cutting it would not help a reader."""
 
-OVER_FUNCTION_SOFT: dict[str, str] = {}
+_WIRING = "makes and names the parts of one thing, a line each; there is nothing to understand"
+OVER_FUNCTION_SOFT = {
+    "ivrbench/engine/engine.py::Engine.__init__": _WIRING,
+    "ivrbench/engine/switchboard.py::Switchboard.__init__": _WIRING,
+    "ivrbench/media/lane.py::Lane.__init__": _WIRING,
+    "ivrbench/media/plane.py::MediaPlane.__init__": _WIRING,
+}
 """Functions over the soft limit, `path::qualified.name`, each with the reason."""
 
 PRINTS = {"ivrbench/cli"}
@@ -82,6 +90,10 @@ def function_lines() -> dict[str, int]:
     }
 
 
+def is_product(name: str) -> bool:
+    return not name.startswith("tests/")
+
+
 def over(sizes: dict[str, int], limit: int) -> list[str]:
     return sorted(f"{name} has {size} lines" for name, size in sizes.items() if size > limit)
 
@@ -97,14 +109,14 @@ def test_no_function_is_over_the_hard_limit() -> None:
 
 
 def test_modules_over_the_soft_limit_are_named_with_a_reason() -> None:
-    """400 lines, but for the listed ones; a module that shrank leaves the list."""
-    too_long = {name for name, size in module_lines().items() if size > MODULE_SOFT}
+    """400 lines, but for the listed ones; a module that shrank leaves the list. Tests may be long."""
+    too_long = {n for n, size in module_lines().items() if size > MODULE_SOFT and is_product(n)}
     assert too_long == set(OVER_MODULE_SOFT)
 
 
 def test_functions_over_the_soft_limit_are_named_with_a_reason() -> None:
     """30 lines, but for the listed ones; a function that shrank leaves the list."""
-    sizes = function_lines()
+    sizes = {name: size for name, size in function_lines().items() if is_product(name)}
     too_long = {f"{name} {size}" for name, size in sizes.items() if size > FUNCTION_SOFT}
     assert too_long == {f"{name} {sizes.get(name, 0)}" for name in OVER_FUNCTION_SOFT}
 
