@@ -13,7 +13,25 @@ from ivrbench.scriptapi.running import current
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AUDIO_READ", "AUDIO_WRITE", "IvrModule", "not_yet", "semserror"]
+__all__ = [
+    "AUDIO_READ",
+    "AUDIO_WRITE",
+    "FUNCTIONS",
+    "IvrModule",
+    "createThread",
+    "getAppParam",
+    "getHeader",
+    "getHeaders",
+    "getSessionParam",
+    "log",
+    "monitorFinish",
+    "monitorLog",
+    "monitorLogAdd",
+    "not_yet",
+    "semserror",
+    "sendMessage",
+    "setIgnoreSigchld",
+]
 
 AUDIO_READ: Final = 1
 AUDIO_WRITE: Final = 2
@@ -136,6 +154,7 @@ FUNCTIONS: Final = (
     monitorLogAdd,
     monitorFinish,
 )
+"""What the module `ivr` offers."""
 
 
 def not_yet(name: str) -> NoReturn:

@@ -12,7 +12,16 @@ from ivrbench.scriptapi import ivr
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["make_module"]
+__all__ = [
+    "debug",
+    "error",
+    "info",
+    "log",
+    "log_excepthook",
+    "make_module",
+    "stacktrace",
+    "warn",
+]
 
 L_ERR: Final = 0
 L_WARN: Final = 1

@@ -10,6 +10,7 @@ from ivrbench import scriptapi
 from ivrbench.clock import SystemClock
 from ivrbench.engine.library import ScriptLibrary
 from ivrbench.engine.registry import Registry
+from ivrbench.observe.events import ScriptFailed
 from tests.scriptapi.fakes import FakeHost
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _E = TypeVar("_E")
 DEADLINE_S = 20.0  # for threads that should be done in milliseconds
 
+HEAD = "from log import *\nfrom ivr import *\n"
 SCRIPT = """from log import *
 from ivr import *
 class IvrDialog(IvrDialogBase):
@@ -89,3 +91,15 @@ class Bench:
         for name, module in list(sys.modules.items()):
             if "__ivrbench_modules__" in vars(module):
                 del sys.modules[name]
+
+
+def failure(bench: Bench, text: str | bytes, conf: str | None = None) -> ScriptFailed:
+    """Load one script that must fail."""
+    path = bench.write("menu.py", "")
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    if conf is not None:
+        bench.write("menu.conf", conf)
+    assert not bench.library.load_all()
+    (event,) = [event for event in bench.events.of(ScriptFailed) if event.script == "menu"]
+    assert bench.registry.serving("menu") is None
+    return event

@@ -16,17 +16,12 @@ from ivrbench.engine.outcome import (
     Call,
     Outcome,
     Running,
-    ScriptRefusal,
-    arguments_text,
     called_event,
     raised_event,
-    refusal_of,
     started_event,
 )
 from ivrbench.engine.runner import Mailbox, ScriptPool
-from ivrbench.scriptapi.ivr import semserror
-from ivrbench.scriptapi.sipviews import IvrSipReply, IvrSipRequest
-from tests.scriptapi.fakes import FakePort, FakeReply, FakeRequest
+from tests.scriptapi.fakes import FakePort
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -376,32 +371,6 @@ async def test_a_fault_in_one_calls_engine_side_does_not_stop_the_others(run: Ha
     mailbox.post(Call("onBye"), lambda _: 1 / 0)  # type: ignore[arg-type]
     await run.call(mailbox, "onBye")
     assert told[0]["message"] == "the outcome of onBye was not taken"
-
-
-def test_refusals() -> None:
-    """semserror with a usable dict is a refusal; anything else is an ordinary exception."""
-    facts = {"code": 486, "reason": "Busy Here", "hdrs": "X-Why: because\r\n"}
-    assert refusal_of(semserror(facts)) == ScriptRefusal(486, "Busy Here", "X-Why: because\r\n")
-    assert refusal_of(semserror("text", facts)) is not None
-    assert refusal_of(semserror({"code": 486, "reason": "Busy"})) is None
-    assert refusal_of(semserror({**facts, "code": "486"})) is None
-    assert refusal_of(semserror({**facts, "code": True})) is None
-    assert refusal_of(ValueError(facts)) is None
-    assert refusal_of(None) is None
-
-
-class Unprintable:
-    def __repr__(self) -> str:
-        raise ValueError
-
-
-def test_texts_of_arguments_and_errors() -> None:
-    """As in the source; long and hostile objects do no harm."""
-    request = IvrSipRequest.copy_of(FakeRequest())
-    reply = IvrSipReply(FakeReply())
-    assert arguments_text((1, "x", request, reply)) == "1, 'x', INVITE, 200 OK"
-    assert arguments_text((Unprintable(),)) == "<Unprintable>"
-    assert len(arguments_text(("x" * 1000,))) == 200
 
 
 async def test_an_error_that_cannot_be_printed(run: Harness) -> None:
