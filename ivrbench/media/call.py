@@ -206,7 +206,7 @@ class Call:
     def _connect(self, peer: Address) -> bool:
         try:
             self.rtp.connect(peer)
-        except (OSError, OverflowError):  # no route, or an address that cannot be one
+        except OSError:  # no route, or an address that cannot be one
             return False
         self.peer = self.inbound.source = peer
         self.inbound.heard = False
@@ -274,7 +274,7 @@ class Call:
             goodbye=goodbye,
         )
         self._sent_reported = sent
-        with contextlib.suppress(OSError, OverflowError):
+        with contextlib.suppress(OSError):
             self.rtcp.send_to(data, to)
 
     def accept_rtcp(self, datagram: Datagram, now: float) -> None:

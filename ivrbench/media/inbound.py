@@ -111,6 +111,8 @@ class Inbound:
         note_arrival(lane, row, packet.timestamp, now)
         if not lane.synced[row]:
             restart(lane, row, packet.timestamp)
+        if len(packet.payload) < lane.frame:
+            lane.busy.add(row)
         placed = place(lane, row, packet.timestamp, packet.payload)
         if placed is Placed.LATE:
             self.late += 1
@@ -143,6 +145,7 @@ class Inbound:
         if behind < HISTORY_BITS:
             if history >> behind & 1:
                 self.duplicate += 1
+                lane.busy.add(row)
                 return False
             lane.history[row] = history | 1 << behind
         elif ahead < MAX_DROPOUT:

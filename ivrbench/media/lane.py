@@ -159,6 +159,8 @@ class Lane:
         self._grow(FIRST_ROWS)
         self.empty: list[int] = []
         """Rows that had no packet in the last period."""
+        self.busy: set[int] = set()
+        """Rows that had more than one packet in the last period, or will have in this one."""
         self.behind = False
         """A period was skipped: more than one packet is waiting."""
         self.changed = True
@@ -212,7 +214,7 @@ class Lane:
         self.play_silence(row)
         for rows in (self.starting, self.patched, self.marked, self.keying):
             rows.discard(row)
-        for rows in (self.held_keys, self.recording, self.watched):
+        for rows in (self.held_keys, self.recording, self.watched, self.busy):
             rows.discard(row)
         heapq.heappush(self._free, row)
         while self.n and self.calls[self.n - 1] is None:

@@ -144,7 +144,7 @@ class MediaPlane:
         self._read_rare(now)
         for report in self._writer.reports():
             self._disk_reported(report)
-        if self._watched and now >= self._watch_at:
+        if self._watched and now >= self._watch_at - TICK_S / 2:
             self._report_watched(now)
         return self._outbox.take()
 
@@ -351,7 +351,7 @@ class MediaPlane:
     def _watch_calls(self, command: messages.WatchCalls, attached: Sequence[Any]) -> None:
         self._watched = command.calls
         self._watch_every_s = max(command.interval_ms, 20) / 1000
-        self._watch_at = self._outbox.now
+        self._watch_at = self._outbox.now + self._watch_every_s
         for call in self._calls.values():
             self._watch(call)
 

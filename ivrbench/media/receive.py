@@ -77,9 +77,10 @@ def read_packets(lane: Lane, now: float, period: int) -> int:
             sizes[row] = 0
             empty.append(row)
     n_packets = len(lane.readers) - len(empty)
-    again = _rows_to_read_again(lane, empty, period)
     if n_packets:
         _sort_in(lane, np.flatnonzero(np.array(sizes[: lane.n])), now)
+    again = _rows_to_read_again(lane, empty, period)
+    lane.busy.clear()
     if again:
         n_packets += _read_again(lane, again, now)
     return n_packets
@@ -93,7 +94,8 @@ def _rows_to_read_again(lane: Lane, empty: list[int], period: int) -> list[int]:
         lane.behind = False
         return [row for row, _, _ in lane.readers if sizes[row]]
     turn = range(period % DEEP_EVERY, lane.n, DEEP_EVERY)
-    return [row for row in {*were_empty, *turn} if sizes[row] and lane.calls[row] is not None]
+    rows = lane.busy.union(were_empty, turn)
+    return [row for row in sorted(rows) if sizes[row] and lane.calls[row] is not None]
 
 
 def _read_again(lane: Lane, rows: list[int], now: float) -> int:
@@ -113,6 +115,7 @@ def _read_again(lane: Lane, rows: list[int], now: float) -> int:
         if not got:
             break
         n_packets += len(got)
+        lane.busy.update(got)
         _sort_in(lane, np.array(got), now)
         rows = got
     return n_packets

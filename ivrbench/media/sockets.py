@@ -9,6 +9,7 @@ counted, and there a peer behind NAT is found out.
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 from typing import NamedTuple, Protocol
@@ -96,6 +97,7 @@ class UdpRtpSocket:
         return self._bound.fileno()
 
     def connect(self, peer: Address) -> None:
+        _check(self._bound, peer)
         fresh = socket.socket(self._bound.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             self._bind_beside(fresh)
@@ -151,6 +153,7 @@ class UdpRtcpSocket:
         return self._bound.fileno()
 
     def send_to(self, data: bytes, peer: Address) -> None:
+        _check(self._bound, peer)
         self._bound.sendto(data, peer)
 
     def receive(self) -> Datagram | None:
@@ -179,6 +182,13 @@ class UdpPoller:
 
     def ready(self) -> list[tuple[int, bool]]:
         return [self._tokens[fd] for fd, _ in self._epoll.poll(0, 64)]
+
+
+def _check(sock: socket.socket, peer: Address) -> None:
+    """Raise OSError for no address: looking up a host name would stop all calls."""
+    socket.inet_pton(sock.family, peer[0])
+    if not 0 < peer[1] <= 0xFFFF:
+        raise OSError(errno.EINVAL, f"no port: {peer[1]}")
 
 
 def _receive(sock: socket.socket) -> Datagram | None:

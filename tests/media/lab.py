@@ -115,9 +115,7 @@ class Lab:
         clip = self.arena.clip(data, codec, lambda: (data, silence, 8000))
         return ClipPart(clip.offset, clip.n_samples, loop)
 
-    def play(
-        self, part: ClipPart | SilencePart | None, recorder: int = 0, call: int = 1
-    ) -> int:
+    def play(self, part: ClipPart | SilencePart | None, recorder: int = 0, call: int = 1) -> int:
         """Queue an item and return its number."""
         self.item += 1
         self.apply(PlayItem(call, self.item, part, recorder))

@@ -9,6 +9,7 @@ import pytest
 
 from ivrbench.audio.codecs import g711
 from ivrbench.media.messages import (
+    Command,
     FlushQueue,
     ItemEnded,
     ItemStarted,
@@ -190,10 +191,11 @@ def test_muted_and_held_calls_send_nothing_but_play_on(how: str) -> None:
     lab.run(40)
     before = lab.sent[-1]
     lab.audio()
-    off, on = {
+    ways: dict[str, tuple[Command, Command]] = {
         "muted": (SetSwitches(1, muted=True), SetSwitches(1)),
         "held": (UpdateCall(1, stream(send=False)), UpdateCall(1, stream())),
-    }[how]
+    }
+    off, on = ways[how]
     lab.apply(off)
     lab.run(60)
     assert lab.audio() == b""
