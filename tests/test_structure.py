@@ -109,7 +109,7 @@ def test_no_function_is_over_the_hard_limit() -> None:
 
 
 def test_modules_over_the_soft_limit_are_named_with_a_reason() -> None:
-    """400 lines, but for the listed ones; a module that shrank leaves the list. Tests may be long."""
+    """400 lines, but for the listed ones; a module that shrank leaves the list."""
     too_long = {n for n, size in module_lines().items() if size > MODULE_SOFT and is_product(n)}
     assert too_long == set(OVER_MODULE_SOFT)
 

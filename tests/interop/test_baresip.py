@@ -11,6 +11,7 @@ from ivrbench.observe.events import ItemEnded, KeyReceived, RecordingEnded
 
 from .lab.baresip import Baresip
 from .lab.engine import Engine
+from .lab.scripts import COLLECTS, PLAYS, RECORDS, settings
 from .lab.sound import (
     RATE_HZ,
     level_dbfs,
@@ -30,57 +31,10 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
-PLAYS = """
-    from ivr import *
-    class IvrDialog(IvrDialogBase):
-        def onSessionStart(self):
-            self.prompt = IvrAudioFile()
-            self.prompt.open(config["prompt"], AUDIO_READ)
-            self.beep = IvrAudioFile()
-            self.beep.open(config["beep"], AUDIO_READ)
-            self.enqueue(self.prompt, None)
-            self.enqueue(self.beep, None)
-        def onEmptyQueue(self):
-            self.stopSession()
-    """
-
-COLLECTS = """
-    from log import *
-    from ivr import *
-    class IvrDialog(IvrDialogBase):
-        def onSessionStart(self):
-            self.keys = []
-        def onDtmf(self, key, duration):
-            self.keys.append((key, duration))
-            with open(config["file"], "w") as out:
-                out.write(" ".join("%d:%d" % pair for pair in self.keys))
-            if key == 11:
-                self.stopSession()
-    """
-
-RECORDS = """
-    from ivr import *
-    class IvrDialog(IvrDialogBase):
-        def onSessionStart(self):
-            self.message = IvrAudioFile()
-            self.message.open(config["file"], AUDIO_WRITE)
-            self.message.setRecordTime(3000)
-            self.enqueue(None, self.message)
-        def onEmptyQueue(self):
-            self.message.close()
-            self.stopSession()
-    """
-
 
 @pytest.fixture(autouse=True)
 def _peer(network: Network, need: Callable[[str], None]) -> None:
     need("baresip")
-
-
-def settings(folder: Path, script: str, **values: object) -> None:
-    """Write `NAME.conf` beside `ivr.conf`."""
-    lines = [f'{key} = "{value}"' for key, value in values.items()]
-    (folder / f"{script}.conf").write_text("\n".join(lines))
 
 
 @pytest.mark.parametrize(("codec", "transport"), [("PCMU", "udp"), ("PCMA", "tcp")])

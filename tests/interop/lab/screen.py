@@ -37,7 +37,7 @@ class Screen:
 
     async def __aenter__(self) -> Self:
         # The shell waits for a line: the terminal has its size before the program sees it.
-        command = f"read go; TERM=xterm-256color exec env -u COLUMNS -u LINES "
+        command = "read go; TERM=xterm-256color exec env -u COLUMNS -u LINES "
         command += shlex.join(self._command)
         self._tmux("-f", "/dev/null", "new-session", "-d", f"sh -c {shlex.quote(command)}")
         self._tmux("set-option", "-g", "remain-on-exit", "on")

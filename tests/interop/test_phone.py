@@ -1,0 +1,77 @@
+"""`ivrbench call`, as a process, calls the engine over the network: our phone, not our engine's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .lab.engine import Engine
+from .lab.scripts import COLLECTS, PLAYS, settings
+from .lab.sound import level_dbfs, match, read_wav, speechlike, tone, write_wav
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .lab.network import Network
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+
+
+@pytest.fixture(autouse=True)
+def _own_network(network: Network) -> None:
+    """Every process here meets the others there."""
+
+
+async def call(engine: Engine, target: str, *options: str) -> tuple[int, dict[str, Any]]:
+    """Run `ivrbench call`; its exit code and its figures."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ivrbench", "call", target, "--json"),
+        *("--control-socket", str(engine.socket), *options),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    text = (await process.communicate())[0].decode()
+    assert process.returncode is not None
+    return process.returncode, json.loads(text.splitlines()[-1])
+
+
+async def test_phone_finds_the_script_by_name_and_hears_it(tmp_path: Path) -> None:
+    """The name alone is enough: the engine's control socket knows the port."""
+    prompt = speechlike(3.0)
+    engine = Engine(tmp_path / "engine", {"plays": PLAYS})
+    settings(
+        engine.conf.parent,
+        "plays",
+        prompt=write_wav(tmp_path / "prompt.wav", prompt),
+        beep=write_wav(tmp_path / "beep.wav", tone(1_000.0, 0.5)),
+    )
+    async with engine:
+        code, figures = await call(engine, "plays", "--record", str(tmp_path / "heard.wav"))
+        await engine.until_done(1)
+    assert (code, figures["code"]) == (0, 200)
+    heard = read_wav(tmp_path / "heard.wav")
+    start, alike = match(heard, prompt)
+    assert alike > 0.95
+    assert level_dbfs(heard[start:][: len(prompt)]) == pytest.approx(level_dbfs(prompt), abs=0.5)
+
+
+async def test_phone_presses_keys(tmp_path: Path) -> None:
+    """`--keys` reach the script, in order; the script hangs up at `#`."""
+    engine = Engine(tmp_path / "engine", {"collects": COLLECTS})
+    settings(engine.conf.parent, "collects", file=tmp_path / "keys.txt")
+    async with engine:
+        code, figures = await call(engine, "collects", "--keys", "12,3#")
+        await engine.until_done(1)
+    assert (code, figures["keys"]) == (0, "123#")
+    keys = [pair.split(":")[0] for pair in (tmp_path / "keys.txt").read_text().split()]
+    assert keys == ["1", "2", "3", "11"]
+
+
+async def test_refused_call_ends_with_1(tmp_path: Path) -> None:
+    """A script that does not exist is refused, and the exit code says so."""
+    async with Engine(tmp_path / "engine", {"plays": "x = 1\n"}) as engine:
+        code, figures = await call(engine, "nobody")
+    assert (code, figures["code"]) == (1, 404)
