@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import RemoteProtocolError
-from .parser import parse_message
 from .timers import TimerQueue
 from .trace import MessageSeen
 
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from .events import Event
     from .flow import Flow
     from .invite import InviteCall
-    from .message import SipRequest, SipResponse
     from .settings import EndpointSettings
     from .tokens import Tokens
     from .trace import Observer
@@ -96,7 +93,7 @@ class Core:
         self.sent += 1
         if self._observer is not None:
             whose = call() if call is not None else None
-            self._see(MessageSeen(now, True, data, _parsed(data), "", flow, whose, retransmission))
+            self._see(MessageSeen(now, True, data, None, "", flow, whose, retransmission))
 
     @property
     def observed(self) -> bool:
@@ -138,12 +135,3 @@ class Core:
     def flow_users(self, flow: Flow) -> list[FlowUser]:
         """Who watches `flow`."""
         return list(self._flow_users.get(flow, ()))
-
-
-def _parsed(data: bytes) -> SipRequest | SipResponse | None:
-    try:
-        message = parse_message(data)
-        message.check()
-    except RemoteProtocolError:
-        return None
-    return message

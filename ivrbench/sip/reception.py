@@ -38,6 +38,7 @@ _DIALOG_METHODS = frozenset(
 )  # Meaningless outside a dialog: 481.
 _KEEPALIVE_BYTES = b"\r\n\0 \t"
 DRAINING_RETRY_AFTER_S = 60
+MAX_REASON_CHARS = 200  # Enough for a line in the ladder; the offending text may be 64 kB.
 
 
 class Reception:
@@ -73,7 +74,7 @@ class Reception:
         self.received += 1
         observed = self._core.observed
         if observed:
-            self._call, self._copy = None, False
+            self._copy = False
             self._core.begin_receive()
         message: SipRequest | SipResponse | None = None
         refused = ""
@@ -90,6 +91,7 @@ class Reception:
             self._core.end_receive(
                 MessageSeen(now, False, data, message, refused, flow, self._call, self._copy)
             )
+        self._call = None
 
     # Each _on_… returns why the message was refused or dropped, "" if it was taken.
 
@@ -100,6 +102,7 @@ class Reception:
         flow: Flow,
         now: float,
     ) -> str:
+        why = error.reason[:MAX_REASON_CHARS]
         if isinstance(message, SipRequest) and message.method != "ACK" and message.has("via"):
             if getattr(message, "via", None) is None:
                 try:
@@ -107,9 +110,8 @@ class Reception:
                 except RemoteProtocolError:
                     pass  # The answer goes to where the packet came from, with Via as it was.
             self.malformed_answered += 1
-            return self._refuse(message, error.status_hint, flow, now, error.reason)
-        self.dropped += 1
-        return error.reason
+            return self._refuse(message, error.status_hint, flow, now, why)
+        return self._drop(why)
 
     def _refuse(
         self, request: SipRequest, code: int, flow: Flow, now: float, why: str, extra: str = ""

@@ -110,7 +110,7 @@ class ServerTransaction(Transaction):
             LocalProtocolError: a final response was sent before, or the status cannot be sent.
         """
         event = Event.PROVISIONAL if code < 200 else Event.SUCCESS if code < 300 else Event.FAILURE
-        if self.answered or event not in self._table[self.state]:
+        if event not in self._table[self.state]:
             raise LocalProtocolError(f"{self.method} was answered before; {code} comes too late")
         # RFC 3261 §8.2.6.2: 100 need not have a tag; without one no early dialog is made of it.
         block = self._plain_block if code == 100 else self._block

@@ -27,7 +27,7 @@ class MessageSeen:
     data: bytes
     """The bytes on the wire."""
     message: SipRequest | SipResponse | None
-    """The parsed message, None where nothing could be made of the bytes."""
+    """A received message, parsed; None for one we sent, and where the bytes made no sense."""
     refused: str
     """Why a received message was refused or dropped, "" if it was taken."""
     flow: Flow
