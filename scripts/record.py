@@ -78,8 +78,8 @@ class IvrDialog(IvrDialogBase):
         self.enqueue(None, self.message)
 
     def recorded(self):
-        size = self.message.getDataSize()
         self.message.close()  # now the file is complete
+        size = os.path.getsize(self.path)
         info("%d bytes recorded to %s", (size, self.path))
         if size < SHORTEST_BYTES:
             self.say("empty")
