@@ -42,14 +42,12 @@ class ServerTransaction(Transaction):
         method: of the request.
         to_tag: the To tag of our responses.
         owner: who is told about ACK and failure; INVITE only.
-        cancelled: True once a CANCEL for it was answered.
     """
 
     __slots__ = (
         "_block",
         "_plain_block",
         "_routes",
-        "cancelled",
         "merge_key",
         "method",
         "owner",
@@ -72,7 +70,6 @@ class ServerTransaction(Transaction):
         self.method = request.method
         self.to_tag = request.to_tag or tag
         self.owner: ServerOwner | None = None
-        self.cancelled = False
         self.merge_key: Hashable = None
         server_line = self.core.server_line
         plain = response_block(request, flow)
