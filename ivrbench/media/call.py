@@ -180,10 +180,6 @@ class Call:
 
     # -- packets of others
 
-    def accept(self, data: bytes, now: float) -> None:
-        """Take a packet from the peer that the lane did not recognise at once."""
-        self.inbound.accept(data, now)
-
     def accept_stray(self, datagram: Datagram, now: float) -> None:
         """Take a packet that did not come from the peer, or came before we knew the peer."""
         if datagram.source == self.peer:

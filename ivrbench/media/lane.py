@@ -208,6 +208,7 @@ class Lane:
     def remove(self, row: int) -> None:
         """Give a row back; nothing is sent or read for it any more."""
         self.calls[row] = None
+        self.sizes[row] = 0
         for name in ("runs", "sends", "hears", "synced", "step", "timeout_s"):
             getattr(self, name)[row] = 0
         self.rtcp_at[row] = np.inf
