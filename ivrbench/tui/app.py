@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ivrbench.clock import Clock, SystemClock
@@ -53,7 +54,7 @@ class Workbench(Actions):
     """
 
     TITLE = "ivrbench"
-    CSS_PATH = "styles/workbench.tcss"
+    CSS_PATH = Path(__file__).parent / "styles" / "workbench.tcss"
     # Screens of any result type: Textual's own annotation.
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "bench": BenchScreen,

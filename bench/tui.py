@@ -1,0 +1,156 @@
+"""How quick the workbench is: start to first frame, key to strip, screen switch, 200 live legs.
+
+    python bench/tui.py [--json FILE]
+
+Draws headless on an engine in memory, so the numbers are those of the workbench alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ivrbench.clock import SystemClock
+from ivrbench.tui.app import Workbench
+from tests.tui.fake_engine import FakeEngine, leg_up, loaded, measured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+SIZE = (120, 36)
+REPEATS = 20
+LIVE_LEGS = 200
+LOAD_S = 5.0
+LEVELS_PER_S = 10
+
+_START = """
+import asyncio, sys, time
+from ivrbench.clock import SystemClock
+from ivrbench.tui.app import Workbench
+from tests.tui.fake_engine import FakeEngine
+engine = FakeEngine(SystemClock())
+app = Workbench(engine.connect)
+async def main():
+    async with app.run_test(size=(120, 36)) as pilot:
+        while app.model.link != "up":
+            await asyncio.sleep(0.001)
+        app.draw_now()
+        print(time.time())
+asyncio.run(main())
+"""
+
+
+def start_to_first_frame_ms() -> float:
+    """A new process: interpreter, imports, style sheet, connection, first drawing."""
+    started_s = time.time()
+    done = subprocess.run(
+        [sys.executable, "-c", _START], check=True, capture_output=True, text=True
+    )
+    return (float(done.stdout) - started_s) * 1000
+
+
+class Timed(Workbench):
+    """Notes when it last wrote to the terminal."""
+
+    drawn_at_s = 0.0
+
+    # Textual has no public hook for "this frame went out".
+    def _display(self, screen: Any, renderable: Any) -> None:
+        super()._display(screen, renderable)
+        self.drawn_at_s = time.perf_counter()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait in the smallest steps that let the application run."""
+    while not condition():  # noqa: ASYNC110 - nothing signals what is waited for
+        await asyncio.sleep(0)
+
+
+async def interaction_ms() -> dict[str, list[float]]:
+    """Key to strip, and screen switch, in a running workbench."""
+    engine = FakeEngine(SystemClock())
+    engine.publish(loaded("menu", 1))
+    app = Timed(engine.connect)
+    keys: list[float] = []
+    switches: list[float] = []
+    async with app.run_test(size=SIZE) as pilot:
+        await until(lambda: app.model.link == "up")
+        await pilot.press("c")
+        await until(lambda: app.model.keys_owner == "call")
+        for _ in range(REPEATS):
+            sent, mode = len(app.model.sent_keys), app.current_mode
+
+            def is_on_strip(sent: int = sent) -> bool:
+                return len(app.model.sent_keys) > sent
+
+            def is_switched(mode: str = mode) -> bool:
+                return app.current_mode != mode
+
+            keys.append(await _timed(app, "5", is_on_strip))
+            switches.append(await _timed(app, "right_square_bracket", is_switched))
+            await pilot.pause()
+    return {"key to strip": keys, "screen switch": switches}
+
+
+async def _timed(app: Timed, key: str, happened: Callable[[], bool]) -> float:
+    """From the key to the first frame that went out after it had its effect."""
+    started_s = time.perf_counter()
+    app.simulate_key(key)
+    await until(happened)
+    effect_s = time.perf_counter()
+    await until(lambda: app.drawn_at_s > effect_s)
+    return (app.drawn_at_s - started_s) * 1000
+
+
+async def cpu_share_with_legs() -> float:
+    """Share of a core with 200 live legs whose levels all come ten times a second."""
+    engine = FakeEngine(SystemClock())
+    engine.publish(loaded("menu", 1))
+    for number in range(LIVE_LEGS):
+        engine.publish(*leg_up(f"c{number}", "menu", 1, "sip:bob@10.0.0.8"))
+    app = Workbench(engine.connect)
+    async with app.run_test(size=SIZE):
+        await until(lambda: app.model.link == "up")
+        await asyncio.sleep(0.5)
+        started_s, cpu_s = time.perf_counter(), time.process_time()
+        tick = 0
+        while time.perf_counter() - started_s < LOAD_S:
+            tick += 1
+            for number in range(LIVE_LEGS):
+                engine.publish(measured(f"c{number}", 0, tick * 100, -40.0 + tick % 30))
+            await asyncio.sleep(1 / LEVELS_PER_S)
+        return (time.process_time() - cpu_s) / (time.perf_counter() - started_s)
+
+
+def main() -> None:
+    """Measure, print a table, keep a JSON."""
+    parser = argparse.ArgumentParser(description="Speed of the workbench")
+    parser.add_argument("--json", type=Path, default=Path("bench/results/tui.json"))
+    options = parser.parse_args()
+    starts = [start_to_first_frame_ms() for _ in range(3)]
+    interaction = asyncio.run(interaction_ms())
+    share = asyncio.run(cpu_share_with_legs())
+    rows = [
+        ("start to first frame", statistics.median(starts), 600.0, "ms"),
+        ("key to strip, median", statistics.median(interaction["key to strip"]), 50.0, "ms"),
+        ("screen switch, median", statistics.median(interaction["screen switch"]), 100.0, "ms"),
+        ("screen switch, first", interaction["screen switch"][0], 100.0, "ms"),
+        (f"{LIVE_LEGS} live legs", share * 100, 20.0, "% of a core"),
+    ]
+    for name, value, goal, unit in rows:
+        print(f"{name:24} {value:8.1f} {unit:12} goal {goal:.0f}")
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    results = {
+        name: {"value": value, "goal": goal, "unit": unit} for name, value, goal, unit in rows
+    }
+    options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
