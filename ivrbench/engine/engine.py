@@ -240,7 +240,8 @@ class Engine:
         if port and listener.port != port:
             reason = f"port {port} is taken, using {listener.port}"
         where = f"{transport}:{host_port(ip, listener.port)}"
-        log.info("SIP on %s%s", where, f" ({reason})" if reason else "")
+        tell = log.warning if reason else log.info
+        tell("SIP on %s%s", where, f" ({reason})" if reason else "")
         self.hub.publish(ListenerChanged(transport, ip, listener.port, True, reason))
 
     async def _start_worker(self, number: int) -> None:
