@@ -46,7 +46,10 @@ async def serve_connection(
     messages = _messages(reader)
     try:
         async with asyncio.timeout(HELLO_WITHIN_S):
-            refusal = _check_hello(await anext(messages, None))
+            hello = await anext(messages, None)
+        if hello is None:
+            return  # somebody looked whether we are here
+        refusal = _check_hello(hello)
         if refusal:
             writer.write(wire.frame(wire.Rejected(refusal)))
             await writer.drain()
@@ -66,7 +69,7 @@ async def serve_connection(
             writer.close()
 
 
-def _check_hello(message: wire.ClientMessage | None) -> str:
+def _check_hello(message: wire.ClientMessage) -> str:
     if not isinstance(message, wire.Hello):
         raise ControlError("the first message is not Hello")
     if message.version != wire.PROTOCOL_VERSION:

@@ -147,7 +147,7 @@ class Workbench(Actions):
             return
         if isinstance(command, PlaceTestCall) and answered.leg:
             self.model.follow_test_call(answered.leg)
-        if answered.text and not isinstance(command, PressKeys):
+        if answered.text and not isinstance(command, PlaceTestCall | PressKeys):
             self.say(answered.text, "ok")
         self.draw_now()
 

@@ -153,6 +153,14 @@ async def test_garbage_cuts_the_client_and_is_counted(engine: Engine, garbage: b
     await good.close()
 
 
+async def test_looking_whether_somebody_is_there_is_no_garbage(engine: Engine) -> None:
+    """Connecting and leaving without a word is nothing to warn of."""
+    _, writer = await engine.streams()
+    writer.close()
+    await engine.serving[0]
+    assert engine.hub.clients_garbled == 0
+
+
 async def test_another_version_is_told_so(engine: Engine) -> None:
     """The sentence says what to do."""
     reader, writer = await engine.streams()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
-import pytest
+from typing import TYPE_CHECKING
 
 from ivrbench.clock import ManualClock
 from ivrbench.observe import events as ev
@@ -13,6 +12,10 @@ from ivrbench.observe.commands import Answered, Watch
 from ivrbench.observe.history import History
 from ivrbench.observe.hub import Feed, Hub
 from ivrbench.observe.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import msgspec
+    import pytest
 
 KEY = ev.KeyReceived("c1", 1, 100, "INFO")
 

@@ -131,6 +131,10 @@ class FakeEngine:
     def die(self) -> None:
         """Cut all clients and refuse new ones."""
         self.is_up = False
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut all clients; they may come back."""
         for client in self.clients:
             client.gone = EngineGone("the engine closed the connection")
             client.ready.set()

@@ -87,8 +87,7 @@ async def test_a_client_that_was_cut_comes_back_by_itself(engine: FakeEngine) ->
     engine.publish(loaded("menu", 1))
     async with workbench(engine) as (app, pilot):
         (client,) = engine.clients
-        client.gone = EngineGone("the engine closed the connection")
-        client.ready.set()
+        engine.cut()
         await settle(app, pilot, engine)
         engine.publish(loaded("other", 1))
         await settle(app, pilot, engine)

@@ -100,14 +100,15 @@ def strip_line(model: Model, now_s: float, width: int) -> Line:
         spans.append((f"{model.glyphs.waiting} dialling …", "warn"))
     if owner == "call":
         spans.append((f"KEYS{model.glyphs.arrow}DTMF", "accent"))
+        if model.sent_keys:
+            spans.append((f"sent {' '.join(model.sent_keys)}", ""))
     elif owner == "filter":
         spans.append((f"KEYS{model.glyphs.arrow}filter", "accent"))
     news = model.fresh_news(now_s)
     if news is not None:
         spans.append((news.text, news.role))
     elif owner == "call":
-        keys = f" {dot} sent {' '.join(model.sent_keys)}" if model.sent_keys else ""
-        spans.append((f"digits * # A-D go to the call{keys} {dot} esc frees", ""))
+        spans.append((f"digits * # A-D go to the call {dot} esc frees", ""))
     elif call is not None and owner != "filter":
         spans.append(("K gives it the keyboard", "dim"))
     if not spans:
