@@ -9,13 +9,13 @@ import re
 import sys
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.scriptapi.dialog import IvrDialogBase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
     from types import ModuleType, TracebackType
 
     from ivrbench.engine.helpers import SourceModules
@@ -46,10 +46,11 @@ class Failure:
 
     error_type: str
     message: str
+    """Begins with file and line if the fault is in a helper."""
     line: int
     """In the script itself, 0 if unknown."""
     where: str
-    """File and line at fault, for people: "util.py:3"."""
+    """The script's file and line, for people: "menu.py:3"."""
     traceback: str
     hint: str = ""
     raised: BaseException | None = None
@@ -90,12 +91,14 @@ def explain(
         file, line = str(source.path), source.data.count(b"\n", 0, raised.start) + 1
     if file == str(script):
         lines.append(line)
-    short = file.removeprefix(f"{own.folder}/")
+    message, own_line = _message(raised), lines[-1] if lines else 0
+    if file and file != str(script):
+        message = f"{Path(file).relative_to(own.folder)}:{line}: {message}"
     return Failure(
         error_type=type(raised).__name__,
-        message=_message(raised),
-        line=lines[-1] if lines else 0,
-        where=f"{short}:{line}" if file else script.name,
+        message=message,
+        line=own_line,
+        where=f"{script.name}:{own_line}" if own_line else script.name,
         traceback=_traceback_text(raised, frames),
         hint=_hint(raised, own, config, conf),
         raised=raised,
@@ -141,7 +144,7 @@ def wrong_base(script: Path, text: str) -> Failure:
 
 def class_line(text: str, name: str) -> int:
     """The line a class begins at, 0 if it is not written out in the source."""
-    tree = ast.parse(text)
+    tree = ast.parse(text.expandtabs(8))
     found = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == name]
     return found[-1] if found else 0
 
@@ -173,7 +176,7 @@ def _hint(raised: BaseException, own: SourceModules, config: Mapping[str, str], 
             case NameError(name=str(name)):
                 return _did_you_mean(name, _names_in_scope(raised.__traceback__))
             case KeyError(args=(str(key),)) if _is_config_key(raised.__traceback__, key, config):
-                return _did_you_mean(key, config) or f"{conf} has no such setting"
+                return _did_you_mean(key, config) or _no_setting(conf)
             case AttributeError(name=str(name), obj=obj) if obj is not None:
                 return _did_you_mean(name, dir(obj))
             case ModuleNotFoundError(name=str(name)):
@@ -185,6 +188,10 @@ def _hint(raised: BaseException, own: SourceModules, config: Mapping[str, str], 
     except Exception:  # objects of the script may do anything when looked at
         return ""
     return ""
+
+
+def _no_setting(conf: str) -> str:
+    return f"{conf} has no such setting" if conf.endswith(".conf") else conf
 
 
 def _module_hint(name: str, own: SourceModules) -> str:

@@ -256,10 +256,13 @@ class Mailbox:
     def run(self) -> Outcome:
         """Run the call it was given; in a thread of the pool. Raises nothing."""
         assert self._call is not None, "a mailbox is dispatched with a call"
+        if self._closed:  # the call ended while it waited for a thread
+            return Outcome(self._call, defined=False)
         self._begin()
         self._thread = threading.get_ident()
-        current.set(self._where)
+        token = current.set(self._where)
         outcome = self._invoke(self._call)
+        current.reset(token)  # an idle thread keeps no call alive
         self._thread = 0
         return outcome
 

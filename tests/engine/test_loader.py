@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.clock import SystemClock
+from ivrbench.engine.library import ScriptLibrary
 from ivrbench.engine.loader import read_config
+from ivrbench.errors import ConfigError
 from ivrbench.observe.events import (
     ScriptFailed,
     ScriptLoaded,
@@ -15,8 +19,6 @@ from ivrbench.observe.events import (
 from tests.engine.scripts import HEAD, SCRIPT, failure
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.engine.scripts import Bench
 
 
@@ -124,14 +126,15 @@ def test_bad_scripts(
     [
         ("greeting=x\n", "did you mean 'greeting'?"),
         ("other=x\n", "menu.conf has no such setting"),
-        (None, "no menu.conf was found has no such setting"),
+        (None, "no menu.conf was found"),
+        ("broken\n", "menu.conf is not used"),
     ],
 )
 def test_a_setting_that_is_missing(bench: Bench, conf: str | None, hint: str) -> None:
     """KeyError on `config`: the nearest key, or where settings come from."""
     event = failure(bench, "import ivr\nx = ivr.config['greting']\n", conf)
     assert (event.line, event.error_type) == (2, "KeyError")
-    assert hint.split(" has no")[0] in event.hint
+    assert event.hint == hint
 
 
 def test_the_traceback_shows_the_script_only(bench: Bench) -> None:
@@ -208,3 +211,38 @@ def test_dataclasses_work_in_scripts(bench: Bench) -> None:
     )
     bench.write("menu.py", text + SCRIPT)
     assert bench.library.load_all()
+
+
+def test_a_script_that_cannot_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's reason; other scripts load."""
+    bench.write("a.py")
+    bench.write("menu.py")
+    read_bytes = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "menu.py":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert not bench.library.load_all()
+    (event,) = bench.events.of(ScriptFailed)
+    assert (event.error_type, event.line) == ("PermissionError", 0)
+    assert "Permission denied" in event.message
+    assert bench.registry.names() == ["a"]
+
+
+def test_a_script_path_that_is_none(bench: Bench, tmp_path: Path) -> None:
+    """Said at once, with the key."""
+    with pytest.raises(ConfigError, match=r"script_path: .* is not a directory"):
+        ScriptLibrary(tmp_path / "none", [], bench.registry, bench.events, SystemClock())
+
+
+def test_old_behaviour_of_flush_is_a_setting(bench: Bench) -> None:
+    """`flush_notifies = yes` in NAME.conf."""
+    bench.write("menu.conf", "flush_notifies = yes\n")
+    bench.write("menu.py")
+    bench.write("other.py")
+    bench.library.load_all()
+    assert bench.serving("menu").flush_notifies
+    assert not bench.serving("other").flush_notifies

@@ -5,77 +5,23 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ivrbench.clock import ManualClock
-from ivrbench.engine.inbox import Inbox
 from ivrbench.engine.outcome import (
     Call,
     Outcome,
-    Running,
     called_event,
     raised_event,
     started_event,
 )
-from ivrbench.engine.runner import Mailbox, ScriptPool
-from tests.scriptapi.fakes import FakePort
+from tests.engine.handlers import BLOCK, Harness, reached
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.engine.scripts import Bench
-
-HEAD = "from ivr import *\nimport asyncio, functools, sys, threading\n"
-DEADLINE_S = 20.0
-
-
-class Harness:
-    """A pool on the running loop, and mailboxes of scripts given as text."""
-
-    def __init__(self, bench: Bench, threads: int) -> None:
-        loop = asyncio.get_running_loop()
-        self.bench = bench
-        self.clock = ManualClock()
-        self.inbox = Inbox(loop, lambda: None)
-        self.pool = ScriptPool(loop, self.inbox, self.clock, threads)
-        self.slow: list[Running] = []
-        self.outcomes: deque[Outcome] = deque()
-        self._more = asyncio.Event()
-
-    def script(self, body: str, name: str = "menu") -> Mailbox:
-        """A mailbox with a dialog of a class with this body."""
-        indented = "".join(f"    {line}\n" for line in body.splitlines())
-        self.bench.write(f"{name}.py", f"{HEAD}class IvrDialog(IvrDialogBase):\n{indented}")
-        self.bench.changed(f"{name}.py")
-        return self.mailbox(name)
-
-    def mailbox(self, name: str = "menu") -> Mailbox:
-        """Another call of a script."""
-        mailbox = Mailbox(self.pool, self.bench.serving(name), FakePort(), self.slow.append)
-        mailbox.create(self.done)
-        return mailbox
-
-    def done(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-        self._more.set()
-
-    async def outcome(self, handler: str) -> Outcome:
-        """Wait for the outcome of a handler; others before it are dropped."""
-        async with asyncio.timeout(DEADLINE_S):
-            while True:
-                while self.outcomes:
-                    outcome = self.outcomes.popleft()
-                    if outcome.call.handler == handler:
-                        return outcome
-                self._more.clear()
-                await self._more.wait()
-
-    async def call(self, mailbox: Mailbox, handler: str, *args: object, **more: Any) -> Outcome:
-        mailbox.post(Call(handler, args, **more), self.done)
-        return await self.outcome(handler)
 
 
 @pytest.fixture
@@ -92,14 +38,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     monkeypatch.setattr(sys, "gate", gate, raising=False)
     monkeypatch.setattr(sys, "reached", threading.Semaphore(0), raising=False)
     return gate
-
-
-BLOCK = "sys.reached.release(); sys.gate.wait()"
-
-
-def reached() -> bool:
-    semaphore: threading.Semaphore = sys.reached  # type: ignore[attr-defined]
-    return semaphore.acquire(timeout=DEADLINE_S)
 
 
 async def test_a_handler_runs_in_a_thread_and_returns(run: Harness) -> None:
@@ -361,6 +299,23 @@ async def test_a_closed_mailbox_drops_what_has_not_begun(
     await run.outcome("onBye")
     assert mailbox.dialog is None
     assert not run.outcomes
+
+
+async def test_a_call_that_ended_while_it_waited_for_a_thread(
+    run: Harness, gate: threading.Event
+) -> None:
+    """Its handler does not run any more."""
+    run.script(f"def onBye(self):\n    {BLOCK}\ndef onTimer(self, id): return 1 / 0")
+    first, second, third = (run.mailbox() for _ in range(3))
+    for box in (first, second):
+        box.post(Call("onBye"), run.done)
+    assert reached()
+    assert reached()
+    third.post(Call("onTimer", (1,)), run.done)
+    third.close()
+    gate.set()
+    outcome = await run.outcome("onTimer")
+    assert (outcome.defined, outcome.raised) == (False, None)
 
 
 async def test_a_fault_in_one_calls_engine_side_does_not_stop_the_others(run: Harness) -> None:
