@@ -181,6 +181,8 @@ class Lane:
         """Rows whose current item records."""
         self.watched: set[int] = set()
         """Rows whose levels are measured."""
+        self.listeners = np.empty(0, np.int64)
+        """Rows whose received audio somebody wants in this period: recording or watched."""
 
     def __repr__(self) -> str:
         return f"Lane({self.codec.name}, {len(self)} calls, {self.capacity} rows)"

@@ -179,11 +179,11 @@ class MediaPlane:
         for row in [row for row in lane.starting if lane.runs[row]]:
             lane.starting.discard(row)
             self._call_at(lane, row).item_started()
+        lane.listeners = np.array(sorted(lane.recording | lane.watched), np.int64)
         self.packets_out += transmit(lane)
         self.packets_in += read_packets(lane, now, period)
-        listeners = np.array(sorted(lane.recording | lane.watched), np.int64)
-        pcm, present = play_out(lane, listeners)
-        for index, row in enumerate(listeners.tolist()):
+        pcm, present = play_out(lane)
+        for index, row in enumerate(lane.listeners.tolist()):
             self._listen(lane, row, pcm[index], bool(present[index]))
         n = lane.n
         for row in np.flatnonzero((lane.left[:n] < lane.frame) & (lane.runs[:n] > 0)).tolist():
