@@ -39,6 +39,7 @@ class _Recording:
         self.fd = os.dup(audio.fd)
         self.recorder = 0
         """The worker's number for it; 0: not there yet."""
+        self.is_closing = False
         self.closed = threading.Event()
 
     def set_loop(self, loop: bool) -> None:
@@ -78,6 +79,8 @@ class Recordings:
         self._open: dict[int, _Recording] = {}
         self._by_audio: dict[int, int] = {}
         self._last = 0
+        self.closing = 0
+        """Files that a script's thread may be waiting for."""
 
     def open(self, file: IvrAudioFile) -> int:
         """Make a file ready to record into.
@@ -121,6 +124,8 @@ class Recordings:
         if recording.closed.is_set():
             return
         if self._media is not None and recording.recorder:
+            self.closing += not recording.is_closing
+            recording.is_closing = True
             self._media.close_recorder(recording.recorder)
         else:
             self._forget(recording)
@@ -152,4 +157,6 @@ class Recordings:
         with self._lock:
             handle = self._by_audio.pop(id(recording.audio), 0)
             self._open.pop(handle, None)
+        self.closing -= recording.is_closing
+        recording.is_closing = False
         recording.done()

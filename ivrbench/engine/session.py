@@ -269,11 +269,12 @@ class Session:
         self.board.write_record(self, counts)
 
     def _detach_audio(self) -> None:
-        """Take the playlist off the call, once."""
+        """The playlist comes off the call, once: for good, or because the call is over."""
         if self._audio_attached:
             self._audio_attached = False
-            self.playlist.clear("call ended" if self.leg.down else "no RTP")
-            self.port.switch("attached", False)
+            if not self.leg.down:
+                self.playlist.clear("no RTP")
+                self.port.switch("attached", False)
             self.tell("onAudioCleared")
 
     # --- ending -------------------------------------------------------------------------------

@@ -18,7 +18,9 @@ from ivrbench.engine.media_link import MediaLink, Worker
 from ivrbench.engine.registry import Registry
 from ivrbench.engine.switchboard import Switchboard
 from ivrbench.media.client import InlineMedia
+from ivrbench.media.disk import FdFile
 from ivrbench.media.memory import MemoryNetwork
+from ivrbench.media.messages import OpenRecorder
 from ivrbench.media.plane import TICK_S
 from ivrbench.observe import events
 from ivrbench.observe.history import History
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from ivrbench.engine.cdr import CdrFile
     from ivrbench.engine.session import Session
+    from ivrbench.media.messages import Command
     from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.message import SipRequest, SipResponse
 
@@ -100,6 +103,15 @@ class _MemoryPair:
             self._pool = None
 
 
+class _Media(InlineMedia):
+    """Sockets in memory, but files on the disk."""
+
+    def send(self, command: Command, fds: Sequence[Any] = ()) -> None:
+        if isinstance(command, OpenRecorder):
+            fds = [FdFile(fds[0])]
+        super().send(command, fds)
+
+
 class Bench:
     """An engine, its scripts and the callers of a test; close it in the end.
 
@@ -150,12 +162,12 @@ class Bench:
             self.board,
             lambda ip, low, high: _MemoryPool(self.network, ip, low, high),  # type: ignore[arg-type, return-value]
         )
-        self.media = InlineMedia(lambda _: None, random_source=random.Random(1))
+        self.media = _Media(lambda _: None, random_source=random.Random(1))
         worker = Worker(1, self.media)
         self.worker = worker
         self.media.on_events = lambda e: self.board.media.receive(worker, e)
         self.board.media.add(worker)
-        self.loop.busy = lambda: bool(self.board.pool.busy or self.board.media.encoding)
+        self.loop.busy = self._thread_is_at_work
         self._stations[ENGINE] = self._deliver
         scriptapi.install(ScriptHost(self.board, *ENGINE))
         self.library = ScriptLibrary(
@@ -176,6 +188,12 @@ class Bench:
         self._ticker.cancel()
         self.run(self.media.close())
         self.loop.close()
+
+    def _thread_is_at_work(self) -> bool:
+        # A script that closes a recording waits for the media, which needs time to pass.
+        if any(s.playlist.recordings.closing for s in self.board.sessions.values()):
+            return False
+        return bool(self.board.pool.busy or self.board.media.encoding)
 
     # --- time ---------------------------------------------------------------------------------
 

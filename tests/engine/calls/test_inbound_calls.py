@@ -272,7 +272,8 @@ def test_drop_session(make_bench: MakeBench) -> None:
     """ivr-api §2.2: dropSession ends the session and sends nothing."""
     bench = make_bench(
         script(
-            "def onTimer(self, id):\n    self.dropSession()\ndef onSessionStart(self):\n    self.setTimer(1, 1)"
+            "def onTimer(self, id):\n    self.dropSession()\n"
+            "def onSessionStart(self):\n    self.setTimer(1, 1)"
         )
     )
     caller = Caller(bench)
