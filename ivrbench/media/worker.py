@@ -32,6 +32,8 @@ MIN_SLEEP_S: Final = 0.0005
 """Slept in every tick, so that at SCHED_FIFO others get a tenth of the core whatever happens."""
 MAX_BURST: Final = 2
 """Ticks done at once after a delay; those before them are skipped."""
+OBEY_S: Final = 0.002
+"""Time for commands in one tick; a rush of new calls must not delay those that are up."""
 REPORT_S: Final = 1.0
 MAX_UNSENT: Final = 10_000
 """Events waiting for an engine that does not read; beyond that, reports are left out."""
@@ -112,7 +114,10 @@ class Worker:
 
     def _obey(self, now: float) -> bool:
         """Take the commands that came. False: the engine is gone."""
-        while (packet := receive_packet(self._channel)) is not None:
+        while time.monotonic() < now + OBEY_S:
+            packet = receive_packet(self._channel)
+            if packet is None:
+                break
             data, fds = packet
             if not data:
                 return False
