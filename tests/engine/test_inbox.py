@@ -1,0 +1,52 @@
+"""How threads reach the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from ivrbench.engine.inbox import Inbox
+
+
+async def test_calls_keep_their_order_and_share_a_wake_up() -> None:
+    """What one thread posts is called in its order; `after` comes once a batch."""
+    done: list[int] = []
+    batches: list[int] = []
+    inbox = Inbox(asyncio.get_running_loop(), lambda: batches.append(len(done)))
+
+    def post() -> None:
+        for number in range(100):
+            inbox.post(done.append, number)
+
+    await asyncio.to_thread(post)
+    await asyncio.sleep(0)
+    assert done == list(range(100))
+    assert batches[-1] == 100
+
+
+async def test_ask_waits_for_the_answer_after_everything_before() -> None:
+    """`ask` from a thread: the answer, or what the function raised."""
+    inbox = Inbox(asyncio.get_running_loop(), lambda: None)
+    said: list[str] = []
+
+    def ask() -> tuple[int, int]:
+        assert not inbox.on_loop
+        inbox.post(said.append, "first")
+        with pytest.raises(ZeroDivisionError):
+            inbox.ask(lambda: 1 // 0)
+        return inbox.ask(len, said), threading.get_ident()
+
+    length, thread = await asyncio.to_thread(ask)
+    assert length == 1
+    assert thread != threading.get_ident()
+
+
+async def test_ask_on_the_loop_is_a_call() -> None:
+    """An `async def` handler asks in the loop's own thread: no dead lock."""
+    inbox = Inbox(asyncio.get_running_loop(), lambda: None)
+    said: list[str] = []
+    inbox.post(said.append, "first")
+    assert inbox.on_loop
+    assert inbox.ask(len, said) == 1
