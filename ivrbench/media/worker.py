@@ -14,6 +14,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final
 
+from ivrbench.errors import MediaError
 from ivrbench.media import messages
 from ivrbench.media.arena import map_arena
 from ivrbench.media.channel import MessageSender, decode_commands, receive_packet
@@ -37,6 +38,7 @@ OBEY_S: Final = 0.002
 REPORT_S: Final = 1.0
 MAX_UNSENT: Final = 10_000
 """Events waiting for an engine that does not read; beyond that, reports are left out."""
+_DESCRIPTORS: Final = {messages.OpenCall: 2, messages.OpenRecorder: 1}
 
 
 def attach(command: messages.Command, fds: Sequence[int]) -> tuple[list[object], int]:
@@ -48,7 +50,15 @@ def attach(command: messages.Command, fds: Sequence[int]) -> tuple[list[object],
 
     Returns:
         What to give to `MediaPlane.apply`, and how many descriptors that took.
+
+    Raises:
+        MediaError: the kernel did not pass them all, because we may not have more open files.
     """
+    n_needed = _DESCRIPTORS.get(type(command), 0)
+    if len(fds) < n_needed:
+        for fd in fds:
+            os.close(fd)
+        raise MediaError("the media worker has too many open files: raise the limit (ulimit -n)")
     if isinstance(command, messages.OpenCall):
         rtp, rtcp = (socket.socket(fileno=fd) for fd in fds[:2])
         return [UdpRtpSocket(rtp), UdpRtcpSocket(rtcp)], 2
@@ -122,10 +132,22 @@ class Worker:
             if not data:
                 return False
             for command in decode_commands(data):
-                attached, n_taken = attach(command, fds)
+                try:
+                    attached, n_taken = attach(command, fds)
+                except MediaError as exc:
+                    self._refuse(command, str(exc))
+                    fds = []
+                    continue
                 fds = fds[n_taken:]
                 self._plane.apply(command, now, attached)
         return True
+
+    def _refuse(self, command: messages.Command, reason: str) -> None:
+        """A call or a recorder that could not be opened is closed as far as the engine sees."""
+        if isinstance(command, messages.OpenCall):
+            self._sender.add(messages.CallClosed(command.call, messages.StreamCounts()))
+        elif isinstance(command, messages.OpenRecorder):
+            self._sender.add(messages.RecorderClosed(command.recorder, 0, reason))
 
     def _report(self, now: float) -> None:
         late_ms = sorted(late_s * 1000 for late_s in self._lateness_s)

@@ -29,6 +29,7 @@ from ivrbench.media.messages import (
     WorkerReady,
 )
 from ivrbench.media.ports import PortPool
+from ivrbench.media.worker import attach
 from ivrbench.rtp.packet import RtpPacket, parse_rtp
 
 from .lab import OUR_IP, octets, stream
@@ -159,6 +160,21 @@ async def test_full_disk_for_real() -> None:
     assert closed.error == "recording stopped: No space left on device"
     await media.close()
     pair.release()
+
+
+@pytest.mark.parametrize(("command", "n"), [(OpenCall(1, stream()), 1), (OpenRecorder(1), 0)])
+def test_descriptors_that_did_not_arrive(command: OpenCall | OpenRecorder, n: int) -> None:
+    """At the limit of open files the kernel drops some: those that came are closed, and said."""
+    inner, outer = os.pipe()
+    fds = [outer][:n]
+    with pytest.raises(MediaError, match="too many open files"):
+        attach(command, fds)
+    os.close(inner)
+    if n:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.close(outer)
+    else:
+        os.close(outer)
 
 
 async def test_inline_twin_has_the_same_interface() -> None:

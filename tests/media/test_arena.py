@@ -1,35 +1,21 @@
-"""The prompt arena and the files in it."""
+"""The prompt arena: shared, made once, bounded."""
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from ivrbench.audio.codecs import g711
-from ivrbench.audio.files import wav_header
 from ivrbench.errors import MediaError
 from ivrbench.media.arena import PromptArena, map_arena, silence_offset
-from ivrbench.media.prompts import PromptCache
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def made(data: bytes) -> tuple[bytes, int, int]:
     """What a `make` function gives."""
     return data, 0xFF, 8000
-
-
-def write_wav(path: Path, pcm: np.ndarray, rate_hz: int = 8000) -> None:
-    """A PCM16 file."""
-    data = pcm.astype("<i2").tobytes()
-    path.write_bytes(wav_header(len(data), rate_hz=rate_hz) + data)
 
 
 def test_worker_sees_what_the_engine_puts_in() -> None:
@@ -125,47 +111,3 @@ def test_room_is_given_back_whole() -> None:
         size = int(dice.integers(1, 100_000))
         arena.unpin(arena.clip(number, "PCMU", partial(made, bytes(size))))
     assert arena.clip("all", "PCMU", lambda: made(bytes(1_000_000))).n_samples == 1_000_000
-
-
-@pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
-def test_file_becomes_a_clip(tmp_path: Path, codec: str) -> None:
-    """Golden: the clip is the file's samples in the codec."""
-    pcm = (np.sin(np.arange(4000) / 5) * 9000).astype(np.int16)
-    write_wav(tmp_path / "a.wav", pcm)
-    arena = PromptArena(1)
-    clip = PromptCache(arena).clip(tmp_path / "a.wav", codec)
-    stored = arena.memory[clip.offset : clip.offset + clip.n_samples]
-    assert stored.tobytes() == g711.LAWS[codec].encode(pcm).tobytes()
-
-
-def test_other_rates_keep_their_length(tmp_path: Path) -> None:
-    """44.1 kHz is resampled: the playing time stays."""
-    write_wav(tmp_path / "a.wav", np.zeros(44_100, np.int16), 44_100)
-    assert PromptCache(PromptArena(1)).clip(tmp_path / "a.wav", "PCMU").duration_ms == 1000
-
-
-def test_replaced_file_is_read_anew(tmp_path: Path) -> None:
-    """Another file under the name is another clip; who has the old one keeps it."""
-    path = tmp_path / "a.wav"
-    write_wav(path, np.full(800, 1000, np.int16))
-    arena = PromptArena(1)
-    prompts = PromptCache(arena)
-    old = prompts.clip(path, "PCMU")
-    assert prompts.clip(path, "PCMU") is old
-    write_wav(tmp_path / "b.wav", np.full(1600, 1000, np.int16))
-    os.replace(tmp_path / "b.wav", path)
-    new = prompts.clip(path, "PCMU")
-    assert (old.n_samples, new.n_samples) == (800, 1600)
-    prompts.unpin(old)
-
-
-def test_missing_and_unplayable_files(tmp_path: Path) -> None:
-    """OSError for what is not there, MediaError with the name for what is no audio."""
-    prompts = PromptCache(PromptArena(1))
-    with pytest.raises(FileNotFoundError):
-        prompts.clip(tmp_path / "none.wav", "PCMU")
-    (tmp_path / "bad.wav").write_bytes(b"no audio")
-    with pytest.raises(MediaError, match=r"bad\.wav"):
-        prompts.clip(tmp_path / "bad.wav", "PCMU")
-    with pytest.raises(MediaError, match="opus"):
-        prompts.clip(tmp_path / "bad.wav", "opus")
