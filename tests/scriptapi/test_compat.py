@@ -36,7 +36,7 @@ class Handlers:
     @staticmethod
     def static_none() -> None: ...
 
-    partial = functools.partial(print)
+    partial = staticmethod(functools.partial(print))
     builtin = max
     number = 5
 
