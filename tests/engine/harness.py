@@ -17,6 +17,7 @@ from ivrbench.engine.library import ScriptLibrary
 from ivrbench.engine.media_link import MediaLink, Worker
 from ivrbench.engine.registry import Registry
 from ivrbench.engine.switchboard import Switchboard
+from ivrbench.errors import MediaError
 from ivrbench.media.client import InlineMedia
 from ivrbench.media.disk import FdFile
 from ivrbench.media.memory import MemoryNetwork
@@ -75,6 +76,8 @@ class _MemoryPool:
         self.in_use = 0
 
     def allocate(self) -> _MemoryPair:
+        if not self._free:
+            raise MediaError("all RTP ports are taken")
         self.in_use += 1
         return _MemoryPair(self, self._free.popleft())
 
@@ -142,6 +145,7 @@ class Bench:
         self.network = MemoryNetwork()
         self.lose: Callable[[bytes], bool] = lambda data: False
         """Decides which SIP messages get lost."""
+        self._arrival_s = 0.0
         self._stations: dict[tuple[str, int], Callable[[bytes, Flow], None]] = {}
         self.run(self._open(cdr))
 
@@ -162,11 +166,7 @@ class Bench:
             self.board,
             lambda ip, low, high: _MemoryPool(self.network, ip, low, high),  # type: ignore[arg-type, return-value]
         )
-        self.media = _Media(lambda _: None, random_source=random.Random(1))
-        worker = Worker(1, self.media)
-        self.worker = worker
-        self.media.on_events = lambda e: self.board.media.receive(worker, e)
-        self.board.media.add(worker)
+        await self.new_worker()
         self.loop.busy = self._thread_is_at_work
         self._stations[ENGINE] = self._deliver
         scriptapi.install(ScriptHost(self.board, *ENGINE))
@@ -175,6 +175,13 @@ class Bench:
         )
         self.library.load_all(wait=True)
         self._tick()
+
+    async def new_worker(self) -> None:
+        """A media worker comes up."""
+        self.media = _Media(lambda _: None, random_source=random.Random(1))
+        worker = self.worker = Worker(1, self.media)
+        self.media.on_events = lambda e: self.board.media.receive(worker, e)
+        self.board.media.add(worker)
 
     def close(self) -> None:
         """End everything; nothing may be left over."""
@@ -188,6 +195,14 @@ class Bench:
         self._ticker.cancel()
         self.run(self.media.close())
         self.loop.close()
+
+    def let_go_of_thread(self, reached: str) -> None:
+        """Let time pass although a handler runs, once it said `reached` and called the engine."""
+        self.loop.busy = lambda: bool(self.board.pool.busy) and reached not in self.said()
+
+    def hold_on_to_threads(self) -> None:
+        """Time stands still again while a handler runs."""
+        self.loop.busy = self._thread_is_at_work
 
     def _thread_is_at_work(self) -> bool:
         # A script that closes a recording waits for the media, which needs time to pass.
@@ -228,7 +243,9 @@ class Bench:
         if receive is not None and not self.lose(data):
             back = Flow(flow.transport, flow.remote, flow.local)
             # Time does not move while a handler runs: the order of things is always the same.
-            self.loop.call_later(LATENCY_S, receive, data, back)
+            # The loop does not keep the order of equal times, so no two are equal.
+            self._arrival_s = max(self.clock.now() + LATENCY_S, self._arrival_s + 1e-6)
+            self.loop.call_at(self._arrival_s, receive, data, back)
 
     def _deliver(self, data: bytes, flow: Flow) -> None:
         self.board.receive(data, flow)
@@ -357,6 +374,10 @@ class Caller:
         bench.attach(address, self._receive)
         self._listen()
 
+    def sdp(self, direction: str = "") -> bytes:
+        """An offer or answer of its own."""
+        return sdp(self.rtp_port, direction=direction, ip=self.flow.local[0])
+
     # --- SIP ----------------------------------------------------------------------------------
 
     def invite(
@@ -374,7 +395,7 @@ class Caller:
             '"Ann" <sip:ann@192.0.2.99>',
             f"<sip:{user}@192.0.2.1>",
             headers,
-            sdp(self.rtp_port) if body is None else body,
+            self.sdp() if body is None else body,
             now=self.bench.clock.now(),
         )
         self._settle()
@@ -441,7 +462,7 @@ class Caller:
         elif isinstance(event, (sip.RequestReceived, sip.ReinviteReceived)):
             self.got.append(event.request.method)
             if event.call is not None:
-                body = sdp(self.rtp_port) if event.request.method == "INVITE" else b""
+                body = self.sdp() if event.request.method == "INVITE" else b""
                 kind = "application/sdp" if body else ""
                 event.call.respond(event.request, 200, "", (), body, kind, now=now)
 
@@ -451,7 +472,7 @@ class Caller:
 
     def late_answer(self) -> bytes:
         """What the ACK brings; tests replace it."""
-        return sdp(self.rtp_port)
+        return self.sdp()
 
     def last_request(self, method: str) -> SipRequest:
         """The last request of a method the engine sent."""

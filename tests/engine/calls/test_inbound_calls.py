@@ -177,12 +177,11 @@ def test_cancel_while_on_invite_runs(make_bench: MakeBench) -> None:
     text = """
 import threading
 go = threading.Event()
-class Gate:
-    pass
 """
     body = """
 def onInvite(self, hdrs):
     said.append("in")
+    self.removeTimers()
     go.wait(10)
     said.append("out")
     return True
@@ -194,13 +193,12 @@ def onSipRequest(self, req):
     caller.invite()
     generation = bench.board.registry.serving("app")
     assert generation is not None
-    # The clock stands still while the handler is in its thread, so messages are handed over here.
-    bench.loop.busy = lambda: False
-    bench.until(lambda: "in" in bench.said())
+    bench.let_go_of_thread("in")
+    bench.wait()
     caller.do(lambda call, now: call.cancel(now=now))
     assert "487" in caller.got
     generation.module.go.set()
-    bench.loop.busy = lambda: bool(bench.board.pool.busy)
+    bench.hold_on_to_threads()
     bench.until(lambda: bench.ended() is not None)
     assert bench.said() == ["INVITE", "in", "out", "CANCEL"]
     assert bench.story().count("> 200 OK") == 1, "the CANCEL's, none to the INVITE"
