@@ -81,6 +81,13 @@ def memory_kb(pid: int) -> int:
     return 0
 
 
+async def measure_cpu(pid: int) -> tuple[float, float]:
+    """CPU time of a process over `MEASURED_S`, and how long that really was."""
+    before, start = cpu_s(pid), time.monotonic()
+    await asyncio.sleep(MEASURED_S)
+    return cpu_s(pid) - before, time.monotonic() - start
+
+
 def measure_floor(program: Path, calls: int) -> dict[str, Any]:
     """CPU of the C loop."""
     peer = start_c(program, "peer", calls, WARM_UP_S + MEASURED_S + MARGIN_S)
@@ -151,13 +158,11 @@ class Bench:
         peer = start_c(self.program, "peer", self.calls, WARM_UP_S + MEASURED_S + MARGIN_S)
         await asyncio.sleep(WARM_UP_S)
         n_reports = len(self.reports)
-        before, start = cpu_s(pid), time.monotonic()
-        await asyncio.sleep(MEASURED_S)
-        used, passed = cpu_s(pid) - before, time.monotonic() - start
+        used, passed = await measure_cpu(pid)
         full_kb = memory_kb(pid)
+        missed = result_of(peer)["missed"]
         # The first one also covers the time before.
         reports = self.reports[n_reports + 1 :]
-        seen = result_of(peer)
         await client.close()
         return {
             "what": "worker, 1/3 record, 10 watched" if self.busy else "worker",
@@ -167,7 +172,7 @@ class Bench:
             "late_p99_ms": max((report.late_p99_ms for report in reports), default=0.0),
             "late_max_ms": max((report.late_max_ms for report in reports), default=0.0),
             "skipped_ticks": sum(report.skipped_ticks for report in reports),
-            "missed": seen["missed"],
+            "missed": missed,
             "in_out": [
                 sum(report.packets_in for report in reports),
                 sum(report.packets_out for report in reports),

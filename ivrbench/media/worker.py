@@ -25,7 +25,7 @@ from ivrbench.media.sockets import UdpPoller, UdpRtcpSocket, UdpRtpSocket
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Worker", "attach", "main"]
+__all__ = ["Worker", "attach", "main", "take_priority"]
 
 FIFO_PRIORITY: Final = 10
 NICENESS: Final = -15
@@ -98,7 +98,7 @@ class Worker:
             due = 1 + int(late_s / TICK_S)
             if not self._obey(start):
                 break
-            self._tick(due, start)
+            self.tick(due, start)
             deadline += due * TICK_S
             self._lateness_s.append(late_s)
             self._busy_s += time.monotonic() - start
@@ -107,7 +107,7 @@ class Worker:
             self._sender.flush()
         self._plane.close(time.monotonic())
 
-    def _tick(self, due: int, now: float) -> None:
+    def tick(self, due: int, now: float) -> None:
         """Do the ticks that are due; what is too late for a burst is skipped."""
         if due > MAX_BURST:
             self._plane.skip(due - MAX_BURST)
@@ -171,7 +171,7 @@ class Worker:
         self._report_at = now + REPORT_S
 
 
-def _take_priority() -> tuple[str, str]:
+def take_priority() -> tuple[str, str]:
     """The best scheduling we are allowed: what it is, and why it is not better."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY))
@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Ctrl-C in the terminal is the engine's business; we end when it closes the socket.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _raise_file_limit()
-    priority, note = _take_priority()
+    priority, note = take_priority()
     channel = socket.socket(fileno=options.channel)
     channel.setblocking(False)
     arena = map_arena(options.arena, writable=False)

@@ -29,10 +29,10 @@ from ivrbench.media.messages import (
     WorkerReady,
 )
 from ivrbench.media.ports import PortPool
-from ivrbench.media.worker import attach
+from ivrbench.media.worker import Worker, attach, take_priority
 from ivrbench.rtp.packet import RtpPacket, parse_rtp
 
-from .lab import OUR_IP, octets, stream
+from .lab import OUR_IP, Lab, octets, stream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,6 +175,54 @@ def test_descriptors_that_did_not_arrive(command: OpenCall | OpenRecorder, n: in
             os.close(outer)
     else:
         os.close(outer)
+
+
+@pytest.mark.parametrize(
+    ("refused", "priority"),
+    [((), "SCHED_FIFO 10"), (("fifo",), "nice -15"), (("fifo", "nice"), "normal")],
+)
+def test_best_priority_allowed(
+    monkeypatch: pytest.MonkeyPatch, refused: tuple[str, ...], priority: str
+) -> None:
+    """SCHED_FIFO, else nice, else nothing; the note says what to grant."""
+
+    def answer(name: str) -> None:
+        if name in refused:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *_: answer("fifo"))
+    monkeypatch.setattr(os, "setpriority", lambda *_: answer("nice"))
+    got, note = take_priority()
+    assert got == priority
+    assert ("LimitRTPRIO" in note) == bool(refused)
+
+
+@pytest.mark.parametrize(("due", "skipped"), [(1, 0), (2, 0), (3, 1), (40, 38)])
+def test_late_worker_skips_and_never_bursts(due: int, skipped: int) -> None:
+    """Two ticks are done at once at most; those before them are left out, their time passes."""
+    lab = Lab()
+    for call in range(1, 5):
+        lab.open(call, 4000 + 2 * call)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    Worker(ours, lab.plane).tick(due, lab.now)
+    ours.close()
+    theirs.close()
+    n_sent = 0
+    while lab.rtp.receive() is not None:
+        n_sent += 1
+    assert n_sent == min(due, 2)
+    punctual = Lab()
+    for call in range(1, 5):
+        punctual.open(call, 4000 + 2 * call)
+    punctual.run(due * 5)
+    punctual.sent.clear()
+    lab.run(20)
+    punctual.run(20)
+    assert [p.timestamp for p in lab.sent] == [p.timestamp for p in punctual.sent]
+    behind = [
+        (p.sequence - q.sequence) & 0xFFFF for p, q in zip(punctual.sent, lab.sent, strict=True)
+    ]
+    assert sum(behind) == skipped
 
 
 async def test_inline_twin_has_the_same_interface() -> None:
