@@ -104,6 +104,8 @@ class Workbench(Actions):
     def draw_now(self) -> None:
         """Draw what changed; what the person does is not kept waiting."""
         self._draw_due = False
+        if not self.is_running:
+            return
         self._drawn_at_s = self.clock.now()
         for screen in reversed(self.screen_stack):
             if isinstance(screen, DownScreen):
@@ -120,7 +122,7 @@ class Workbench(Actions):
             self.run_worker(self.link.watch(names), group="watch", exclusive=True)
 
     def _draw_down(self, screen: DownScreen) -> None:
-        if self.model.link == "up":
+        if self.model.link == "up" and screen.is_current:
             screen.dismiss(None)
         else:
             screen.draw()

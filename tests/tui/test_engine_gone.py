@@ -140,6 +140,27 @@ async def test_leaving_with_calls_asks(
     assert engine.asked == asked
 
 
+async def test_drawing_before_a_screen_is_composed(engine: FakeEngine) -> None:
+    """Events come at any moment, also between pushing a screen and its first frame."""
+    engine.play(bench_events())
+    async with workbench(engine) as (app, pilot):
+        app.action_go("script")
+        app.draw_now()
+        await settle(app, pilot, engine)
+        engine.die()
+        app.model.lose_engine("gone", 0.0)
+        app.ask(commands.ReloadScripts())
+        app.draw_now()
+        await settle(app, pilot, engine)
+        assert "No engine there" in screen_text(app)
+        engine.start()
+        app.link.again()
+        await until(app, pilot, engine, "● up")
+        app.draw_now()
+        app.draw_now()
+        assert "No engine there" not in screen_text(app)
+
+
 async def test_no_engine_from_the_start(engine: FakeEngine) -> None:
     """The sentence of the connection is shown."""
     engine.is_up = False

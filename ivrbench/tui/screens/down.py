@@ -50,6 +50,8 @@ class DownScreen(ModalScreen[str]):
 
     def draw(self) -> None:
         """Show why, and for how long."""
+        if not self.query(Pane):
+            return  # pushed, but not composed yet
         pane = self.query_one(Pane)
         pane.glyphs = self._model.glyphs
         pane.titles("The engine stopped" if self._model.can_restart else "No engine there")

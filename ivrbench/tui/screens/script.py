@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from ivrbench.observe.commands import RollBack
 from ivrbench.tui.bindings import SCRIPT
 from ivrbench.tui.screens.frame import FrameScreen
-from ivrbench.tui.text import line
+from ivrbench.tui.text import count, line
 from ivrbench.tui.views import script as views
 from ivrbench.tui.views.log import LOAD_SOURCES, latest_log_lines
 from ivrbench.tui.views.scripts import failed_count
@@ -62,7 +62,9 @@ class ScriptScreen(FrameScreen):
         log = self.query_one("#load-log", Pane)
         total, failed = len(model.history.scripts), failed_count(model)
         dot = model.glyphs.dot
-        log.titles("Reload log", f"{total} files {dot} {total - failed} ok {dot} {failed} failed")
+        log.titles(
+            "Reload log", f"{count(total, 'file')} {dot} {total - failed} ok {dot} {failed} failed"
+        )
         log.show(latest_log_lines(model, log.room.width, log.room.height, sources=LOAD_SOURCES))
 
     def _draw_source(

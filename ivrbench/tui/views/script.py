@@ -130,7 +130,7 @@ def traceback_lines(
     for file, number, function, code in shown:
         where = f", in {function}" if function else ""
         lines.append(line(fit(f"{file.rpartition('/')[2]}, line {number}{where}", width)))
-        lines += [line((fit(f"    {text.strip()}", width), "dim")) for text in code]
+        lines += [line((fit(text, width), "dim")) for text in code]
     if not shown and failed.line:
         lines.append(line(f"{failed.file.rpartition('/')[2]}, line {failed.line}"))
     lines.append(line(""))
