@@ -75,3 +75,17 @@ async def test_refused_call_ends_with_1(tmp_path: Path) -> None:
     async with Engine(tmp_path / "engine", {"plays": "x = 1\n"}) as engine:
         code, figures = await call(engine, "nobody")
     assert (code, figures["code"]) == (1, 404)
+
+
+async def test_call_over_ipv6(tmp_path: Path) -> None:
+    """SIP and RTP over IPv6, where an IPv6 address is listened on."""
+    engine = Engine(tmp_path / "engine", {"collects": COLLECTS}, more=["--listen", "udp:[::1]:0"])
+    settings(engine.conf.parent, "collects", file=tmp_path / "keys.txt")
+    async with engine:
+        listeners = engine.state.engine.listeners.values()
+        port = next(found.port for found in listeners if found.ip == "::1")
+        code, figures = await call(engine, f"sip:collects@[::1]:{port}", "--keys", "1#")
+        (leg,) = await engine.until_done(1)
+    assert (code, figures["keys"]) == (0, "1#")
+    assert leg.media is not None
+    assert leg.media.local.startswith("[::1]:")

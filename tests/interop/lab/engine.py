@@ -14,7 +14,7 @@ from ivrbench.observe.history import History
 from ivrbench.observe.snapshot import LegView, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ivrbench.observe.events import Event, Stamped
@@ -127,14 +127,18 @@ class Engine(Watcher):
         folder: an empty folder for scripts, settings, socket and log.
         scripts: source text by script name.
         conf: further lines of `ivr.conf`.
+        more: further options on the command line.
     """
 
-    def __init__(self, folder: Path, scripts: Mapping[str, str], conf: str = "") -> None:
+    def __init__(
+        self, folder: Path, scripts: Mapping[str, str], conf: str = "", more: Sequence[str] = ()
+    ) -> None:
         super().__init__(self.log_tail)
         self.scripts = folder / "scripts"
         self.socket = folder / "control.sock"
         self.log_path = folder / "engine.log"
         self.conf = folder / "ivr.conf"
+        self._more = more
         self.process: asyncio.subprocess.Process | None = None
         self.scripts.mkdir(parents=True)
         for name, source in scripts.items():
@@ -153,6 +157,7 @@ class Engine(Watcher):
             *("--control-socket", str(self.socket)),
             *("--listen", "udp:127.0.0.1:0"),
             *("--listen", "tcp:127.0.0.1:0"),
+            *self._more,
         ]
 
     def port(self, transport: str = "udp") -> int:

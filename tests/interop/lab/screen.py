@@ -77,12 +77,15 @@ class Screen:
         return text
 
     async def until_ended(self, within_s: float = 20.0) -> int:
-        """Wait until the program ends; its exit code."""
+        """Wait until the program ends; its exit code, negative for a signal."""
         async with asyncio.timeout(within_s):
             while True:
-                state = self._tmux("display", "-p", "#{pane_dead} #{pane_dead_status}").split()
-                if state[0] == "1":
-                    return int(state[1])
+                # Empty until the program has ended and has been waited for.
+                status, killed_by = self._tmux(
+                    "display", "-p", "#{pane_dead_status},#{pane_dead_signal}"
+                ).split(",")
+                if status.strip() or killed_by.strip():
+                    return int(status or 0) or -int(killed_by.strip() or 0)
                 await asyncio.sleep(0.05)
 
     def _tmux(self, *arguments: str) -> str:
