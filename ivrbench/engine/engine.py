@@ -48,6 +48,8 @@ log = logging.getLogger("ivrbench.engine")
 
 SOON_S: Final = 1.0
 """What calls still up get when the time to shut down is over, for their BYE to be answered."""
+LAST_WORDS_S: Final = 0.05
+"""From the last call's end to the engine's: answers and media commands get out."""
 WORKER_RETRY_S: Final = 2.0
 """Between tries to start a media worker that does not start."""
 
@@ -169,7 +171,7 @@ class Engine:
         log.info("draining: %d calls are up", len(self.board.sessions))
         self.board.drain(within_s)
         if not self.board.sessions:
-            self._end.set()
+            self._idle()
         self._loop.call_later(within_s, self.stop)
 
     def stop(self) -> None:
@@ -182,8 +184,7 @@ class Engine:
 
     def _idle(self) -> None:
         if self.board.admission.draining:
-            # One turn more, so that the last answer and the last media command get out.
-            self._loop.call_later(0.05, self._end.set)
+            self._loop.call_later(LAST_WORDS_S, self._end.set)
 
     # --- scripts and settings -----------------------------------------------------------------
 

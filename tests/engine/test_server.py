@@ -1,0 +1,194 @@
+"""The engine as a process: real sockets, real media worker, signals and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ivrbench.observe.client import ControlClient
+from ivrbench.observe.commands import (
+    Answered,
+    Drain,
+    HangUp,
+    PlaceTestCall,
+    PressKeys,
+    ReloadScripts,
+    RollBack,
+)
+from ivrbench.observe.events import Event, HandlerCalled, LegEnded, ScriptLoaded
+from ivrbench.observe.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.net
+
+SCRIPT = """
+from ivr import *
+class IvrDialog(IvrDialogBase):
+    def onDtmf(self, key, duration):
+        pass
+"""
+
+
+class Process:
+    """`ivrbench --serve` in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.control = folder / "control"
+        self.scripts = folder / "scripts"
+        self.scripts.mkdir(exist_ok=True)
+        (self.scripts / "app.py").write_text(SCRIPT)
+        self.said = ""
+
+    async def start(self, *options: str) -> None:
+        """Start it and wait until it serves, or ends."""
+        command = [sys.executable, "-m", "ivrbench", "--serve", "--script-path", str(self.scripts)]
+        command += ["--control-socket", str(self.control), *options]
+        self.process = await asyncio.create_subprocess_exec(
+            *command, stderr=asyncio.subprocess.PIPE, env={**os.environ, "HOME": str(self.folder)}
+        )
+        await self.read_until("registered: app")
+
+    async def read_until(self, text: str) -> None:
+        """Read the log up to a line with this text, or its end."""
+        assert self.process.stderr is not None
+        while line := (await self.process.stderr.readline()).decode():
+            self.said += line
+            if text in line:
+                return
+
+    async def end(self) -> int:
+        """Wait for its end; gives the exit code."""
+        await self.read_until("never said")
+        return await self.process.wait()
+
+    @property
+    def port(self) -> int:
+        """The UDP port it serves."""
+        found = re.search(r"SIP on udp:127\.0\.0\.1:(\d+)", self.said)
+        assert found is not None, self.said
+        return int(found[1])
+
+
+@pytest.fixture
+async def process(tmp_path: Path) -> AsyncIterator[Process]:
+    """An engine that is not running yet; killed in the end if it still does."""
+    process = Process(tmp_path)
+    yield process
+    if process.process.returncode is None:
+        process.process.kill()
+        await process.end()
+
+
+class Watcher:
+    """A client of the control socket that remembers everything."""
+
+    def __init__(self, client: ControlClient) -> None:
+        self.client = client
+        self.events: list[Event] = []
+
+    async def until(self, wanted: Callable[[Event], bool]) -> Event:
+        """The first event that is wanted, also if it came before."""
+        seen = 0
+        while True:
+            for event in self.events[seen:]:
+                if wanted(event):
+                    return event
+            seen = len(self.events)
+            message = await anext(self.client)
+            if not isinstance(message, Snapshot):
+                self.events += [stamped.event for stamped in message]
+
+
+ANY_PORT = ("--listen", "udp:127.0.0.1:0")
+
+
+async def test_commands_of_the_workbench(process: Process) -> None:
+    """A test call, keys, hang-up, reload, roll-back and drain, as the workbench asks for them."""
+    await process.start(*ANY_PORT)
+    client = await ControlClient.connect(str(process.control))
+    watch = Watcher(client)
+
+    async def ask(command: PlaceTestCall | PressKeys | HangUp | RollBack | Drain) -> Answered:
+        return await client.request(command)
+
+    placed = await ask(PlaceTestCall(target="app"))
+    assert (placed.ok, placed.text, placed.leg) == (True, "calling app", "c1")
+    # The phone takes keys as soon as its call is up, which is what the answer says.
+    assert (await ask(PressKeys(leg="c1", keys="5"))).ok
+    called = await watch.until(lambda e: isinstance(e, HandlerCalled) and e.handler == "onDtmf")
+    assert isinstance(called, HandlerCalled)
+    assert called.arguments.startswith("5, ")
+    assert not (await ask(PressKeys(leg="c9", keys="5"))).ok
+    assert (await ask(HangUp(leg="c1"))).ok
+    ended = await watch.until(lambda e: isinstance(e, LegEnded))
+    assert isinstance(ended, LegEnded)
+    assert ended.reason == "hung up from the workbench"
+    assert not (await ask(HangUp(leg="c1"))).ok
+    (process.scripts / "app.py").write_text(SCRIPT + "# more\n")
+    assert (await client.request(ReloadScripts(script="app"))).ok
+    await watch.until(lambda e: isinstance(e, ScriptLoaded) and e.generation == 2)
+    rolled = await ask(RollBack(script="app", generation=1))
+    assert rolled.ok, rolled.text
+    assert (await ask(Drain())).ok
+    await client.close()
+    assert await process.end() == 0
+    assert not process.control.exists()
+
+
+async def test_sigterm_drains_and_sighup_reloads(process: Process) -> None:
+    """architecture §7: SIGHUP loads again, SIGTERM ends with 0."""
+    await process.start(*ANY_PORT, "--listen", "tcp:127.0.0.1:0")
+    assert "SIP on tcp:127.0.0.1:" in process.said
+    (process.scripts / "app.py").write_text(SCRIPT + "# more\n")
+    process.process.send_signal(signal.SIGHUP)
+    await process.read_until("registered: app")
+    process.process.send_signal(signal.SIGTERM)
+    assert await process.end() == 0
+    assert "draining" in process.said
+    assert "Traceback" not in process.said
+
+
+async def test_port_taken(process: Process) -> None:
+    """architecture §7: exit 3 with a sentence that names the port; or the next one, if asked."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        listen = ("--listen", f"udp:127.0.0.1:{port}")
+        await process.start(*listen)
+        assert await process.end() == 3
+        assert f"cannot listen on udp:127.0.0.1:{port}: port in use" in process.said
+        assert "Traceback" not in process.said
+        process.said = ""
+        await process.start(*listen, "--next-free-port")
+        assert process.port > port
+        assert f"port {port} is taken, using {process.port}" in process.said
+        process.process.send_signal(signal.SIGTERM)
+        assert await process.end() == 0
+
+
+async def test_a_media_worker_that_dies_is_replaced(process: Process) -> None:
+    """A new worker comes up by itself, and calls go on being answered."""
+    await process.start(*ANY_PORT)
+    found = re.search(r"media worker 1: pid (\d+)", process.said)
+    assert found is not None
+    os.kill(int(found[1]), signal.SIGKILL)
+    process.said = ""
+    await process.read_until("media worker 1: pid")
+    assert "killed by signal 9: 0 calls end, a new one is started" in process.said
+    client = await ControlClient.connect(str(process.control))
+    placed = await client.request(PlaceTestCall(target="app", keys="1"))
+    assert placed.leg == "c1"
+    called = await Watcher(client).until(lambda e: isinstance(e, HandlerCalled))
+    assert isinstance(called, HandlerCalled)
+    await client.close()
