@@ -82,13 +82,14 @@ class ControlClient:
         if self._gone is not None:
             raise self._gone
         self._requests += 1
+        number = self._requests
         answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-        self._answers[self._requests] = answer
+        self._answers[number] = answer
         try:
-            self._writer.write(wire.frame(msgspec.structs.replace(command, request=self._requests)))
+            self._writer.write(wire.frame(msgspec.structs.replace(command, request=number)))
             return await answer
         finally:
-            self._answers.pop(self._requests, None)
+            del self._answers[number]
 
     async def close(self) -> None:
         """Leave; the engine goes on."""

@@ -22,6 +22,7 @@ from ivrbench.observe.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
 KEY = ev.KeyReceived("c1", 1, 100, "INFO")
 
@@ -211,7 +212,71 @@ async def test_an_engine_that_dies_ends_iteration_and_requests(engine: Engine) -
     await client.close()
 
 
-async def test_nobody_at_the_socket(tmp_path: object) -> None:
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (wire.frame(wire.Rejected("use the same ivrbench for both")), "use the same ivrbench"),
+        (b"\x00\x00\x00\x01\xff", "the engine sent an unknown message"),
+        (b"\xff\xff\xff\xff", "bytes, .* are allowed"),
+        (wire.frame(Answered(99, ok=True)), "the engine closed the connection"),
+    ],
+)
+async def test_a_client_says_why_it_ended(said: bytes, reason: str) -> None:
+    """Refused, not our protocol, or just gone; an answer nobody waits for is no reason."""
+    ours, theirs = socket.socketpair()
+    client = ControlClient(*await asyncio.open_connection(sock=ours))
+    _, writer = await asyncio.open_connection(sock=theirs)
+    writer.write(said)
+    await writer.drain()
+    writer.write_eof()
+    with pytest.raises(EngineGone, match=reason):
+        await anext(client)
+    writer.close()
+    await client.close()
+
+
+@pytest.mark.net
+async def test_over_a_real_socket(engine: Engine, tmp_path: Path) -> None:
+    """`connect` takes the path of a Unix socket."""
+    path = str(tmp_path / "s")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await serve_connection(reader, writer, engine.hub, engine.handle)
+
+    async with await asyncio.start_unix_server(serve, path):
+        client = await ControlClient.connect(path)
+        assert [type(message) async for message in _first(client)] == [Snapshot]
+        await client.close()
+
+
+async def _first(client: ControlClient) -> AsyncIterator[object]:
+    async for message in client:
+        yield message
+        return
+
+
+async def test_many_commands_wait_their_turn(engine: Engine) -> None:
+    """Sixteen at a time: a client cannot fill the engine with tasks."""
+    running = most = 0
+
+    async def slow(command: Command) -> Answered:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        running -= 1
+        return Answered(command.request, ok=True)
+
+    engine.handle = slow
+    client = await engine.client()
+    answers = await asyncio.gather(*(client.request(HangUp(f"c{n}")) for n in range(100)))
+    assert all(answer.ok for answer in answers)
+    assert 1 < most <= 16
+    await client.close()
+
+
+async def test_nobody_at_the_socket() -> None:
     """The sentence names the path."""
     with pytest.raises(EngineGone, match="no engine at /nowhere/at/all"):
         await ControlClient.connect("/nowhere/at/all")

@@ -202,3 +202,74 @@ def test_listeners_that_closed_in_order_disappear() -> None:
     assert fold(up, ev.ListenerChanged("udp", "127.0.0.1", 5060, up=False)).engine.listeners == {}
     taken = ev.ListenerChanged("udp", "127.0.0.1", 5060, up=False, reason="port 5060 is taken")
     assert list(fold(taken).engine.listeners.values()) == [taken]
+
+
+def test_what_the_leg_says_of_itself_is_kept() -> None:
+    """Media, warnings and levels belong to the leg, live or done."""
+    agreed = ev.MediaAgreed("c1", "PCMU", 8000, 0, 20, 101, "a:1", "b:2", "sendrecv")
+    levels = ev.LegMeasured("c1", -20, -9, -30, -9, 1, 100, 0, 40, 5, 0, 0, 0, 0, 1.5, -1.0)
+    history = fold(
+        leg_started(),
+        agreed,
+        levels,
+        ev.LegWarned("c1", "no audio in 3 s"),
+        ev.QueueFlushed("c1", 2),
+        ev.HandlerStarted("c1", 7, "onDtmf", 8, 21.0),
+        ev.ItemEnqueued("c1", 1, "", "w.wav", "", 3000),
+    )
+    leg = history.live["c1"]
+    assert (leg.media, leg.measured, leg.warning) == (agreed, levels, "no audio in 3 s")
+    assert leg.running is not None
+    history.apply(ev.Stamped(9, 0.0, ev.LegEnded("c1", "caller", 200, "", 0.0)))
+    assert leg.running is None
+    assert [(item.state, item.because) for item in leg.items] == [("closed", "call ended")]
+    history.apply(ev.Stamped(10, 0.0, ev.LegWarned("c1", "")))
+    assert history.done["c1"].warning == ""
+
+
+def test_events_of_unknown_legs_and_scripts_change_nothing() -> None:
+    """Such as those of a leg that fell out of the ring."""
+    history = fold(
+        ev.LegChanged("c9", "up"),
+        ev.LegEnded("c9", "caller", 200, "", 0.0),
+        ev.LegWarned("c9", "x"),
+        ev.MediaAgreed("c9", "PCMU", 8000, 0, 20, 101, "", "", "sendrecv"),
+        ev.LegMeasured("c9", 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+        ev.ItemEnqueued("c9", 1, "", "", "", 0),
+        ev.ItemStarted("c9", 1),
+        ev.ItemEnded("c9", 1, "played", 0, 0),
+        ev.QueueFlushed("c9", 1),
+        ev.KeyReceived("c9", 1, 100, "INFO"),
+        ev.HandlerStarted("c9", 1, "onBye", 1, 21.0),
+        ev.HandlerCalled("c9", 1, "onBye", "", "None", "", 1.0, "f", 1),
+        ev.HandlerRaised("c9", 1, "menu", 1, "onBye", "", "E", "", "", "f", 1, 1.0, ""),
+        ev.ScriptRetired("menu", 1, 1),
+        ev.ScriptRemoved("menu", 0),
+    )
+    assert (history.live, history.done, history.scripts) == ({}, {}, {})
+
+
+def test_items_nobody_enqueued_are_ignored() -> None:
+    """The queue forgot them."""
+    history = fold(leg_started(), ev.ItemStarted("c1", 4), ev.ItemEnded("c1", 4, "played", 1, 0))
+    assert history.live["c1"].items == []
+
+
+def test_retired_generations_tell_their_threads() -> None:
+    """Threads that outlive their generation are a leak the developer wants to see."""
+    history = fold(loaded(), loaded(generation=2), ev.ScriptRetired("menu", 1, 3, threads=1))
+    assert history.scripts["menu"].generations[0].threads == 1
+    history.apply(ev.Stamped(9, 0.0, ev.ScriptRetired("menu", 2, 3)))
+    assert history.scripts["menu"].generations[1].state == "serving"
+
+
+def test_a_script_saved_unchanged_has_no_new_generation() -> None:
+    """Only when it was saved is noted, until something is loaded again."""
+    history = fold(loaded(), ev.ScriptLoading("menu", 2, "menu.py", 3, 2.1))
+    script = history.scripts["menu"]
+    assert script.loading
+    history.apply(ev.Stamped(3, 7.0, ev.ScriptUnchanged("menu", 1)))
+    assert not script.loading
+    assert (script.unchanged_at_s, len(script.generations)) == (7.0, 1)
+    history.apply(ev.Stamped(4, 8.0, loaded(generation=2)))
+    assert script.unchanged_at_s == 0.0
