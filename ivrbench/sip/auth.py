@@ -1,0 +1,289 @@
+"""Digest authentication: the arithmetic, and the side that is asked (RFC 7616, RFC 8760, RFC 3261
+§22). The side that asks is in `auth_server`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from .grammar import QUOTED, TOKEN, check_text, quote, split_commas, unquote
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
+    from .message import SipResponse
+    from .tokens import Tokens
+
+__all__ = [
+    "ALGORITHMS",
+    "Challenge",
+    "Credentials",
+    "DigestClient",
+    "digest",
+    "parse_auth",
+    "read_challenges",
+    "same",
+]
+
+Credentials = Callable[[str], "tuple[str, str] | None"]
+"""Realm -> (user name, password), None if that realm is not ours."""
+
+ALGORITHMS: Final[dict[str, Callable[[bytes], Hash]]] = {
+    # RFC 8760 §2.1. Strongest first: of several challenges the first that is here is answered.
+    "SHA-512-256": partial(hashlib.new, "sha512_256"),
+    "SHA-256": hashlib.sha256,
+    "MD5": partial(hashlib.md5, usedforsecurity=False),
+}
+_STRENGTH = {name: place for place, name in enumerate(ALGORITHMS)}
+
+MAX_REALMS = 8  # Realms one call answers; a chain of challenging proxies has one or two.
+MAX_STALE = 2  # Times one request follows `stale=true` of one realm.
+
+# credentials and challenge = scheme 1*SP auth-param *( COMMA auth-param )
+_SCHEME = re.compile(rf"\s*+({TOKEN})\s++(.*)", re.DOTALL)
+_AUTH_PARAM = re.compile(rf"({TOKEN})\s*+=\s*+({QUOTED}|[^\s\",]*+)", re.DOTALL)
+
+_ANSWERED_BY = {401: ("www-authenticate", "Authorization")}
+_ANSWERED_BY[407] = ("proxy-authenticate", "Proxy-Authorization")
+
+
+def parse_auth(value: str) -> tuple[str, dict[str, str]]:
+    """Parse the value of any of the four authentication headers.
+
+    Returns:
+        the scheme in lower case, and the parameters, unquoted, by lower-case name.
+
+    Raises:
+        RemoteProtocolError: 400.
+    """
+    match = _SCHEME.fullmatch(value)
+    if match is None:
+        raise RemoteProtocolError(f"bad authentication header {value[:80]!r}")
+    params: dict[str, str] = {}
+    for item in split_commas(match[2]):
+        param = _AUTH_PARAM.fullmatch(item)
+        if param is None or param[1].lower() in params:
+            raise RemoteProtocolError(f"bad authentication parameter {item[:80]!r}")
+        params[param[1].lower()] = unquote(param[2])
+    return match[1].lower(), params
+
+
+def same(ours: str, theirs: str) -> bool:
+    """Compare two texts in a time that does not tell where they differ."""
+    encoded = (text.encode("utf-8", "surrogateescape") for text in (ours, theirs))
+    return hmac.compare_digest(*encoded)
+
+
+def split_algorithm(name: str) -> tuple[str, bool] | None:
+    """(key of `ALGORITHMS`, session variant?) of an algorithm parameter; None: not known here."""
+    plain = name.upper() or "MD5"
+    session = plain.endswith("-SESS")
+    plain = plain.removesuffix("-SESS")
+    return (plain, session) if plain in ALGORITHMS else None
+
+
+def digest(
+    algorithm: str,
+    user: str,
+    realm: str,
+    password: str,
+    method: str,
+    uri: str,
+    nonce: str,
+    *,
+    cnonce: str = "",
+    nc: str = "",
+    qop: str = "",
+) -> str:
+    """The response value (RFC 7616 §3.4.1).
+
+    Args:
+        algorithm: as written in the challenge, "" for MD5; must be known.
+        user, realm, password: unquoted.
+        method, uri: of the request.
+        nonce: of the challenge.
+        cnonce: ours; used with `qop` and by the `-sess` algorithms.
+        nc: eight hex digits.
+        qop: "auth", or "" for a peer that knows no qop (RFC 2069).
+    """
+    known = split_algorithm(algorithm)
+    if known is None:
+        raise LocalProtocolError(f"digest algorithm {algorithm!r} is not known")
+    make = ALGORITHMS[known[0]]
+
+    def hashed(text: str) -> str:
+        return make(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+    secret = hashed(f"{user}:{realm}:{password}")
+    if known[1]:
+        secret = hashed(f"{secret}:{nonce}:{cnonce}")
+    asked = hashed(f"{method}:{uri}")
+    middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce
+    return hashed(f"{secret}:{middle}:{asked}")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One challenge we can answer."""
+
+    header: str
+    """Name of the header the answer goes in."""
+    realm: str
+    nonce: str
+    opaque: str | None
+    """To be given back as it came; None if there was none."""
+    algorithm: str
+    """As written, "" if there was none."""
+    has_qop: bool
+    """True if it offers qop "auth"; False for an RFC 2069 peer."""
+    stale: bool
+    """True: the password was right, the nonce too old."""
+
+    @property
+    def place(self) -> int:
+        """0 for the strongest algorithm."""
+        known = split_algorithm(self.algorithm)
+        return _STRENGTH[known[0]] if known is not None else len(_STRENGTH)
+
+
+def read_challenges(response: SipResponse) -> list[Challenge]:
+    """The challenges of a 401 or 407 that we can answer: of each realm the strongest."""
+    asks, answers = _ANSWERED_BY.get(response.code, ("", ""))
+    best: dict[str, Challenge] = {}
+    for value in response.headers(asks) if asks else ():
+        found = _challenge(value, answers)
+        if found is None or (len(best) >= MAX_REALMS and found.realm not in best):
+            continue
+        other = best.get(found.realm)
+        if other is None or found.place < other.place:
+            best[found.realm] = found
+    return list(best.values())
+
+
+def _challenge(value: str, answers: str) -> Challenge | None:
+    """A challenge, None for one not for us: another scheme, unknown algorithm, only auth-int."""
+    try:
+        scheme, params = parse_auth(value)
+    except RemoteProtocolError:
+        return None
+    algorithm = params.get("algorithm", "")
+    offered = params.get("qop")
+    qops = [each.strip().lower() for each in offered.split(",")] if offered else []
+    usable = scheme == "digest" and "realm" in params and params.get("nonce")
+    if not usable or split_algorithm(algorithm) is None or (qops and "auth" not in qops):
+        return None
+    if any("\0" in text for text in params.values()):
+        return None  # It would have to go back, and no message of ours holds a NUL.
+    return Challenge(
+        header=answers,
+        realm=params["realm"],
+        nonce=params["nonce"],
+        opaque=params.get("opaque"),
+        algorithm=algorithm,
+        has_qop=bool(qops),
+        stale=params.get("stale", "").lower() == "true",
+    )
+
+
+class _Realm:
+    """One realm that challenged us: its newest nonce and how often we used it."""
+
+    __slots__ = ("_cnonce", "_count", "_password", "_user", "challenge")
+
+    def __init__(self, challenge: Challenge, user: str, password: str, cnonce: str) -> None:
+        check_text(user, "user name")
+        self.challenge = challenge
+        self._user = user
+        self._password = password
+        # RFC 7616 §3.4.2: one cnonce for as long as the nonce is used, as -sess wants it.
+        self._cnonce = cnonce
+        self._count = 0
+
+    def line(self, method: str, uri: str) -> str:
+        """The header line that answers, for one request."""
+        asked = self.challenge
+        # RFC 7616 §3.4: the count is of the requests sent with this nonce.
+        self._count += 1
+        nc = f"{self._count:08x}"
+        qop = "auth" if asked.has_qop else ""
+        response = digest(
+            asked.algorithm,
+            self._user,
+            asked.realm,
+            self._password,
+            method,
+            uri,
+            asked.nonce,
+            cnonce=self._cnonce,
+            nc=nc,
+            qop=qop,
+        )
+        parts = [f"username={quote(self._user)}", f"realm={quote(asked.realm)}"]
+        parts += [f"nonce={quote(asked.nonce)}", f"uri={quote(uri)}", f'response="{response}"']
+        if asked.algorithm:
+            parts.append(f"algorithm={asked.algorithm}")
+        if qop:
+            parts.append(f'qop=auth, nc={nc}, cnonce="{self._cnonce}"')
+        elif asked.algorithm.lower().endswith("-sess"):
+            parts.append(f'cnonce="{self._cnonce}"')
+        if asked.opaque is not None:
+            parts.append(f"opaque={quote(asked.opaque)}")
+        return f"{asked.header}: Digest {', '.join(parts)}\r\n"
+
+
+class Attempts(dict[tuple[str, str], int]):
+    """What one request answered already: (header, realm) -> times."""
+
+
+class DigestClient:
+    """What one call, or one request outside a call, knows of the realms that challenged it.
+
+    Give it each 401 and 407 with `take`; if that says True, send the request again with `lines`.
+    Later requests use the same nonces without being asked, so they cost no second round trip.
+
+    Args:
+        credentials: who we are in which realm.
+        tokens: where client nonces come from.
+    """
+
+    def __init__(self, credentials: Credentials, tokens: Tokens) -> None:
+        self._credentials = credentials
+        self._tokens = tokens
+        self._realms: dict[tuple[str, str], _Realm] = {}
+
+    def take(self, response: SipResponse, attempts: Attempts) -> bool:
+        """Take the challenges of a 401 or 407.
+
+        Args:
+            response: any final response.
+            attempts: what the request it answers has answered before; grows.
+
+        Returns:
+            True if the request should be sent again: a realm we have credentials for asked for the
+            first time, or called the nonce stale. A wrong password is not tried twice.
+        """
+        again = False
+        for challenge in read_challenges(response):
+            key = (challenge.header, challenge.realm)
+            times = attempts.get(key, 0)
+            if times and not (challenge.stale and times <= MAX_STALE):
+                # RFC 3261 §22.2: the same credentials would be refused again.
+                return False
+            known = self._credentials(challenge.realm)
+            if known is None or (key not in self._realms and len(self._realms) >= MAX_REALMS):
+                continue
+            attempts[key] = times + 1
+            self._realms[key] = _Realm(challenge, *known, self._tokens.tag())
+            again = True
+        return again
+
+    def lines(self, method: str, uri: str) -> str:
+        """The header lines for a request about to be sent, "" before the first challenge."""
+        return "".join(realm.line(method, uri) for realm in self._realms.values())

@@ -1,0 +1,294 @@
+"""Digest authentication: the RFCs' own numbers, the side that is asked and the side that asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from ivrbench.errors import LocalProtocolError, RemoteProtocolError
+from ivrbench.sip import auth_server
+from ivrbench.sip.auth import Attempts, DigestClient, digest, parse_auth, read_challenges
+from ivrbench.sip.auth_server import AuthOutcome, DigestServer
+from ivrbench.sip.message import SipRequest, SipResponse
+from ivrbench.sip.parser import parse_message
+from ivrbench.sip.tokens import CountingTokens
+
+from .helpers import request, response
+
+KEY = b"0123456789abcdef"
+PASSWORDS = {"bob": "zanzibar", 'o"b\\c': "x", "jürgen": "straße"}
+
+
+def credentials(realm: str) -> tuple[str, str] | None:
+    return ("bob", "zanzibar") if realm != "elsewhere" else None
+
+
+def parsed(data: bytes) -> SipRequest:
+    message = parse_message(data)
+    assert isinstance(message, SipRequest)
+    message.check()
+    return message
+
+
+def challenged(*values: str, code: int = 401) -> SipResponse:
+    name = "WWW-Authenticate" if code == 401 else "Proxy-Authenticate"
+    asked = parsed(request("REGISTER", branch="r"))
+    message = parse_message(response(asked, code, extra=[f"{name}: {value}" for value in values]))
+    assert isinstance(message, SipResponse)
+    return message
+
+
+RFC7616 = {
+    "user": "Mufasa",
+    "realm": "http-auth@example.org",
+    "password": "Circle of Life",
+    "method": "GET",
+    "uri": "/dir/index.html",
+    "nonce": "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
+    "cnonce": "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+    "nc": "00000001",
+    "qop": "auth",
+}
+RFC2617 = RFC7616 | {
+    "realm": "testrealm@host.com",
+    "password": "Circle Of Life",
+    "nonce": "dcd98b7102dd2f0e8b11d0f600bfb0c093",
+    "cnonce": "0a4f113b",
+}
+SIP_EXAMPLE = RFC2617 | {
+    "user": "bob",
+    "realm": "biloxi.com",
+    "password": "zanzibar",
+    "method": "INVITE",
+    "uri": "sip:bob@biloxi.com",
+}
+UNICODE = RFC7616 | {
+    "user": "Jäsøn Doe",
+    "realm": "api@example.org",
+    "password": "Secret, or not?",
+    "uri": "/doe.json",
+    "nonce": "5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK",
+    "cnonce": "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v",
+}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "given", "expected"),
+    [
+        ("MD5", RFC7616, "8ca523f5e9506fed4657c9700eebdbec"),
+        (
+            "SHA-256",
+            RFC7616,
+            "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
+        ),
+        (
+            "SHA-512-256",
+            UNICODE,
+            "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5",
+        ),
+        ("", RFC2617, "6629fae49393a05397450978507c4ef1"),
+        ("", SIP_EXAMPLE | {"qop": ""}, "bf57e4e0d0bffc0fbaedce64d59add5e"),
+        ("MD5", SIP_EXAMPLE, "89eb0059246c02b2f6ee02c7961d5ea3"),
+        ("MD5-sess", SIP_EXAMPLE, "e4e4ea61d186d07a92c9e1f6919902e9"),
+    ],
+)
+def test_published_numbers(algorithm: str, given: dict[str, str], expected: str) -> None:
+    """RFC 7616 §3.9.1, §3.9.2 with erratum 4897, RFC 2617 §3.5, and the INVITE examples of
+    draft-smith-sipping-auth-examples.
+    """
+    assert digest(algorithm, **given) == expected
+
+
+def test_unknown_algorithm_is_our_bug() -> None:
+    """An algorithm nobody knows never gets as far as a digest."""
+    with pytest.raises(LocalProtocolError):
+        digest("SHA-1", "u", "r", "p", "GET", "/", "n")
+
+
+@pytest.mark.parametrize(
+    "value", ["Digest", "", 'Digest realm="a', "Digest realm", 'Digest realm="a", realm="b"']
+)
+def test_unreadable_header(value: str) -> None:
+    """RFC 7616 §3.4: no parameter twice, every one a name and a value."""
+    with pytest.raises(RemoteProtocolError):
+        parse_auth(value)
+
+
+def test_strongest_known_challenge_is_answered() -> None:
+    """RFC 8760 §2.4: of several for one realm the strongest; other schemes and auth-int are not for
+    us.
+    """
+    answerable = read_challenges(
+        challenged(
+            'Digest realm="a", nonce="1", algorithm=MD5',
+            'Digest realm="a", nonce="2", algorithm=SHA-256, qop="auth,auth-int"',
+            'Digest realm="a", nonce="3", algorithm=SHA-1024',
+            'Digest realm="a", nonce="4", algorithm=SHA-512-256, qop="auth-int"',
+            'Digest realm="b", nonce="5"',
+            'Digest realm="c", nonce=""',
+            'Basic realm="a"',
+            "nonsense",
+            'Digest realm="nul", nonce="\0"',
+        )
+    )
+    assert [(each.realm, each.nonce) for each in answerable] == [("a", "2"), ("b", "5")]
+    assert read_challenges(challenged('Digest realm="a", nonce="1"', code=407))[0].header == (
+        "Proxy-Authorization"
+    )
+
+
+def test_a_wrong_password_is_not_tried_twice() -> None:
+    """RFC 3261 §22.2: one answer per realm, and a stale nonce is answered again, not for ever."""
+    client = DigestClient(credentials, CountingTokens())
+    attempts = Attempts()
+    fresh = 'Digest realm="a", nonce="1"'
+    assert client.lines("INVITE", "sip:x") == ""
+    assert client.take(challenged(fresh), attempts)
+    assert not client.take(challenged(fresh), attempts)
+    assert client.take(challenged(fresh + ", stale=TRUE"), attempts)
+    assert client.take(challenged(fresh + ", stale=true"), attempts)
+    assert not client.take(challenged(fresh + ", stale=true"), attempts)
+    assert not client.take(challenged('Digest realm="elsewhere", nonce="1"'), Attempts())
+    assert not client.take(challenged(), Attempts())
+
+
+def test_both_realms_are_answered_and_counted() -> None:
+    """RFC 3261 §22.3: proxy and server each get theirs; nc counts the requests (RFC 7616 §3.4)."""
+    client = DigestClient(credentials, CountingTokens())
+    client.take(challenged('Digest realm="p", nonce="1", qop="auth"', code=407), Attempts())
+    client.take(
+        challenged('Digest realm="s", nonce="2", opaque="o\\"p", algorithm=MD5-sess'), Attempts()
+    )
+    client.lines("INVITE", "sip:x")
+    first, second = client.lines("BYE", "sip:x").splitlines()
+    name, _, value = first.partition(": ")
+    _, params = parse_auth(value)
+    assert (name, params["nc"], params["qop"]) == ("Proxy-Authorization", "00000002", "auth")
+    name, _, value = second.partition(": ")
+    _, params = parse_auth(value)
+    assert name == "Authorization"
+    assert params["opaque"] == 'o"p'
+    assert "nc" not in params
+    assert params["cnonce"], "the session key is made with it"
+
+
+def test_realms_are_bounded() -> None:
+    """A hostile server cannot make us keep realms without end."""
+    client = DigestClient(credentials, CountingTokens())
+    many = [f'Digest realm="r{n}", nonce="1"' for n in range(50)]
+    assert client.take(challenged(*many), Attempts())
+    assert not client.take(challenged('Digest realm="one more", nonce="1"'), Attempts())
+    assert client.lines("INVITE", "sip:x").count("\r\n") == 8
+
+
+class Meeting:
+    """A client and a server of digest, without a network."""
+
+    def __init__(self, algorithms: tuple[str, ...] = ("SHA-256", "MD5")) -> None:
+        self.server = DigestServer(
+            "here", PASSWORDS.get, KEY, CountingTokens("s"), algorithms=algorithms
+        )
+
+    def client(self, user: str, password: str, now: float) -> DigestClient:
+        client = DigestClient(lambda _: (user, password), CountingTokens("c"))
+        values = [line.partition(": ")[2] for line in self.server.challenge(now).splitlines()]
+        assert client.take(challenged(*values), Attempts())
+        return client
+
+    def check(self, lines: str, now: float, uri: str = "sip:here") -> AuthOutcome:
+        data = request("REGISTER", branch="r", uri=uri)
+        start, _, rest = data.partition(b"\r\n")
+        return self.server.check(
+            parsed(start + b"\r\n" + lines.encode("utf-8", "surrogateescape") + rest), now
+        ).outcome
+
+
+@pytest.mark.parametrize(
+    "algorithms", [("MD5",), ("SHA-256", "MD5"), ("SHA-512-256",), ("MD5-sess",)]
+)
+@pytest.mark.parametrize("user", list(PASSWORDS))
+def test_client_convinces_server(algorithms: tuple[str, ...], user: str) -> None:
+    """Both sides agree, for every algorithm and for names that need quoting."""
+    meeting = Meeting(algorithms)
+    client = meeting.client(user, PASSWORDS[user], 5.0)
+    for _ in range(2):
+        lines = client.lines("REGISTER", "sip:here")
+        assert meeting.check(lines, 6.0) is AuthOutcome.PROVED
+
+
+def test_unknown_user_and_wrong_password_look_the_same() -> None:
+    """No enumeration: one outcome for both, and neither uses up the nonce."""
+    meeting = Meeting()
+    for user in ("bob", "nobody"):
+        lines = meeting.client(user, "guess", 5.0).lines("REGISTER", "sip:here")
+        assert meeting.check(lines, 6.0) is AuthOutcome.WRONG
+    no_such = meeting.client("nobody", "\0", 5.0).lines("REGISTER", "sip:here")
+    assert meeting.check(no_such, 6.0) is AuthOutcome.WRONG
+
+
+def test_replay_and_age() -> None:
+    """RFC 7616 §3.3: the same count again, or a nonce past its life, is stale, not wrong."""
+    meeting = Meeting()
+    client = meeting.client("bob", "zanzibar", 5.0)
+    lines = client.lines("REGISTER", "sip:here")
+    assert meeting.check(lines, 6.0) is AuthOutcome.PROVED
+    assert meeting.check(lines, 6.0) is AuthOutcome.STALE
+    later = client.lines("REGISTER", "sip:here")
+    assert meeting.check(later, 5.0 + auth_server.NONCE_LIFE_S + 1) is AuthOutcome.STALE
+    assert "stale=true" in meeting.server.challenge(9.0, stale=True)
+
+
+def test_rfc_2069_client_uses_each_nonce_once() -> None:
+    """Without qop there is no count, so a second use cannot be told from a replay."""
+    meeting = Meeting(("MD5",))
+    value = meeting.server.challenge(5.0).partition(": ")[2].replace(', qop="auth"', "")
+    client = DigestClient(credentials, CountingTokens())
+    client.take(challenged(value.strip()), Attempts())
+    lines = client.lines("REGISTER", "sip:here")
+    assert meeting.check(lines, 6.0) is AuthOutcome.PROVED
+    assert meeting.check(lines, 6.0) is AuthOutcome.STALE
+
+
+def test_what_proves_nothing() -> None:
+    """No header, another realm or scheme, a foreign nonce, an algorithm not offered: ask again."""
+    meeting = Meeting(("SHA-256",))
+    lines = meeting.client("bob", "zanzibar", 5.0).lines("REGISTER", "sip:here")
+    assert meeting.check("", 6.0) is AuthOutcome.MISSING
+    for old, new in (
+        ('realm="here"', 'realm="there"'),
+        ("Digest", "Basic"),
+        ('nonce="', 'nonce="f'),
+        ("algorithm=SHA-256", "algorithm=MD5"),
+        ("algorithm=SHA-256, ", ""),
+    ):
+        assert meeting.check(lines.replace(old, new), 6.0) is AuthOutcome.MISSING
+    for old, new in (("nc=00000001", "nc=1"), ("qop=auth", "qop=auth-int")):
+        with pytest.raises(RemoteProtocolError):
+            meeting.check(lines.replace(old, new), 6.0)
+
+
+def test_signed_uri_must_name_the_same_user() -> None:
+    """RFC 7616 §3.4.6, as far as proxies leave the Request-URI alone."""
+    meeting = Meeting()
+    client = meeting.client("bob", "zanzibar", 5.0)
+    lines = client.lines("REGISTER", "sip:menu@here")
+    assert meeting.check(lines, 6.0, "sip:desk@here") is AuthOutcome.WRONG
+    assert meeting.check(lines, 6.0, "sip:menu@192.0.2.1:5062") is AuthOutcome.PROVED
+
+
+def test_used_nonces_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replay check forgets the oldest nonces; what it forgot is stale, never good again."""
+    monkeypatch.setattr(auth_server, "MAX_NONCES", 3)
+    meeting = Meeting()
+    first = meeting.client("bob", "zanzibar", 1.0).lines("REGISTER", "sip:here")
+    assert meeting.check(first, 2.0) is AuthOutcome.PROVED
+    for second in range(3, 9):
+        lines = meeting.client("bob", "zanzibar", second).lines("REGISTER", "sip:here")
+        assert meeting.check(lines, second) is AuthOutcome.PROVED
+    assert meeting.check(first, 9.0) is AuthOutcome.STALE
+
+
+@pytest.mark.parametrize(("algorithms", "key"), [(("SHA-1",), KEY), ((), KEY), (("MD5",), b"k")])
+def test_servers_that_cannot_be(algorithms: tuple[str, ...], key: bytes) -> None:
+    """A bad set-up is refused when it is made."""
+    with pytest.raises(LocalProtocolError):
+        DigestServer("r", PASSWORDS.get, key, CountingTokens(), algorithms=algorithms)
