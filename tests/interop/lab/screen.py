@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Screen"]
 
+ENDED = "the program ended with"
+
 
 class Screen:
     """A program in a terminal of `columns` × `lines`; `async with` starts and ends it.
@@ -36,11 +38,11 @@ class Screen:
         folder.mkdir(parents=True, exist_ok=True)
 
     async def __aenter__(self) -> Self:
-        # The shell waits for a line: the terminal has its size before the program sees it.
-        command = "read go; TERM=xterm-256color exec env -u COLUMNS -u LINES "
-        command += shlex.join(self._command)
+        # The shell waits for a line: the terminal has its size before the program sees it. It
+        # stays afterwards, with the exit code; tmux itself does not always know it.
+        program = f"env -u COLUMNS -u LINES TERM=xterm-256color {shlex.join(self._command)}"
+        command = f"read go; {program}; echo {ENDED} $?; read go"
         self._tmux("-f", "/dev/null", "new-session", "-d", f"sh -c {shlex.quote(command)}")
-        self._tmux("set-option", "-g", "remain-on-exit", "on")
         self._tmux("set-option", "-g", "window-size", "manual")
         self.resize(*self._size)
         await self.press("Enter")
@@ -76,17 +78,10 @@ class Screen:
         (self._folder / f"screen-{self._kept:02}.txt").write_text(text)
         return text
 
-    async def until_ended(self, within_s: float = 20.0) -> int:
-        """Wait until the program ends; its exit code, negative for a signal."""
-        async with asyncio.timeout(within_s):
-            while True:
-                # Empty until the program has ended and has been waited for.
-                status, killed_by = self._tmux(
-                    "display", "-p", "#{pane_dead_status},#{pane_dead_signal}"
-                ).split(",")
-                if status.strip() or killed_by.strip():
-                    return int(status or 0) or -int(killed_by.strip() or 0)
-                await asyncio.sleep(0.05)
+    async def until_ended(self) -> int:
+        """Wait until the program ends; its exit code as a shell has it."""
+        text = await self.until(f"{ENDED} ")
+        return int(text.partition(f"{ENDED} ")[2].split()[0])
 
     def _tmux(self, *arguments: str) -> str:
         done = subprocess.run(
