@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .leg import Headers
     from .session import Session
 
-__all__ = ["ScriptPort"]
+__all__ = ["ScriptPort", "script_line"]
 
 log = logging.getLogger("ivrbench.call")
 

@@ -72,7 +72,12 @@ class Inbox:
         waiting = self._waiting
         while waiting:
             function, args = waiting.popleft()
-            function(*args)
+            try:
+                function(*args)
+            except Exception as exc:
+                # A fault of ours in one call must not take the others' turn away.
+                context = {"message": f"{function!r} failed", "exception": exc}
+                self._loop.call_exception_handler(context)
         self._after()
 
 

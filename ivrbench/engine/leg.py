@@ -175,7 +175,7 @@ class Leg:
         self.seat = board.media.reserve(ip)
         session_id = int(board.clock.wall()) << 20 | next(_session_ids) & 0xFFFFF
         local = LocalMedia(settings.public_ip or ip, self.seat.port, session_id)
-        self.sdp = OfferAnswer(local, capabilities_of(settings.codec_order))
+        self.sdp = OfferAnswer(local, _capabilities_of(settings.codec_order))
         body = self.call.invite_request.body
         if not body:
             return
@@ -312,7 +312,7 @@ class Leg:
             self.session.board.publish(LegChanged(self.name, state, code, reason))
 
 
-def capabilities_of(names: Sequence[str]) -> tuple[Codec, ...]:
+def _capabilities_of(names: Sequence[str]) -> tuple[Codec, ...]:
     """The codecs of `codec_order` that we have, in its order."""
     known = {codec.name: codec for codec in DEFAULT_CAPABILITIES}
     return tuple(known[name] for name in names if name in known) or DEFAULT_CAPABILITIES

@@ -166,13 +166,11 @@ class MediaLink:
     def receive(self, worker: Worker, events: list[MediaEvent]) -> None:
         """What a worker tells, in order."""
         for event in events:
-            handle = _WORKER_EVENTS.get(type(event))
-            if handle is not None:
-                handle(worker, event)
-                continue
-            call = worker.calls.get(event.call)  # type: ignore[union-attr]  # the rest have one
-            if call is not None:
-                _CALL_EVENTS[type(event)](call, event)
+            try:
+                _deliver(worker, event)
+            except Exception:
+                # A fault of ours in one call; the others go on.
+                log.exception("%s was not handled", type(event).__name__)
         self._board.settle()
 
     def lost(self, worker: Worker, how: str) -> None:
@@ -200,6 +198,16 @@ class MediaLink:
             if all_legs or call.session.leg.name in legs
         )
         worker.media.send(messages.WatchCalls(calls, WATCH_INTERVAL_MS))
+
+
+def _deliver(worker: Worker, event: MediaEvent) -> None:
+    handle = _WORKER_EVENTS.get(type(event))
+    if handle is not None:
+        handle(worker, event)
+        return
+    call = worker.calls.get(event.call)  # type: ignore[union-attr]  # the rest have one
+    if call is not None:
+        _CALL_EVENTS[type(event)](call, event)
 
 
 def _reported(worker: Worker, event: messages.WorkerReported) -> None:

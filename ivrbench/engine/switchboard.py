@@ -159,7 +159,11 @@ class Switchboard:
         endpoint, send = self.endpoint, self._send
         while True:
             while (event := endpoint.next_event()) is not None:
-                self._dispatch(event)
+                try:
+                    self._dispatch(event)
+                except Exception:
+                    # A fault of ours in one call; the others go on.
+                    log.exception("%s was not handled", type(event).__name__)
             self._tell_traced()
             messages = endpoint.to_send()
             if not messages:
@@ -210,24 +214,20 @@ class Switchboard:
 
     def _invited(self, event: InviteReceived) -> None:
         call, request = event.call, event.request
-        name = f"c{self._last_leg + 1}"
         self._last_leg += 1
-        flow = call.dialog.flow
-        refusal = self.admission.check(flow.remote[0], len(self.sessions), self.now())
-        application = ""
-        generation = None
-        if refusal is None:
-            application = choose_application(
-                self._settings.application, RequestFacts(request), self._mapping
-            )
-            generation = self.registry.acquire(application)
-            if generation is None:
-                refusal = self._unknown(application)
-        if refusal is not None or generation is None:
-            assert refusal is not None, "a call without a script is refused"
-            self._refuse(event, name, application, refusal)
+        name = f"c{self._last_leg}"
+        source = call.dialog.flow.remote[0]
+        refusal = self.admission.check(source, len(self.sessions), self.now())
+        if refusal is not None:
+            self._refuse(event, name, "", refusal)
             return
-        peer = peer_name(request)
+        way = self._settings.application
+        application = choose_application(way, RequestFacts(request), self._mapping)
+        generation = self.registry.acquire(application)
+        if generation is None:
+            self._refuse(event, name, application, self._unknown(application))
+            return
+        peer = _peer_name(request)
         extra = {"leg": name, "script": application}
         log.info(
             "INVITE %s from %s → %s@%d",
@@ -256,7 +256,7 @@ class Switchboard:
         call, request = event.call, event.request
         call.owner = name
         call.reject(refusal.code, refusal.reason, refusal.headers, now=self.now())
-        peer = peer_name(request)
+        peer = _peer_name(request)
         log.warning(
             "INVITE %s from %s refused with %d: %s",
             request.uri,
@@ -359,14 +359,14 @@ class Switchboard:
                     transport=flow.transport,
                     local=host_port(*flow.local),
                     remote=host_port(*flow.remote),
-                    summary=seen.refused or summary_of(seen.data),
+                    summary=seen.refused or _summary_of(seen.data),
                     raw=seen.data,
                     retransmission=seen.retransmission,
                 )
             )
 
 
-def summary_of(data: bytes) -> str:
+def _summary_of(data: bytes) -> str:
     """The first line of a message in short: "INVITE (SDP)", "200 OK"."""
     first = data[: data.find(b"\r\n")].decode("utf-8", "replace")
     if first.startswith("SIP/2.0 "):
@@ -376,7 +376,7 @@ def summary_of(data: bytes) -> str:
     return f"{text} (SDP)" if data.find(b"\r\n\r\nv=0") > 0 else text
 
 
-def peer_name(request: SipRequest) -> str:
+def _peer_name(request: SipRequest) -> str:
     """Who calls, for people."""
     if request.header("user-agent").startswith(PHONE_AGENT):
         return TEST_PHONE

@@ -50,3 +50,17 @@ async def test_ask_on_the_loop_is_a_call() -> None:
     inbox.post(said.append, "first")
     assert inbox.on_loop
     assert inbox.ask(len, said) == 1
+
+
+async def test_a_fault_takes_nobodys_turn() -> None:
+    """A call that raises is told to the loop; those after it are made."""
+    loop = asyncio.get_running_loop()
+    told: list[BaseException] = []
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    said: list[str] = []
+    inbox = Inbox(loop, lambda: said.append("settled"))
+    inbox.post(lambda: 1 // 0)
+    inbox.post(said.append, "next")
+    await asyncio.sleep(0)
+    assert said == ["next", "settled"]
+    assert [type(exc) for exc in told] == [ZeroDivisionError]

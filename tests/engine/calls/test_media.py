@@ -20,7 +20,7 @@ from ivrbench.observe.events import (
 )
 from tests.engine.harness import Bench, Caller, sdp
 
-from .test_inbound_calls import script, warnings
+from .texts import script, warnings
 
 if TYPE_CHECKING:
     from pathlib import Path

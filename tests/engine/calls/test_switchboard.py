@@ -21,7 +21,7 @@ from ivrbench.observe.events import (
 )
 from tests.engine.harness import Caller
 
-from .test_inbound_calls import script
+from .texts import script
 
 if TYPE_CHECKING:
     from pathlib import Path
