@@ -1,153 +1,154 @@
-"""WAV files: decoded whole into 16-bit mono, and headers for files we write.
+"""Audio files of all kinds: looked at, read whole, or streamed block by block.
 
-Reading is lenient, as players are: unknown chunks are skipped, a wrong data size plays to the
-end of the file, a cut-off tail loses nothing but itself.
+Plain WAV is read here (`wav`), everything else by libsndfile (`readers`). Whatever the file
+holds, what comes out is 16-bit mono at the sample rate wanted.
 """
 
 from __future__ import annotations
 
-import enum
 import io
 import os
-import struct
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import numpy as np
 
-from ivrbench.audio.codecs.g711 import PCMA, PCMU
-from ivrbench.audio.frame import SAMPLE_RATE_HZ
-from ivrbench.audio.resample import resample
+from ivrbench.audio.readers import SoundReader, raw_format
+from ivrbench.audio.resample import StreamResampler, resample
+from ivrbench.audio.wav import (
+    UnknownCoding,
+    WavInfo,
+    WavReader,
+    WavSubtype,
+    probe_wav,
+    wav_header,
+)
 from ivrbench.errors import MediaError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 __all__ = [
     "MAX_FILE_BYTES",
+    "AudioInfo",
+    "AudioStream",
+    "Source",
     "WavInfo",
     "WavSubtype",
+    "WriteFormat",
     "decode_file",
     "decode_wav",
     "load_as",
+    "open_stream",
+    "probe",
     "probe_wav",
     "wav_header",
+    "write_format",
 ]
 
+Source = str | os.PathLike[str] | BinaryIO
+"""A path, or a binary file object: of one that is seekable all is read, of others the rest."""
+
 MAX_FILE_BYTES: Final = 512 * 1024 * 1024  # over nine hours of 8 kHz PCM16
-MIN_RATE_HZ: Final = 1000
-MAX_RATE_HZ: Final = 192_000
-MAX_CHANNELS: Final = 8
-
-_RIFF: Final = struct.Struct("<4sI4s")
-_CHUNK: Final = struct.Struct("<4sI")
-_FORMAT: Final = struct.Struct("<HHIIHH")
-_EXTENSION: Final = struct.Struct("<HHIH14s")
-_MAX_FORMAT_BYTES: Final = 1024  # the extensible form takes 40
-_UNKNOWN_SIZES: Final = (0, 0xFFFFFFFF)  # what writers to a pipe leave in the header
-_MAX_SIZE: Final = 0xFFFFFFFF
-
-PCM: Final = 1
-IEEE_FLOAT: Final = 3
-ALAW: Final = 6
-ULAW: Final = 7
-EXTENSIBLE: Final = 0xFFFE
-# KSDATAFORMAT_SUBTYPE_…: the format tag, then these fourteen bytes
-_SUBTYPE_TAIL: Final = bytes.fromhex("000000001000800000aa00389b71")
-_FORMAT_NAMES: Final = {
-    PCM: "PCM",
-    2: "ADPCM",
-    IEEE_FLOAT: "floating point",
-    0x11: "IMA ADPCM",
-    0x31: "GSM 6.10",
-    0x55: "MP3",
-}
+MAX_SAMPLES: Final = 1 << 28  # as much, decoded; longer files can be streamed
+_BLOCK_SAMPLES: Final = 1 << 16
+_STREAM_BLOCK_MS: Final = 200
 
 
-class WavSubtype(enum.Enum):
-    """How the samples of a WAV file we write are coded; the value is the name scripts use."""
+class AudioInfo(NamedTuple):
+    """What a file holds."""
 
-    PCM16 = "PCM16"
-    ALAW = "A-Law"
-    ULAW = "Mu-Law"
+    rate_hz: int
+    channels: int
+    samples: int | None
+    """In each channel, None if only reading it all would tell."""
+    coding: str
+    """For people."""
 
     @property
-    def sample_bytes(self) -> int:
-        """Bytes of one sample."""
-        return 2 if self is WavSubtype.PCM16 else 1
+    def duration_ms(self) -> int | None:
+        """Its length, if known."""
+        return None if self.samples is None else self.samples * 1000 // self.rate_hz
 
 
-class _Format(NamedTuple):
-    tag: int
-    channels: int
-    rate_hz: int
-    bits: int
+class WriteFormat(NamedTuple):
+    """How a file is written, by its name."""
+
+    subtype: WavSubtype
+    rate_hz: int | None
+    """The rate its name stands for, None if its header will tell any."""
+    has_header: bool
 
 
-class WavInfo(NamedTuple):
-    """What the header of a WAV file says."""
-
-    rate_hz: int
-    channels: int
-    data_bytes: int
-    """Length of the samples; what is there, if the header says more or does not know."""
-
-
-def probe_wav(file: BinaryIO, name: str) -> WavInfo:
-    """Check that a WAV file can be played, without reading its samples.
+def write_format(name: str) -> WriteFormat:
+    """Return how a file of that name is written.
 
     Args:
-        file: seekable.
-        name: its path, for error messages.
+        name: path; its extension counts: `.wav`, or one of the raw formats.
 
     Raises:
-        OSError: it cannot be read.
-        MediaError: it is no WAV file we can play.
+        MediaError: files of that kind cannot be written.
     """
-    form, _, data_bytes = _find_data(file, name)
-    return WavInfo(form.rate_hz, form.channels, data_bytes)
+    raw = raw_format(name)
+    if raw is not None and raw.subtype is not None:
+        return WriteFormat(raw.subtype, raw.rate_hz, has_header=False)
+    if name.lower().endswith(".wav"):
+        return WriteFormat(WavSubtype.PCM16, None, has_header=True)
+    raise MediaError(f"{name}: recordings can be .wav, .ulaw, .alaw, .raw, .sln or .sln16 files.")
+
+
+def probe(source: Source, name: str = "") -> AudioInfo:
+    """Check that a file can be played, without reading its samples.
+
+    Args:
+        source: the file.
+        name: what to call a file object; its extension tells a format that the content does not.
+
+    Raises:
+        OSError: it cannot be opened or read.
+        MediaError: it is no audio file we can play.
+    """
+    with _reader(source, name) as reader:
+        return AudioInfo(reader.rate_hz, reader.channels, reader.samples, reader.coding)
 
 
 def decode_file(path: str | os.PathLike[str]) -> tuple[NDArray[np.int16], int]:
-    """Read a WAV file whole.
-
-    Args:
-        path: the file.
+    """Read a file whole.
 
     Returns:
         Its samples, mixed down to mono, and its sample rate in Hz.
 
     Raises:
         OSError: it cannot be opened or read.
-        MediaError: it is no WAV file we can play.
+        MediaError: it is no audio file we can play, or too long.
     """
-    with open(path, "rb") as file:
-        return decode_wav(file.read(MAX_FILE_BYTES + 1), os.fspath(path))
+    with _reader(path, "") as reader:
+        return _read_whole(reader, os.fspath(path)), reader.rate_hz
 
 
-def load_as(source: str | os.PathLike[str] | BinaryIO, rate_hz: int) -> NDArray[np.int16]:
-    """Read a WAV file whole, at the sample rate wanted.
+def load_as(source: Source, rate_hz: int, name: str = "") -> NDArray[np.int16]:
+    """Read a file whole, at the sample rate wanted.
 
     Args:
-        source: a path, or a binary file that is read from where it stands to its end.
+        source: the file.
         rate_hz: the sample rate of the result.
+        name: what to call a file object; its extension tells a format that the content does not.
 
     Returns:
         Its samples, mono.
 
     Raises:
         OSError: it cannot be opened or read.
-        MediaError: it is no WAV file we can play.
+        MediaError: it is no audio file we can play, or too long.
     """
-    if isinstance(source, str | os.PathLike):
-        pcm, file_rate_hz = decode_file(source)
-    else:
-        name = str(getattr(source, "name", "audio file object"))
-        pcm, file_rate_hz = decode_wav(source.read(MAX_FILE_BYTES + 1), name)
-    return resample(pcm, file_rate_hz, rate_hz)
+    with _reader(source, name) as reader:
+        return resample(_read_whole(reader, _name_of(source, name)), reader.rate_hz, rate_hz)
 
 
 def decode_wav(data: bytes, name: str) -> tuple[NDArray[np.int16], int]:
-    """Decode the content of a WAV file.
+    """Decode the content of a plain WAV file.
 
     Args:
         data: the whole file.
@@ -157,104 +158,162 @@ def decode_wav(data: bytes, name: str) -> tuple[NDArray[np.int16], int]:
         Its samples, mixed down to mono, and its sample rate in Hz.
 
     Raises:
-        MediaError: it is no WAV file we can play.
+        MediaError: it is no WAV file, or too long.
     """
-    if len(data) > MAX_FILE_BYTES:
-        raise MediaError(f"{name}: longer than {MAX_FILE_BYTES // 1024**2} MB.")
-    form, start, data_bytes = _find_data(io.BytesIO(data), name)
-    pcm = _decode_samples(form, memoryview(data)[start : start + data_bytes])
-    if form.channels > 1:
-        whole = pcm[: len(pcm) // form.channels * form.channels]
-        mixed = whole.reshape(-1, form.channels).mean(axis=1)
-        pcm = np.rint(mixed).astype(np.int16)
-    return pcm, form.rate_hz
+    _check_size(len(data), name)
+    reader = WavReader(io.BytesIO(data), name)
+    return _read_whole(reader, name), reader.rate_hz
 
 
-def _find_data(file: BinaryIO, name: str) -> tuple[_Format, int, int]:
-    """Return the format, and where the samples start and how many bytes of them are there."""
-    file_bytes = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(_RIFF.size)
-    if len(head) < _RIFF.size or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        raise MediaError(f"{name}: not a WAV file.")
-    form = None
-    while len(chunk := file.read(_CHUNK.size)) == _CHUNK.size:
-        kind, size = _CHUNK.unpack(chunk)
-        start = file.tell()
-        if kind == b"data":
-            if form is None:
-                raise MediaError(f"{name}: the WAV file does not say its format before its data.")
-            _check(form, name)
-            there = file_bytes - start
-            return form, start, there if size in _UNKNOWN_SIZES else min(size, there)
-        if kind == b"fmt ":
-            form = _parse_format(file.read(min(size, _MAX_FORMAT_BYTES)), name)
-        file.seek(start + size + size % 2)  # chunks are padded to an even length
-    raise MediaError(f"{name}: the WAV file has no audio data.")
-
-
-def _parse_format(chunk: bytes, name: str) -> _Format:
-    if len(chunk) < _FORMAT.size:
-        raise MediaError(f"{name}: the WAV file's format is cut off.")
-    tag, channels, rate_hz, _, _, bits = _FORMAT.unpack_from(chunk)
-    if tag == EXTENSIBLE and len(chunk) >= _FORMAT.size + 2 + 22:
-        _, _, _, subtype, tail = _EXTENSION.unpack_from(chunk, _FORMAT.size)
-        if tail == _SUBTYPE_TAIL:
-            tag = subtype
-    return _Format(tag, channels, rate_hz, bits)
-
-
-def _check(form: _Format, name: str) -> None:
-    wanted_bits = {PCM: (8, 16), ALAW: (8,), ULAW: (8,)}.get(form.tag)
-    if wanted_bits is None or form.bits not in wanted_bits:
-        coding = _FORMAT_NAMES.get(form.tag, f"format {form.tag:#x}")
-        raise MediaError(
-            f"{name}: {form.bits}-bit {coding} cannot be played; "
-            "convert it to 16-bit PCM, A-law or µ-law."
-        )
-    if not MIN_RATE_HZ <= form.rate_hz <= MAX_RATE_HZ:
-        raise MediaError(f"{name}: a sample rate of {form.rate_hz} Hz cannot be played.")
-    if not 1 <= form.channels <= MAX_CHANNELS:
-        raise MediaError(f"{name}: {form.channels} channels cannot be played.")
-
-
-def _decode_samples(form: _Format, samples: memoryview) -> NDArray[np.int16]:
-    if form.tag == PCM and form.bits == 16:
-        whole = samples[: len(samples) // 2 * 2]
-        return np.frombuffer(whole, "<i2").astype(np.int16)
-    octets = np.frombuffer(samples, np.uint8)
-    if form.tag == PCM:
-        # 8-bit PCM is unsigned with its zero at 128.
-        return ((octets.astype(np.int16) - 128) << 8).astype(np.int16)
-    return (PCMA if form.tag == ALAW else PCMU).decode(octets)
-
-
-def wav_header(
-    data_bytes: int,
-    subtype: WavSubtype = WavSubtype.PCM16,
-    rate_hz: int = SAMPLE_RATE_HZ,
-) -> bytes:
-    """Return the header of a mono WAV file; its length depends on the subtype alone.
-
-    Write it with 0 first, and again over itself whenever the file is to be valid.
+def open_stream(source: Source, rate_hz: int, name: str = "") -> AudioStream:
+    """Open a file to be read block by block, at the sample rate wanted.
 
     Args:
-        data_bytes: length of the samples behind it.
-        subtype: how they are coded.
-        rate_hz: their rate.
+        source: the file. It stays open until the stream is closed, so it may be deleted or
+            replaced meanwhile; a file object stays open after that.
+        rate_hz: the sample rate of the result.
+        name: what to call a file object; its extension tells a format that the content does not.
+
+    Raises:
+        OSError: it cannot be opened or read.
+        MediaError: it is no audio file we can play.
     """
-    width = subtype.sample_bytes
-    tag = {WavSubtype.PCM16: PCM, WavSubtype.ALAW: ALAW, WavSubtype.ULAW: ULAW}[subtype]
-    form = _FORMAT.pack(tag, 1, rate_hz, rate_hz * width, width, 8 * width)
-    extra = b""
-    if tag != PCM:
-        # All but PCM have an extension, here an empty one, and say how many samples there are.
-        form += bytes(2)
-        extra = _CHUNK.pack(b"fact", 4) + min(data_bytes, _MAX_SIZE).to_bytes(4, "little")
-    chunks = _CHUNK.pack(b"fmt ", len(form)) + form + extra
-    riff_bytes = 4 + len(chunks) + _CHUNK.size + data_bytes
-    return (
-        _RIFF.pack(b"RIFF", min(riff_bytes, _MAX_SIZE), b"WAVE")
-        + chunks
-        + _CHUNK.pack(b"data", min(data_bytes, _MAX_SIZE))
-    )
+    owned = open(source, "rb") if isinstance(source, str | os.PathLike) else None
+    try:
+        file = owned or _seekable(source, _name_of(source, name))  # type: ignore[arg-type]
+        reader = _open_reader(file, _name_of(source, name))
+    except BaseException:
+        if owned is not None:
+            owned.close()
+        raise
+    return AudioStream(reader, rate_hz, owned)
+
+
+class AudioStream:
+    """A file being read. Iterate over it, or `read`; `close` it when done.
+
+    Set `loop` and its end is followed by its beginning without a gap.
+    """
+
+    def __init__(
+        self, reader: WavReader | SoundReader, rate_hz: int, owned: BinaryIO | None
+    ) -> None:
+        """Begin at the start; use `open_stream`."""
+        self.info = AudioInfo(reader.rate_hz, reader.channels, reader.samples, reader.coding)
+        """What the file holds."""
+        self.loop = False
+        self._reader = reader
+        self._rate_hz = rate_hz
+        self._owned = owned
+        self._resampler = StreamResampler(reader.rate_hz, rate_hz)
+        self._ready = np.empty(0, np.int16)
+        self._ended = False
+        self._position = 0  # samples given since the start of the file
+
+    def __repr__(self) -> str:
+        return f"<AudioStream {self.info.coding} at {self.position_ms} ms>"
+
+    def __iter__(self) -> Iterator[NDArray[np.int16]]:
+        block = self._rate_hz * _STREAM_BLOCK_MS // 1000
+        while len(pcm := self.read(block)):
+            yield pcm
+
+    @property
+    def position_ms(self) -> int:
+        """How far it was read, counted on through repetitions."""
+        return self._position * 1000 // self._rate_hz
+
+    def read(self, samples: int) -> NDArray[np.int16]:
+        """Return the next samples, fewer only at the end of the file, none after it.
+
+        Raises:
+            OSError: the file cannot be read.
+            MediaError: it cannot be read any more as what it was.
+        """
+        parts, missing = [self._ready], samples - len(self._ready)
+        while missing > 0 and not self._ended:
+            parts.append(self._more())
+            missing -= len(parts[-1])
+        pcm = np.concatenate(parts)
+        self._ready = pcm[samples:]
+        self._position += len(pcm[:samples])
+        return pcm[:samples]
+
+    def _more(self) -> NDArray[np.int16]:
+        block = self._reader.rate_hz * _STREAM_BLOCK_MS // 1000
+        pcm = self._reader.read(block)
+        if not len(pcm) and self.loop:
+            self._reader.seek(0)
+            pcm = self._reader.read(block)
+        self._ended = not len(pcm)
+        return self._resampler.flush() if self._ended else self._resampler.resample(pcm)
+
+    def seek(self, position_ms: int) -> None:
+        """Go to a time in the file; before its start is its start.
+
+        Raises:
+            OSError: the file cannot be read.
+            MediaError: it cannot be read any more as what it was.
+        """
+        at_ms = max(position_ms, 0)
+        self._reader.seek(at_ms * self._reader.rate_hz // 1000)
+        self._resampler = StreamResampler(self._reader.rate_hz, self._rate_hz)
+        self._ready, self._ended = self._ready[:0], False
+        self._position = at_ms * self._rate_hz // 1000
+
+    def close(self) -> None:
+        """Close the file if it was opened here; closing twice does no harm."""
+        if self._owned is not None:
+            self._owned.close()
+
+
+@contextmanager
+def _reader(source: Source, name: str) -> Iterator[WavReader | SoundReader]:
+    called = _name_of(source, name)
+    if isinstance(source, str | os.PathLike):
+        with open(source, "rb") as file:
+            yield _open_reader(file, called)
+    else:
+        yield _open_reader(_seekable(source, called), called)
+
+
+def _open_reader(file: BinaryIO, name: str) -> WavReader | SoundReader:
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        try:
+            return WavReader(file, name)
+        except UnknownCoding:
+            return SoundReader(file, name)
+    return SoundReader(file, name, raw_format(name))
+
+
+def _name_of(source: Source, name: str) -> str:
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    return name or str(getattr(source, "name", "") or "audio file object")
+
+
+def _seekable(file: BinaryIO, name: str) -> BinaryIO:
+    if file.seekable():
+        return file
+    data = file.read(MAX_FILE_BYTES + 1)
+    _check_size(len(data), name)
+    return io.BytesIO(data)
+
+
+def _check_size(size: int, name: str) -> None:
+    if size > MAX_FILE_BYTES:
+        raise MediaError(f"{name}: longer than {MAX_FILE_BYTES // 1024**2} MB.")
+
+
+def _read_whole(reader: WavReader | SoundReader, name: str) -> NDArray[np.int16]:
+    """Read to the end, trusting no header about how far that is."""
+    parts, samples = [], 0
+    while len(block := reader.read(_BLOCK_SAMPLES)):
+        parts.append(block)
+        samples += len(block)
+        if samples > MAX_SAMPLES:
+            hours = MAX_SAMPLES // reader.rate_hz // 3600
+            raise MediaError(f"{name}: longer than {hours} hours.")
+    return np.concatenate(parts) if parts else np.empty(0, np.int16)

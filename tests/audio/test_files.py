@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivrbench.audio import files
-from ivrbench.audio.codecs.g711 import PCMA, PCMU
+from ivrbench.audio.codecs.g711 import PCMA, PCMU, Law
 from ivrbench.audio.files import WavSubtype, decode_file, decode_wav, load_as, probe_wav, wav_header
 from ivrbench.audio.tones import sine
 from ivrbench.errors import MediaError
@@ -110,6 +110,28 @@ def test_chunks_before_the_data_are_skipped() -> None:
     assert pcm_of(riff(noise, form(1), noise, data, noise)) == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("tag", "bits", "data"),
+    [
+        (1, 24, bytes.fromhex("ff0100 000080 00ff7f")),
+        (1, 32, bytes.fromhex("ffff0100 00000080 0000ff7f")),
+        (3, 32, struct.pack("<3f", 1 / 32768, -1.5, 0.99997)),
+        (3, 64, struct.pack("<3d", 1 / 32768, -1.0, 0.99997)),
+    ],
+)
+def test_wider_samples_keep_their_upper_bits(tag: int, bits: int, data: bytes) -> None:
+    """24 and 32 bits lose the lower ones; floating point is scaled and clipped."""
+    assert pcm_of(riff(form(tag, bits=bits), chunk(b"data", data))) == [1, -32768, 32767]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_are_none_make_no_noise(bad: float) -> None:
+    """Not-a-number is silence, infinity full scale."""
+    data = struct.pack("<f", bad)
+    expected = {"nan": 0, "inf": 32767, "-inf": -32768}[str(bad)]
+    assert pcm_of(riff(form(3, bits=32), chunk(b"data", data))) == [expected]
+
+
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 100])
 def test_a_wrong_data_size_plays_to_the_end(size: int) -> None:
     """Writers to a pipe leave the size open; files get cut off."""
@@ -139,8 +161,8 @@ def test_an_odd_tail_is_dropped() -> None:
             "16-bit MP3 cannot be played; convert it to 16-bit PCM, A-law or µ-law.",
         ),
         (
-            riff(form(1, bits=24), chunk(b"data", b"")),
-            "24-bit PCM cannot be played; convert it to 16-bit PCM, A-law or µ-law.",
+            riff(form(1, bits=12), chunk(b"data", b"")),
+            "12-bit PCM cannot be played; convert it to 16-bit PCM, A-law or µ-law.",
         ),
         (
             riff(form(1, rate_hz=0), chunk(b"data", b"")),
@@ -199,7 +221,7 @@ def test_errors_name_the_source(tmp_path: Path) -> None:
     """A missing file is an OSError with its path; a bad one a MediaError with its name."""
     with pytest.raises(FileNotFoundError, match="missing.wav"):
         decode_file(tmp_path / "missing.wav")
-    with pytest.raises(MediaError, match="audio file object: not a WAV file"):
+    with pytest.raises(MediaError, match="audio file object: not an audio file we can play"):
         load_as(io.BytesIO(b"junk"), 8000)
 
 
@@ -224,6 +246,27 @@ def test_pcm16_headers_are_44_bytes_that_others_read() -> None:
     with wave.open(io.BytesIO(header + TONE.tobytes())) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 8000)
         assert file.readframes(10_000) == TONE.tobytes()
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16_000, 48_000])
+def test_stereo_recordings_at_any_rate_are_read_by_others(rate_hz: int) -> None:
+    """Two channels, as the standard library sees them."""
+    samples = np.stack([TONE, -TONE], axis=1)
+    data = WavSubtype.PCM16.encode(samples)
+    header = wav_header(len(data), rate_hz=rate_hz, channels=2)
+    with wave.open(io.BytesIO(header + data)) as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, rate_hz)
+        assert file.getnframes() == len(TONE)
+    assert not decode_wav(header + data, "x.wav")[0].any()
+
+
+@pytest.mark.parametrize(("subtype", "law"), [(WavSubtype.ALAW, PCMA), (WavSubtype.ULAW, PCMU)])
+def test_samples_are_written_by_their_law(subtype: WavSubtype, law: Law) -> None:
+    """Header and samples fit each other; the header counts samples, not bytes."""
+    data = subtype.encode(np.stack([TONE, TONE], axis=1))
+    file = wav_header(len(data), subtype, 16_000, channels=2) + data
+    assert np.array_equal(decode_wav(file, "x.wav")[0], law.decode(law.encode(TONE)))
+    assert struct.unpack_from("<I", file, file.index(b"fact") + 8) == (len(TONE),)
 
 
 def test_a_header_never_overflows() -> None:
