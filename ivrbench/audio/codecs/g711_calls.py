@@ -9,7 +9,7 @@ import numpy as np
 from ivrbench.audio.codecs.codec import CodecSpec, Pcm, StreamDecoder
 from ivrbench.audio.codecs.g711 import PCMA, PCMU, Law
 
-__all__ = ["G711"]
+__all__ = ["G711", "G711Decoder", "G711Encoder"]
 
 RATE_HZ: Final = 8000
 FRAME_SAMPLES: Final = 160

@@ -8,7 +8,7 @@ import numpy as np
 
 from ivrbench.audio.codecs.codec import CodecSpec, Pcm, StreamDecoder
 
-__all__ = ["L16"]
+__all__ = ["L16", "L16Decoder", "L16Encoder"]
 
 RATES_HZ: Final = (8000, 16_000, 48_000)
 
