@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALGORITHMS",
+    "Attempts",
     "Challenge",
     "Credentials",
     "DigestClient",
@@ -30,6 +31,7 @@ __all__ = [
     "parse_auth",
     "read_challenges",
     "same",
+    "split_algorithm",
 ]
 
 Credentials = Callable[[str], "tuple[str, str] | None"]
