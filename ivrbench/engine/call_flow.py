@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import LocalProtocolError, MediaError, RemoteProtocolError, SdpError
+from ivrbench.observe.events import LegStarted
 from ivrbench.rtp.info import DTMF, DTMF_RELAY, parse_info
 from ivrbench.scriptapi.sipviews import IvrSipReply, IvrSipRequest
 from ivrbench.sdp.description import parse_sdp
@@ -52,7 +53,8 @@ ACCEPT_INFO: Final = (("Accept", f"{DTMF_RELAY}, {DTMF}"),)
 def begin(session: Session, request: SipRequest, peer: str) -> None:
     """A new call came in: onSipRequest, onInvite, and the answer that follows from them."""
     leg = session.leg
-    session.announce(request, peer)
+    leg.invite_req = RequestFacts(request)
+    _announce(session, request, peer)
     leg.expect_reply(request)
     try:
         leg.open_media()
@@ -67,6 +69,23 @@ def begin(session: Session, request: SipRequest, peer: str) -> None:
     session.hear(request)
     hdrs = leg.invite_req.hdrs
     session.tell("onInvite", hdrs, done=lambda outcome: _invited(session, request, outcome))
+
+
+def _announce(session: Session, request: SipRequest, peer: str) -> None:
+    """Tell everybody who watches that there is a new leg."""
+    dialog = session.leg.call.dialog
+    session.board.publish(
+        LegStarted(
+            leg=session.leg.name,
+            direction="in",
+            script=session.generation.script,
+            generation=session.generation.number,
+            peer=peer,
+            call_id=dialog.call_id,
+            request_uri=request.uri,
+            local_tag=dialog.local_tag,
+        )
+    )
 
 
 def receive(leg: Leg, event: Event) -> None:
@@ -171,10 +190,11 @@ def _acked(session: Session, leg: Leg, event: AckReceived) -> None:
 
 
 def _cancelled(session: Session, leg: Leg, event: CancelReceived) -> None:
-    initial = leg.call.invite_request
-    if leg.owes_reply(initial):
+    unanswered = leg.owes_reply(leg.call.invite_request)
+    leg.forget_invites()
+    session.warn("")
+    if unanswered:
         leg.final_code = 487
-        leg.forget(initial)
         session.ended_by = session.ended_by or "caller"
         session.hear(event.request, CANCELLING)
         session.step(lambda: session.stop("caller", "the caller gave up before the answer"))

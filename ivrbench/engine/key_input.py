@@ -82,8 +82,7 @@ class KeyInput:
             session.board.publish(
                 KeyReceived(session.leg.name, report.key, report.duration_ms, source)
             )
-            session.playlist.because = f"key {name}"
-            session.tell("onDtmf", report.key, report.duration_ms)
+            session.tell_key(report.key, report.duration_ms, f"key {name}")
         self._arm(keys.deadline())
 
     def _arm(self, deadline_s: float | None) -> None:

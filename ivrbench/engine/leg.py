@@ -85,9 +85,9 @@ class Leg:
         """True until the request got its final answer."""
         return request in self._unanswered and not self.down
 
-    def forget(self, request: SipRequest) -> None:
-        """No answer is owed any more: it was cancelled."""
-        self._unanswered.discard(request)
+    def forget_invites(self) -> None:
+        """An INVITE was cancelled: no answer is owed any more."""
+        self._unanswered = {r for r in self._unanswered if r.method != "INVITE"}
 
     def reply(
         self, request: SipRequest, code: int, reason: str = "", headers: Headers = ()

@@ -185,7 +185,7 @@ class MediaCall:
 
     def closed(self, counts: messages.StreamCounts) -> None:
         """The worker has let go of it."""
-        self.worker.calls.pop(self.number, None)
+        self.session.board.media.call_closed(self)
         self._seat.release()
         self.session.media_closed(counts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import itertools
 import logging
@@ -70,6 +71,7 @@ class MediaLink:
         self._numbers = itertools.count(1)
         self._notes: dict[object, str] = {}
         self._watched: tuple[frozenset[str], bool] = (frozenset(), False)
+        self._all_closed: asyncio.Event | None = None
         self.encoding = 0
         """Prompts being encoded again for calls whose codec changed."""
 
@@ -162,6 +164,18 @@ class MediaLink:
         call.worker.calls[call.number] = call
         if self._watched[1] or call.session.leg.name in self._watched[0]:
             self._send_watch(call.worker)
+
+    def call_closed(self, call: MediaCall) -> None:
+        """A worker is done with a call."""
+        call.worker.calls.pop(call.number, None)
+        if self._all_closed is not None and not any(w.calls for w in self.workers):
+            self._all_closed.set()
+
+    async def all_closed(self) -> None:
+        """Wait until the workers are done with all calls."""
+        if any(worker.calls for worker in self.workers):
+            self._all_closed = asyncio.Event()
+            await self._all_closed.wait()
 
     def receive(self, worker: Worker, events: list[MediaEvent]) -> None:
         """What a worker tells, in order."""
@@ -259,7 +273,7 @@ _CALL_EVENTS: Final[dict[type, Callable[..., None]]] = {
     messages.QueueEmptied: lambda call, _: call.session.playlist.queue_emptied(),
     messages.KeyPressed: lambda call, event: call.session.keys.receive_rtp(event),
     messages.KeyReleased: lambda call, event: call.session.keys.receive_rtp(event),
-    messages.RtpStarted: lambda call, _: None,
+    messages.RtpStarted: lambda call, _: call.session.rtp_started(),
     messages.RtpTimedOut: lambda call, _: call.session.rtp_timed_out(),
     messages.CallReported: _measured,
     messages.CallClosed: lambda call, event: call.closed(event.counts),

@@ -47,6 +47,8 @@ class _Item:
         self.recorder = 0
         self.sent = False
         self.started_s = 0.0
+        self.because = ""
+        """Why it was flushed: "key 1"."""
         self.passed_over = 0
         """Endings to ignore: it was taken out of the worker's list to be put in again."""
 
@@ -99,7 +101,7 @@ class Playlist:
         self._recoding = False
         self.recordings = Recordings(session)
         self.because = ""
-        """What happened last, "key 1": shown as the reason of a flush."""
+        """"key 1" while the script handles that key: why it flushes."""
         self.post = session.board.inbox.post
 
     @property
@@ -121,6 +123,8 @@ class Playlist:
             number = self._last_number
         item = _Item(self, number, play, record)
         note = ""
+        if record is not None:
+            item.recorder = self.recordings.open(record)
         if isinstance(play, IvrAudioFile):
             item.audio, item.loop = play.opened(), play.loop
             try:
@@ -133,8 +137,6 @@ class Playlist:
             item.silence_ms = play.length_ms()
         elif play is not None:
             item.silence_ms = -1
-        if record is not None:
-            item.recorder = self.recordings.open(record)
         event = self._enqueued_event(item, note)
         with self._lock:
             self._items[number] = item
@@ -216,8 +218,9 @@ class Playlist:
         if self._media is not None:
             self._media.flush()
         for item in dropped.values():
+            item.because = self.because
             if not item.sent:
-                self._end(item, "flushed", 0, 0, "")
+                self._end(item, "flushed", 0, 0, item.because)
         if dropped and session.generation.flush_notifies:
             session.tell("onEmptyQueue")
         elif dropped:
@@ -318,7 +321,7 @@ class Playlist:
         if not because and event.reason == "closed":
             because = "call ended"
         elif not because and event.reason == "flushed":
-            because = self.because
+            because = item.because
         self._end(item, event.reason, event.played_ms, event.recorded_ms, because)
 
     def queue_emptied(self) -> None:
@@ -347,10 +350,11 @@ class Playlist:
 
     def clear(self, because: str) -> None:
         """Drop everything without a word to the script."""
-        self.because = because
         with self._lock:
             dropped, self._items = self._items, {}
             self._leaving.update(dropped)
+        for item in dropped.values():
+            item.because = because
         if self._media is not None and dropped:
             self._media.flush()
 

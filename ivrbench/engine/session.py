@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.observe.events import LegEnded, LegStarted, LegWarned
+from ivrbench.observe.events import LegEnded, LegWarned
 from ivrbench.scriptapi.sipviews import IvrSipRequest
 from ivrbench.sip.events import EndCause
+from ivrbench.sip.flow import host_port
 
 from .callport import ScriptPort
 from .key_input import KeyInput
@@ -20,6 +21,7 @@ from .script_timers import ScriptTimers
 from .views import RequestFacts
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from ivrbench.media.messages import StreamCounts
@@ -35,6 +37,8 @@ __all__ = ["Session"]
 log = logging.getLogger("ivrbench.call")
 
 DISCONNECTED: Final = 0
+NO_AUDIO_S: Final = 3.0
+"""A caller that sends nothing for so long from the start has trouble a developer wants to see."""
 
 
 class Session:
@@ -76,27 +80,11 @@ class Session:
         """Hung up from outside: it ends without waiting for its handler."""
         self._established = False
         self._audio_attached = False
+        self._silence_timer: asyncio.TimerHandle | None = None
         self._warning = ""
 
     def __repr__(self) -> str:
         return f"<Session {self.leg.name} {self.generation.script}@{self.generation.number}>"
-
-    def announce(self, request: SipRequest, peer: str) -> None:
-        """Tell everybody who watches that there is a new leg."""
-        self.leg.invite_req = RequestFacts(request)
-        dialog = self.leg.call.dialog
-        self.board.publish(
-            LegStarted(
-                leg=self.leg.name,
-                direction="in",
-                script=self.generation.script,
-                generation=self.generation.number,
-                peer=peer,
-                call_id=dialog.call_id,
-                request_uri=request.uri,
-                local_tag=dialog.local_tag,
-            )
-        )
 
     def create_dialog(self) -> None:
         """Make the script's dialog object; the first thing in the mailbox."""
@@ -129,6 +117,12 @@ class Session:
 
         self.step(arrive)
         self.tell("onSipRequest", IvrSipRequest.copy_of(RequestFacts(request)))
+
+    def tell_key(self, key: int, duration_ms: int, because: str) -> None:
+        """`onDtmf`; what it flushes ends because of this key."""
+        playlist = self.playlist
+        self.step(lambda: setattr(playlist, "because", because))
+        self.tell("onDtmf", key, duration_ms, done=lambda _: setattr(playlist, "because", ""))
 
     def warn(self, text: str) -> None:
         """Show a sentence at the leg; "" takes it back."""
@@ -228,8 +222,14 @@ class Session:
         if self.media is not None or agreement is None or leg.seat is None or leg.down:
             return
         seat, leg.seat = leg.seat, None
+        if seat.worker.gone:
+            seat.release()
+            self.stop("error", "the media worker ended")
+            return
         self.media = MediaCall(self, seat, agreement)
         self._audio_attached = True
+        if agreement.direction.receives:
+            self._silence_timer = self.board.loop.call_later(NO_AUDIO_S, self._no_audio)
         self.port.apply_switches()
         self.playlist.media_opened(self.media)
 
@@ -244,6 +244,23 @@ class Session:
             self.playlist.codec_changed(agreed.codec)
         elif self._established:
             self.start_media(leg)
+
+    def rtp_started(self) -> None:
+        """The first packet came."""
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
+            self._silence_timer = None
+        self.take_back(self._no_audio_text())
+
+    def _no_audio(self) -> None:
+        self._silence_timer = None
+        if not self._warning and not self.leg.down:
+            self.warn(self._no_audio_text())
+
+    def _no_audio_text(self) -> str:
+        agreement = self.leg.agreement
+        where = host_port(*agreement.remote_rtp) if agreement is not None else "nowhere"
+        return f"no audio in {NO_AUDIO_S:g} s: nothing came from {where}, the address in the SDP"
 
     def rtp_timed_out(self) -> None:
         """Nothing came for `dead_rtp_time`."""
@@ -357,6 +374,8 @@ class Session:
         self.timers.clear()
         self.keys.close()
         self.playlist.close()
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
         leg = self.leg
         if leg.answered_s:
             self.duration_s = self.board.now() - leg.answered_s

@@ -419,3 +419,32 @@ def onInvite(self, hdrs):
     caller.dial(body=sdp(formats="18"))
     assert bench.said() == [488]
     assert caller.got == ["100", "488"]
+
+
+def test_dialog_that_cannot_be_made(make_bench: MakeBench) -> None:
+    """ivr-api §7: the script's own `__new__` raises: 500, told with its line, nothing leaks."""
+    bench = make_bench(script("def __new__(cls, capsule):\n    1 / 0"))
+    caller = Caller(bench)
+    caller.dial()
+    assert caller.got == ["100", "500"]
+    (raised,) = bench.of(HandlerRaised)
+    assert isinstance(raised, HandlerRaised)
+    assert (raised.handler, raised.line) == ("__new__", 6)
+    assert bench.ended() is not None
+
+
+def test_new_of_the_script(make_bench: MakeBench) -> None:
+    """ivr-api §2.2: a subclass that overrides `__new__` passes the capsule on."""
+    body = """
+def __new__(cls, capsule):
+    made = IvrDialogBase.__new__(cls, capsule)
+    made.number = 7
+    return made
+def onSessionStart(self):
+    said.append(self.number)
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    assert bench.said() == [7]
+    caller.bye()

@@ -591,3 +591,16 @@ def test_foreign_rtp_is_not_for_this_call(make_bench: MakeBench) -> None:
     bench.wait(0.3)
     assert bench.said() == []
     caller.bye()
+
+
+def test_no_audio_in_three_seconds_is_shown(make_bench: MakeBench) -> None:
+    """tui §6: RTP one way: the leg says so, and takes it back with the first packet."""
+    bench = make_bench(script("pass"))
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(3.5)
+    text = "no audio in 3 s: nothing came from 192.0.2.99:40000, the address in the SDP"
+    assert warnings(bench) == [text]
+    caller.speak(0.1)
+    assert warnings(bench) == [text, ""]
+    caller.bye()

@@ -9,7 +9,7 @@ import pytest
 from ivrbench.observe.events import LegEnded, LegStarted
 from tests.engine.harness import Caller, sdp
 
-from .texts import WITNESS, script, states
+from .texts import WITNESS, script, states, warnings
 
 if TYPE_CHECKING:
     from .conftest import MakeBench
@@ -83,6 +83,29 @@ def onInvite(self, hdrs):
     first, second = bench.said()
     assert (first[1], second[1]) == ("one", "two")
     assert second[0] > first[0]
+    caller.bye()
+
+
+def test_cancelled_re_invite(make_bench: MakeBench) -> None:
+    """A re-INVITE that is cancelled before its answer leaves the call as it was."""
+    body = """
+def onInvite(self, hdrs):
+    return not getHeader(hdrs, "X-Defer") or None
+def onSipRequest(self, req):
+    said.append(req.method)
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    caller.do(lambda call, now: call.reinvite(sdp(), [("X-Defer", "1")], now=now))
+    assert warnings(bench)[-1].startswith("INVITE not answered")
+    caller.do(lambda call, now: call.cancel(now=now))
+    bench.wait(1)
+    assert bench.said() == ["INVITE", "ACK", "INVITE", "CANCEL"]
+    assert warnings(bench)[-1] == ""
+    assert bench.ended() is None
+    caller.do(lambda call, now: call.reinvite(sdp(), now=now))
+    assert caller.got[-1] == "200"
     caller.bye()
 
 

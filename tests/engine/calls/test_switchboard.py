@@ -395,7 +395,7 @@ def test_lost_messages_are_repeated(make_bench: MakeBench) -> None:
     bench.wait(40)
 
 
-def test_excepthook_and_descriptors_are_as_before(make_bench: MakeBench) -> None:
+def test_calls_leave_no_descriptor_behind(make_bench: MakeBench) -> None:
     """A call leaves no descriptor behind."""
     bench = make_bench(script("pass"))
     before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
@@ -405,4 +405,4 @@ def test_excepthook_and_descriptors_are_as_before(make_bench: MakeBench) -> None
         caller.bye()
     bench.wait(1)
     after = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
-    assert after == before
+    assert after <= before
