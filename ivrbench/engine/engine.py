@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import resource
@@ -30,7 +31,7 @@ from .media_link import MediaLink, Worker
 from .registry import Registry
 from .reports import Reporter
 from .switchboard import Switchboard
-from .transports import Transports
+from .transports import Transports, local_address_towards
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -46,6 +47,8 @@ __all__ = ["Engine"]
 
 log = logging.getLogger("ivrbench.engine")
 
+SOMEWHERE: Final = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}
+"""An address out there, to learn which of ours leads there; nothing is sent (RFC 5737, 3849)."""
 SOON_S: Final = 1.0
 """What calls still up get when the time to shut down is over, for their BYE to be answered."""
 LAST_WORDS_S: Final = 0.05
@@ -70,6 +73,9 @@ class Engine:
 
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self.settings = settings
+        file = settings.config_file
+        self._in_file = load_settings(file) if file is not None else settings
+        """What `ivr.conf` said last; the command line may say otherwise in `board.settings`."""
         self._loop = loop
         view = EngineView(
             version=ivrbench.__version__,
@@ -127,8 +133,7 @@ class Engine:
             await self._start_worker(number)
         for listen in self.settings.listeners:
             await self._listen(listen.transport, listen.ip, listen.port)
-        first = self.transports.listeners[0]
-        scriptapi.install(ScriptHost(self.board, first.ip, first.port))
+        scriptapi.install(self._script_host())
         await asyncio.to_thread(self.library.load_all)
         self.library.start_threads()
         if self.settings.watch:
@@ -143,7 +148,9 @@ class Engine:
         """Close everything."""
         for session in list(self.board.sessions.values()):
             session.hang_up("engine", "the server shuts down")
+            session.finish()  # nobody waits for the answer to this BYE
         self.board.settle()
+        await self._media_closed()
         self.library.close()
         if self._reporter is not None:
             self._reporter.close()
@@ -162,6 +169,12 @@ class Engine:
         if self._cdr is not None:
             self._cdr.close()
         self._untee()
+
+    async def _media_closed(self) -> None:
+        """Wait until the workers are done with all calls: recordings whole, records written."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SOON_S):
+                await self.board.media.all_closed()
 
     def drain(self) -> None:
         """No new calls; end with the last one, or after `max_shutdown_time`."""
@@ -216,11 +229,10 @@ class Engine:
         self.board.inbox.post(self._apply, new)
 
     def _apply(self, new: Settings) -> None:
-        old = self.board.settings
-        # What the command line said stays; only the file changed.
-        applied, needs_restart = differences(old, new)
-        keep = {name: getattr(old, name) for name in needs_restart}
-        changed = replace(new, **keep)
+        applied, needs_restart = differences(self._in_file, new)
+        self._in_file = new
+        # What the command line said stays; only what changed in the file is taken over.
+        changed = replace(self.board.settings, **{name: getattr(new, name) for name in applied})
         try:
             self.board.apply(changed)
         except ConfigError as exc:
@@ -273,6 +285,14 @@ class Engine:
                 await self._start_worker(worker.number)
                 return
             await asyncio.sleep(WORKER_RETRY_S)
+
+    def _script_host(self) -> ScriptHost:
+        """What scripts read as our address: the first listener's, a concrete one."""
+        first = self.transports.listeners[0]
+        ip = first.ip
+        if ipaddress.ip_address(ip).is_unspecified:
+            ip = self.settings.public_ip or local_address_towards(SOMEWHERE[first.ip])
+        return ScriptHost(self.board, ip, first.port)
 
     # --- wires --------------------------------------------------------------------------------
 
