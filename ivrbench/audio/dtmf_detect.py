@@ -9,6 +9,7 @@ tones pass half their strength, so its length is exact to a few milliseconds.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,8 @@ from ivrbench.audio.tones import DTMF_HIGH_HZ, DTMF_LOW_HZ, dtmf_frequencies_hz
 from ivrbench.rtp.dtmf import KeyPressed, KeyReleased
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["DtmfDetector"]
@@ -38,6 +41,7 @@ MIN_COHERENCE: Final = 0.99  # 1 for a steady tone; voices glide
 MIN_ON_MS: Final = 30.0  # Q.24: 40 ms is a key; about 20 ms is none
 MIN_OFF_MS: Final = 25.0  # Q.24: 40 ms parts two keys; a shorter gap is a flaw of the line
 MAX_MISSES: Final = 1  # windows without the key before a press that is not sure yet is dropped
+MAX_DOUBT_MS: Final = 80.0  # after this a press that is not sure is looked at anew
 LEVEL_GAIN: Final = 0.1  # how fast the level of a long press is followed
 
 _TONES_HZ: Final = DTMF_LOW_HZ + DTMF_HIGH_HZ
@@ -74,7 +78,9 @@ class _Windows:
     """What the windows of a block hold: rows, then windows, then tones where there is a third."""
 
     spectrum: NDArray[np.complex64]
-    """Amplitude and phase of each tone; its square is the tone's mean power."""
+    """Amplitude and phase of each tone."""
+    power: NDArray[np.float32]
+    """The square of the amplitude: the tone's mean power."""
     codes: NDArray[np.intp]
     """Which key it may be, `_NO_KEY` if none."""
 
@@ -134,10 +140,9 @@ class DtmfDetector:
         hopeful = (windows.codes != _NO_KEY).any(axis=1)
         if self._presses:
             hopeful |= np.isin(slots, list(self._presses))
-        for row in np.flatnonzero(hopeful):
+        for row in np.flatnonzero(hopeful).tolist():
             slot = int(slots[row])
-            heard = self._follow(slot, windows.spectrum[row], windows.codes[row].tolist())
-            events += [(slot, event) for event in heard]
+            events += [(slot, event) for event in self._follow(slot, windows, row)]
         self._spectrum[slots] = windows.spectrum[:, -1]
         self._now_ms[slots] += windows.codes.shape[1] * HOP_MS
         return events
@@ -155,57 +160,39 @@ class DtmfDetector:
         total = np.square(flat) @ self._energy
         spectrum = np.empty((rows * hops, tones), np.complex64)
         spectrum.real, spectrum.imag = parts[:, :tones], parts[:, tones:]
-        return _Windows(spectrum.reshape(rows, hops, -1), _codes(power, total).reshape(rows, hops))
+        return _Windows(
+            spectrum.reshape(rows, hops, tones),
+            power.reshape(rows, hops, tones),
+            _codes(power, total).reshape(rows, hops),
+        )
 
-    def _follow(
-        self, slot: int, spectrum: NDArray[np.complex64], codes: list[int]
-    ) -> list[KeyPressed | KeyReleased]:
+    def _follow(self, slot: int, windows: _Windows, row: int) -> list[KeyPressed | KeyReleased]:
         """Go through the windows of one call."""
         events: list[KeyPressed | KeyReleased] = []
         before = self._spectrum[slot]
+        powers = [np.abs(before) ** 2, *windows.power[row].tolist()]
+        codes: list[int] = windows.codes[row].tolist()
+        press = self._presses.pop(slot, None)
         for hop, code in enumerate(codes):
             now_ms = float(self._now_ms[slot]) + (hop + 1) * HOP_MS - CENTRE_MS
-            press = self._presses.get(slot)
-            if press is not None:
-                event, over = self._continue(press, now_ms, before, spectrum[hop], code)
-                if event is not None:
-                    events.append(event)
-                if over:
-                    del self._presses[slot]
+            if press is not None and press.sure:
+                was, now = (_strength(powers[n], press.code) for n in (hop, hop + 1))
+                release = _watch(press, now_ms, was, now, code)
+                if release is not None:
+                    events.append(release)
                     press = None
+            elif press is not None:
+                last = windows.spectrum[row, hop - 1] if hop else before
+                turns = windows.spectrum[row, hop] * last.conj() * self._unturn
+                if not _grow(press, now_ms, _strength(powers[hop + 1], press.code), turns, code):
+                    press = None
+                elif press.sure:
+                    events.append(KeyPressed(_KEYS[press.code]))
             if press is None and code != _NO_KEY:
-                self._presses[slot] = _begin(code, now_ms, before, spectrum[hop])
-            before = spectrum[hop]
+                press = _begin(code, now_ms, powers[hop], powers[hop + 1])
+        if press is not None:
+            self._presses[slot] = press
         return events
-
-    def _continue(
-        self,
-        press: _Press,
-        now_ms: float,
-        before: NDArray[np.complex64],
-        spectrum: NDArray[np.complex64],
-        code: int,
-    ) -> tuple[KeyPressed | KeyReleased | None, bool]:
-        """Take one more window into a press; returns what happened and whether it is over."""
-        strength = _strength(spectrum, press.code)
-        if press.sure:
-            release = _watch(press, now_ms, _strength(before, press.code), strength, code)
-            return release, release is not None
-        press.envelope.append((now_ms, strength))
-        if code != press.code:
-            press.misses += 1
-            return None, press.misses > MAX_MISSES or code != _NO_KEY
-        press.misses = 0
-        press.level = max(press.level, strength)
-        tones = _tones(press.code)
-        press.turns.append((spectrum * before.conj() * self._unturn)[tones])
-        press.onset_ms = _crossing_ms(press)
-        if now_ms - press.onset_ms < MIN_ON_MS or strength < press.level / 2:
-            return None, False
-        if not _is_steady(press):
-            return None, False
-        press.sure = True
-        return KeyPressed(_KEYS[press.code]), False
 
 
 def _codes(power: NDArray[np.float32], total: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -231,21 +218,36 @@ def _codes(power: NDArray[np.float32], total: NDArray[np.float32]) -> NDArray[np
     return codes
 
 
-def _tones(code: int) -> list[int]:
-    return [code // 4, 4 + code % 4]
+def _tones(code: int) -> tuple[int, int]:
+    return code // 4, 4 + code % 4
 
 
-def _strength(spectrum: NDArray[np.complex64], code: int) -> float:
-    low, high = (complex(spectrum[tone]) for tone in _tones(code))
-    return float(np.hypot(abs(low), abs(high)))
+def _strength(power: Sequence[float], code: int) -> float:
+    low, high = _tones(code)
+    return math.sqrt(power[low] + power[high])
 
 
-def _begin(
-    code: int, now_ms: float, before: NDArray[np.complex64], spectrum: NDArray[np.complex64]
-) -> _Press:
-    strength = _strength(spectrum, code)
+def _begin(code: int, now_ms: float, before: Sequence[float], now: Sequence[float]) -> _Press:
+    strength = _strength(now, code)
     envelope = [(now_ms - HOP_MS, _strength(before, code)), (now_ms, strength)]
     return _Press(code, envelope, level=strength, onset_ms=now_ms)
+
+
+def _grow(
+    press: _Press, now_ms: float, strength: float, turns: NDArray[np.complex64], code: int
+) -> bool:
+    """Take one more window into a press that is not sure yet; returns whether it may still be."""
+    press.envelope.append((now_ms, strength))
+    if code != press.code:
+        press.misses += 1
+        return press.misses <= MAX_MISSES and code == _NO_KEY
+    press.misses = 0
+    press.level = max(press.level, strength)
+    press.turns.append(turns[list(_tones(code))])
+    press.onset_ms = _crossing_ms(press)
+    lasted = now_ms - press.onset_ms >= MIN_ON_MS and strength >= press.level / 2
+    press.sure = lasted and _is_steady(press)
+    return press.sure or now_ms - press.onset_ms < MAX_DOUBT_MS
 
 
 def _crossing_ms(press: _Press) -> float:
@@ -268,7 +270,7 @@ def _is_steady(press: _Press) -> bool:
     turns = np.array(press.turns)
     total = turns.sum(axis=0)
     offset_hz = np.angle(total) / (2 * np.pi * HOP_MS / 1000)
-    nominal_hz = np.array(_TONES_HZ)[_tones(press.code)]
+    nominal_hz = np.array(_TONES_HZ)[list(_tones(press.code))]
     coherent = np.abs(total) >= MIN_COHERENCE * np.abs(turns).sum(axis=0)
     return bool((coherent & (np.abs(offset_hz) <= MAX_OFFSET * nominal_hz)).all())
 

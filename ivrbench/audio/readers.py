@@ -49,7 +49,6 @@ RAW_FORMATS: Final = {
     ".pcma": _ALAW,
     ".raw": _LINEAR,
     ".sln": _LINEAR,
-    ".slin": _LINEAR,
     ".sln16": _LINEAR._replace(rate_hz=16_000),
     ".sln48": _LINEAR._replace(rate_hz=48_000),
     ".gsm": RawFormat("GSM610", 8000, None),

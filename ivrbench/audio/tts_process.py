@@ -12,7 +12,7 @@ import ctypes
 import sys
 from typing import Final
 
-__all__ = ["UNKNOWN_VOICE_STATUS"]
+__all__ = ["UNKNOWN_VOICE_STATUS", "main"]
 
 UNKNOWN_VOICE_STATUS: Final = 3
 

@@ -138,6 +138,25 @@ def test_rates_and_clocks(spec: CodecSpec) -> None:
     assert spec.clock_ticks(spec.frame_samples(20)) * 50 == spec.clock_rate_hz
 
 
+def test_l16_is_in_network_byte_order() -> None:
+    """RFC 3551 §4.5.11: the most significant octet first; half a sample is dropped."""
+    spec = find_codec("L16", 8000)
+    assert spec is not None
+    assert spec.make_encoder("", 20).encode(np.array([1, -2], np.int16)) == b"\x00\x01\xff\xfe"
+    assert spec.make_decoder().decode(b"\x00\x01\xff\xfe\x7f").tolist() == [1, -2]
+
+
+def test_a_gsm_frame_is_33_octets_with_its_signature() -> None:
+    """RFC 3551 §4.5.8.1: every frame begins with the bits 1101; others are concealed."""
+    spec = find_codec("GSM", 8000)
+    assert spec is not None
+    payloads = packets(spec, voice(0.2), 40)
+    assert {len(payload) for payload in payloads} == {66}
+    assert {payload[at] >> 4 for payload in payloads for at in (0, 33)} == {0xD}
+    decoder = spec.make_decoder()
+    assert len(decoder.decode(payloads[0][:40])) == 160
+
+
 def test_codecs_are_found_by_their_rtpmap() -> None:
     """Names in any case; clock and channels must match (G.722 at 8000, Opus with 2)."""
     found = find_codec("g722", 8000)

@@ -216,6 +216,18 @@ def test_blocks_of_any_length(block_ms: int) -> None:
     assert [type(event) for event in events] == [KeyPressed, KeyReleased]
 
 
+def test_a_long_tone_that_is_no_key_is_not_kept() -> None:
+    """What is followed in doubt stays small, and a key after it is heard."""
+    detector = DtmfDetector(1)
+    row = np.concatenate([key_wave(4, 3000, offset=(0.035, 0)), key_wave(4, 100), np.zeros(800)])
+    audio = np.rint(row).astype(np.int16).reshape(-1, 160)
+    events = []
+    for block in audio:
+        events += detector.process(np.array([0]), block[np.newaxis])
+        assert all(len(press.envelope) < 30 for press in detector._presses.values())
+    assert [type(event) for _, event in events] == [KeyPressed, KeyReleased]
+
+
 def test_calls_do_not_disturb_each_other() -> None:
     """A key in one slot is not heard in others; a slot that is reset begins anew."""
     detector = DtmfDetector(8)
