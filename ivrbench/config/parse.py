@@ -62,8 +62,11 @@ KEYS: Final[dict[str, Callable[[str], object]]] = {
     "sip_ip": values.parse_address,
     "sip_port": _port,
     "srtp": values.one_of("off", "optional", "required"),
+    "tls_ca": Path,
     "tls_cert": Path,
     "tls_key": Path,
+    "tls_verify_client": values.parse_bool,
+    "tls_verify_server": values.parse_bool,
     "unknown_application_code": values.whole_number(400, 699),
     "user": str,
 }
@@ -74,6 +77,7 @@ _FOLDERS_AND_FILES = (
     "plugin_config_path",
     "control_socket",
     "cdr",
+    "tls_ca",
     "tls_cert",
     "tls_key",
 )
@@ -94,14 +98,11 @@ NOT_YET: Final = frozenset(
         "session_expires",
         "session_refresh_method",
         "srtp",
-        "tls_cert",
-        "tls_key",
         "user",
     }
 )
 """Keys whose feature this version does not have; setting one to another value is told."""
 
-_TRANSPORTS_NOW: Final = frozenset({"udp", "tcp"})
 _CODECS_NOW: Final = frozenset({"PCMU", "PCMA"})
 
 
@@ -174,10 +175,14 @@ def _check_together(settings: Settings, written: Mapping[str, Pair]) -> None:
             "listening on all addresses needs media_ip: the address callers send their audio to",
         )
     for on in settings.listeners:
-        if on.transport not in _TRANSPORTS_NOW:
-            raise ConfigError(
-                f"{on}: SIP over {on.transport} cannot be served yet; udp and tcp can"
-            )
+        if on.transport in ("tls", "wss") and settings.tls_cert is None:
+            raise ConfigError(f"{on} needs a certificate: name its file with tls_cert in ivr.conf")
+    if settings.tls_verify_client and settings.tls_ca is None:
+        raise _at(
+            written,
+            ("tls_verify_client",),
+            "needs tls_ca: the certificates that vouch for clients",
+        )
     if not settings.script_path.is_dir():
         raise _at(written, ("script_path",), f"no such folder: {settings.script_path}")
     if settings.plugin_config_path and not settings.plugin_config_path.is_dir():

@@ -78,7 +78,13 @@ class Settings:
     tls_cert: Path | None = None
     """Certificate chain, PEM, for `tls:` and `wss:`."""
     tls_key: Path | None = None
-    """Its private key, PEM."""
+    """Its private key, PEM; None: it is in `tls_cert`."""
+    tls_ca: Path | None = None
+    """Certificates, PEM, that vouch for peers, beside those the system trusts."""
+    tls_verify_server: bool = True
+    """Whether a server we connect to must show a certificate that fits its name."""
+    tls_verify_client: bool = False
+    """Whether who connects to us must show a certificate `tls_ca` vouches for."""
 
     # --- media ---
 
@@ -163,8 +169,11 @@ NEEDS_RESTART: Final = frozenset(
         "script_threads",
         "sip_ip",
         "sip_port",
+        "tls_ca",
         "tls_cert",
         "tls_key",
+        "tls_verify_client",
+        "tls_verify_server",
         "watch",
     }
 )

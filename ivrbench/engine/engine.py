@@ -24,6 +24,7 @@ from ivrbench.sip.flow import host_port
 
 from .cdr import CdrFile
 from .control import ControlServer
+from .datagrams import local_address_towards
 from .desk import Desk
 from .host import ScriptHost
 from .library import ScriptLibrary
@@ -31,7 +32,8 @@ from .media_link import MediaLink, Worker
 from .registry import Registry
 from .reports import Reporter
 from .switchboard import Switchboard
-from .transports import Transports, local_address_towards
+from .tls import tls_contexts
+from .transports import Transports
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -89,7 +91,13 @@ class Engine:
         self.hub = Hub(clock, History(view), self._watch_legs)
         self.registry = Registry(self.tell)
         cdr = CdrFile(settings.cdr) if settings.cdr is not None else None
-        self.transports = Transports(self._receive, self._flow_failed, self._settle)
+        self.transports = Transports(
+            self._receive,
+            self._flow_failed,
+            self._settle,
+            in_use=lambda flow: self.board.endpoint.uses(flow),
+            tls=tls_contexts(settings),
+        )
         self.board = Switchboard(
             settings, loop, clock, self.hub, self.registry, self.transports.send, cdr=cdr
         )
@@ -244,9 +252,6 @@ class Engine:
     # --- listeners and workers ----------------------------------------------------------------
 
     async def _listen(self, transport: str, ip: str, port: int) -> None:
-        if transport not in ("udp", "tcp"):
-            log.warning("%s:%s is not served yet: SIP comes over udp and tcp", transport, ip)
-            return
         next_free = self.settings.next_free_port
         listener = await self.transports.open(transport, ip, port, next_free=next_free)
         reason = ""

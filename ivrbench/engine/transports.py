@@ -1,12 +1,9 @@
-"""The engine's SIP sockets: UDP and TCP, IPv4 and IPv6; they move bytes and know nothing of SIP."""
+"""The engine's SIP sockets: UDP, TCP, TLS and WebSocket, IPv4 and IPv6; they move bytes."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import errno
 import ipaddress
-import logging
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
@@ -14,33 +11,26 @@ from typing import TYPE_CHECKING, Final, cast
 from ivrbench.errors import IvrbenchError
 from ivrbench.sip.flow import Flow, host_port
 
-from .connection import Connection
+from .connections import Connections, Tls
+from .datagrams import Datagrams, local_address_towards
+from .large_requests import LargeRequests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ivrbench.sip.flow import Address
 
-__all__ = ["Listener", "PortTaken", "Transports", "local_address_towards"]
+__all__ = ["Listener", "PortTaken", "Transports"]
 
-log = logging.getLogger("ivrbench.sip")
-
-DATAGRAMS_PER_WAKE: Final = 32
-"""Datagrams taken before other work of the loop gets its turn."""
-MAX_DATAGRAM_BYTES: Final = 65_535
-RECEIVE_BUFFER_BYTES: Final = 4 << 20
-"""Asked of the kernel: a burst of 1000 calls of 1 kB messages while a tick is late."""
 PORTS_TRIED: Final = 100
 """How far `next_free` looks."""
-CONNECT_WITHIN_S: Final = 8.0
-MAX_CONNECTIONS: Final = 4096
 
 
 class PortTaken(IvrbenchError):
     """A listener's address cannot be had.
 
     Attributes:
-        transport: "udp" or "tcp".
+        transport: "udp", "tcp", "tls", "ws" or "wss".
         ip: the address.
         port: the port.
     """
@@ -78,6 +68,16 @@ class Transports:
         deliver: called with each message and its flow.
         failed: called with a flow that is gone and the reason.
         settled: called after each batch of messages, so that answers go out together.
+        in_use: tells whether a call or transaction lives on a flow.
+        admit: tells whether an address may connect at all.
+        tls: certificates and what to trust.
+
+    Attributes:
+        listeners: what was opened.
+        connections: all that is not UDP.
+        datagrams: all that is.
+        bound: called with the answer to a STUN request: flow, transaction id, our address as the
+            peer sees it.
     """
 
     def __init__(
@@ -85,19 +85,15 @@ class Transports:
         deliver: Callable[[bytes, Flow], None],
         failed: Callable[[Flow, str], None],
         settled: Callable[[], None],
+        in_use: Callable[[Flow], bool] = lambda _: True,
+        admit: Callable[[str], bool] = lambda _: True,
+        tls: Tls | None = None,
     ) -> None:
-        self.deliver = deliver
-        self.failed = failed
-        self.settled = settled
         self.listeners: list[Listener] = []
-        self.send_errors = 0
-        self._udp: dict[Address, socket.socket] = {}
-        self._servers: list[asyncio.Server] = []
-        self._connections: dict[int, Connection] = {}
-        self._by_remote: dict[Address, int] = {}
-        self._dialling: dict[Address, list[tuple[bytes, Flow]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._last_id = 0
+        self.bound: Callable[[Flow, bytes, Address], None] = lambda *_: None
+        self.connections = Connections(deliver, failed, settled, in_use, admit, tls or Tls())
+        self.datagrams = Datagrams(deliver, failed, settled, lambda *binding: self.bound(*binding))
+        self._large = LargeRequests(self.connections, self.datagrams.send)
 
     async def open(
         self, transport: str, ip: str, port: int, *, next_free: bool = False
@@ -105,7 +101,7 @@ class Transports:
         """Open one listener.
 
         Args:
-            transport: "udp" or "tcp".
+            transport: "udp", "tcp", "tls", "ws" or "wss".
             ip: numeric address.
             port: 0 = any free one.
             next_free: take the next free port instead of failing.
@@ -116,7 +112,7 @@ class Transports:
         tried = PORTS_TRIED if next_free and port else 1
         for offset in range(tried):
             try:
-                taken = await self._open_at(transport, ip, port + offset if port else 0)
+                taken = self._open_at(transport, ip, port + offset if port else 0)
             except OSError as exc:
                 if exc.errno == errno.EADDRINUSE and offset + 1 < tried:
                     continue
@@ -129,33 +125,37 @@ class Transports:
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send one message; a failure is told through `failed`, never raised."""
-        if flow.transport == "udp":
-            self._send_datagram(data, flow)
-            return
-        known = flow.connection_id or self._by_remote.get(flow.remote, 0)
-        connection = self._connections.get(known)
-        if connection is not None:
-            connection.send(data)
-        elif flow.connection_id:
-            self.failed(flow, "the connection is closed")
-        else:
-            self._dial(data, flow)
+        if flow.transport != "udp":
+            self.connections.send(data, flow)
+        elif not self._large.take(data, flow):
+            self.datagrams.send(data, flow)
+
+    def local(self, transport: str, remote_ip: str) -> Address | None:
+        """The address of ours that stands in Via and Contact of what goes to `remote_ip`.
+
+        Returns:
+            that of the listener the peer can answer to; None if nothing can be sent there. Where
+            no listener of a transport but UDP is open, the port is 0: the peer has to use the
+            connection.
+        """
+        version = ipaddress.ip_address(remote_ip).version
+        towards = local_address_towards(remote_ip)
+        best: Address | None = None
+        for listener in self.listeners:
+            ip = ipaddress.ip_address(listener.ip)
+            if listener.transport != transport or ip.version != version:
+                continue
+            if listener.ip == towards or ip.is_unspecified:
+                return towards, listener.port
+            best = best or (listener.ip, listener.port)
+        return best or (None if transport == "udp" else (towards, 0))
 
     def close(self) -> None:
         """Close everything."""
-        loop = asyncio.get_running_loop()
-        for udp in self._udp.values():
-            loop.remove_reader(udp)
-            udp.close()
-        for server in self._servers:
-            server.close()
-        for connection in list(self._connections.values()):
-            connection.close()
-        for task in self._tasks:
-            task.cancel()
-        self._udp.clear()
+        self.connections.close()
+        self.datagrams.close()
 
-    async def _open_at(self, transport: str, ip: str, port: int) -> int:
+    def _open_at(self, transport: str, ip: str, port: int) -> int:
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
         sock = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, kind)
         try:
@@ -167,116 +167,10 @@ class Transports:
             sock.bind((ip, port))
             address = cast("Address", sock.getsockname()[:2])
             if transport == "udp":
-                self._listen_udp(sock, address)
+                self.datagrams.listen(sock, address)
             else:
-                server = await asyncio.get_running_loop().create_server(self._accepted, sock=sock)
-                self._servers.append(server)
+                self.connections.listen(transport, sock)
         except BaseException:
             sock.close()
             raise
         return address[1]
-
-    def _listen_udp(self, sock: socket.socket, address: Address) -> None:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        self._udp[address] = sock
-        any_address = ipaddress.ip_address(address[0]).is_unspecified
-        asyncio.get_running_loop().add_reader(sock, self._readable, sock, address, any_address)
-
-    def _readable(self, sock: socket.socket, local: Address, any_address: bool) -> None:
-        for _ in range(DATAGRAMS_PER_WAKE):
-            try:
-                data, remote = sock.recvfrom(MAX_DATAGRAM_BYTES)
-            except BlockingIOError:
-                break
-            except OSError:
-                # ICMP "port unreachable" for something we sent: the transaction will time out.
-                continue
-            ours = (local_address_towards(remote[0]), local[1]) if any_address else local
-            self.deliver(data, Flow("udp", ours, (remote[0], remote[1])))
-        self.settled()
-
-    def _send_datagram(self, data: bytes, flow: Flow) -> None:
-        sock = self._udp.get(flow.local) or self._udp_on_port(flow)
-        if sock is None:
-            self.failed(flow, "no UDP listener sends there")
-            return
-        try:
-            sock.sendto(data, flow.remote)
-        except OSError as exc:
-            # A full buffer is a lost datagram, and SIP repeats it; the rest will not get better.
-            self.send_errors += 1
-            if not isinstance(exc, BlockingIOError):
-                log.info("%s: not sent: %s", flow, exc.strerror)
-
-    def _udp_on_port(self, flow: Flow) -> socket.socket | None:
-        """The wildcard listener behind a concrete local address."""
-        any_ip = "::" if ":" in flow.local[0] else "0.0.0.0"
-        return self._udp.get((any_ip, flow.local[1]))
-
-    def _accepted(self) -> Connection:
-        return Connection(self._joined, self.deliver, self._left, self.settled)
-
-    def _joined(self, connection: Connection) -> int:
-        """Take a new connection into the table; 0 refuses it."""
-        if len(self._connections) >= MAX_CONNECTIONS:
-            return 0
-        self._last_id += 1
-        self._connections[self._last_id] = connection
-        self._by_remote[connection.remote] = self._last_id
-        return self._last_id
-
-    def _left(self, connection: Connection, reason: str) -> None:
-        flow = connection.flow
-        self._connections.pop(flow.connection_id, None)
-        if self._by_remote.get(flow.remote) == flow.connection_id:
-            del self._by_remote[flow.remote]
-        self.failed(flow, reason)
-        self.settled()
-
-    def _dial(self, data: bytes, flow: Flow) -> None:
-        waiting = self._dialling.setdefault(flow.remote, [])
-        waiting.append((data, flow))
-        if len(waiting) == 1:
-            task = asyncio.get_running_loop().create_task(self._connect(flow))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _connect(self, flow: Flow) -> None:
-        loop = asyncio.get_running_loop()
-        reason = ""
-        try:
-            async with asyncio.timeout(CONNECT_WITHIN_S):
-                await loop.create_connection(self._accepted, *flow.remote)
-        except TimeoutError:
-            reason = "nobody answered the connection"
-        except OSError as exc:
-            reason = exc.strerror or str(exc)
-        connection = self._connections.get(self._by_remote.get(flow.remote, 0))
-        for data, asked in self._dialling.pop(flow.remote, []):
-            if connection is None:
-                self.failed(asked, reason or "the connection closed at once")
-            else:
-                connection.send(data)
-        self.settled()
-
-
-_towards: dict[str, str] = {}
-MAX_REMEMBERED: Final = 1024
-
-
-def local_address_towards(remote_ip: str) -> str:
-    """The address of ours that packets to `remote_ip` leave from; no packet is sent."""
-    known = _towards.get(remote_ip)
-    if known is None:
-        family = socket.AF_INET6 if ":" in remote_ip else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.connect((remote_ip, 9))  # any port: nothing is sent
-                known = str(probe.getsockname()[0])
-            except OSError:
-                known = "::1" if ":" in remote_ip else "127.0.0.1"
-        if len(_towards) >= MAX_REMEMBERED:
-            _towards.clear()
-        _towards[remote_ip] = known
-    return known

@@ -129,8 +129,10 @@ def response_bytes(
 def make_via(flow: Flow, branch: str, settings: EndpointSettings) -> str:
     """Our Via value for a request on `flow`."""
     sent_by = host_port(settings.public_host or flow.local[0], flow.local[1])
+    # RFC 5923 §5: our connection may bring us the peer's requests too.
+    alias = ";alias" if flow.stream else ""
     # RFC 3581 §3: ask for the answer to come back to the port we sent from.
-    return f"SIP/2.0/{flow.transport.upper()} {sent_by};branch={branch};rport"
+    return f"SIP/2.0/{flow.transport.upper()} {sent_by};branch={branch};rport{alias}"
 
 
 def make_contact(flow: Flow, user: str, settings: EndpointSettings) -> str:

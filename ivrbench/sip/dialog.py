@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -184,7 +184,7 @@ def next_hop_flow(uri: SipUri | None, flow: Flow) -> Flow:
     """
     host = "" if uri is None else (uri.param("maddr") or uri.host).strip("[]")
     if uri is None or not (":" in host or _IPV4.fullmatch(host)):
-        return Flow(flow.transport, flow.local, flow.remote) if flow.connection_id else flow
+        return replace(flow, connection_id=0) if flow.connection_id else flow
     transport = (uri.param("transport") or "").lower()
     if transport not in TRANSPORTS:
         transport = "tls" if uri.scheme == "sips" else flow.transport

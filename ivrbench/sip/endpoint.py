@@ -135,6 +135,10 @@ class Endpoint:
         for user in users:
             user.on_flow_failed(now)
 
+    def uses(self, flow: Flow) -> bool:
+        """True if a call or a transaction lives on this connection."""
+        return bool(self._core.flow_users(flow))
+
     def invite(
         self,
         uri: str,

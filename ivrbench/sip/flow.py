@@ -28,6 +28,8 @@ class Flow:
     """The peer's address."""
     connection_id: int = 0
     """Tells connections between the same addresses apart; 0 for UDP or "none yet"."""
+    host: str = ""
+    """The name the peer's certificate has to show (RFC 5922 §7.1); "": its address."""
 
     @property
     def reliable(self) -> bool:

@@ -187,10 +187,15 @@ def test_differences_tell_what_needs_a_restart() -> None:
     assert differences(old, new) == (("loglevel",), ("sip_port",))
 
 
-def test_listener_of_a_later_transport_is_refused(tmp_path: Path) -> None:
-    """Nobody waits at a port that is not there."""
-    with pytest.raises(ConfigError, match="tls:127.0.0.1:5061: SIP over tls cannot be served yet"):
-        load_settings(conf(tmp_path, ""), {"listen": (Listen("tls", "127.0.0.1", 5061),)})
+def test_secure_listener_needs_a_certificate(tmp_path: Path) -> None:
+    """Nobody waits at a port whose every handshake would fail."""
+    listen = (Listen("tls", "127.0.0.1", 5061),)
+    with pytest.raises(ConfigError, match="tls:127.0.0.1:5061 needs a certificate: .* tls_cert"):
+        load_settings(conf(tmp_path, ""), {"listen": listen})
+    settings = load_settings(conf(tmp_path, "tls_cert = our.pem"), {"listen": listen})
+    assert settings.tls_cert == tmp_path / "our.pem"
+    with pytest.raises(ConfigError, match=r"ivr.conf:1: tls_verify_client: needs tls_ca"):
+        load_settings(conf(tmp_path, "tls_verify_client = yes"))
 
 
 def test_every_key_is_in_the_manual() -> None:
