@@ -238,6 +238,9 @@ class Engine:
 
     def _apply(self, new: Settings) -> None:
         applied, needs_restart = differences(self._in_file, new)
+        was_bad = bool(self.hub.history.engine.config and self.hub.history.engine.config.error)
+        if not applied and not needs_restart and not was_bad:
+            return
         self._in_file = new
         # What the command line said stays; only what changed in the file is taken over.
         changed = replace(self.board.settings, **{name: getattr(new, name) for name in applied})

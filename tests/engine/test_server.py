@@ -22,7 +22,7 @@ from ivrbench.observe.commands import (
     ReloadScripts,
     RollBack,
 )
-from ivrbench.observe.events import Event, HandlerCalled, LegEnded, ScriptLoaded
+from ivrbench.observe.events import ConfigChanged, Event, HandlerCalled, LegEnded, ScriptLoaded
 from ivrbench.observe.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Process:
         self.process = await asyncio.create_subprocess_exec(
             *command, stderr=asyncio.subprocess.PIPE, env={**os.environ, "HOME": str(self.folder)}
         )
-        await self.read_until("registered: app")
+        await self.read_until("ready: 1 scripts")
 
     async def read_until(self, text: str) -> None:
         """Read the log up to a line with this text, or its end."""
@@ -191,4 +191,24 @@ async def test_a_media_worker_that_dies_is_replaced(process: Process) -> None:
     assert placed.leg == "c1"
     called = await Watcher(client).until(lambda e: isinstance(e, HandlerCalled))
     assert isinstance(called, HandlerCalled)
+    await client.close()
+
+
+async def test_ivr_conf_changes_while_serving(process: Process) -> None:
+    """tui §5: what can work from now on does, the rest is said; a bad line changes nothing."""
+    config = process.folder / "ivr.conf"
+    config.write_text("loglevel = 2\nunknown_application_code = 404\n")
+    await process.start("--config", str(config), *ANY_PORT)
+    client = await ControlClient.connect(str(process.control))
+    watch = Watcher(client)
+    config.write_text("loglevel = 3\nunknown_application_code = 480\nrtp_low_port = 12000\n")
+    first = await watch.until(lambda e: isinstance(e, ConfigChanged))
+    assert isinstance(first, ConfigChanged)
+    assert not first.error
+    assert set(first.applied) == {"loglevel", "unknown_application_code"}
+    assert first.needs_restart == ("rtp_low_port",)
+    config.write_text("loglevel = loud\n")
+    second = await watch.until(lambda e: isinstance(e, ConfigChanged) and e is not first)
+    assert isinstance(second, ConfigChanged)
+    assert f"{config}:1" in second.error
     await client.close()
