@@ -390,6 +390,8 @@ class Session:
             self.board.write_record(self, None)
         self.board.registry.release(self.generation)
         self.board.forget(self)
+        # The core remembers a call for half a minute; it need not keep all this alive.
+        leg.call.owner = leg.name
 
 
 def _nothing() -> None:
