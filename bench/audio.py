@@ -2,7 +2,8 @@
 
     python bench/audio.py [--calls 250] [--seconds 0.5]
 
-The weights of `CodecSpec.cost_weight` are the last column of the first table, rounded up.
+The weights of `CodecSpec.cost_weight` are about the last column of the first table on a busy
+machine, twice what an idle one shows: a call too few is better than a call too many.
 """
 
 from __future__ import annotations

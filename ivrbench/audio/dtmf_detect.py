@@ -105,6 +105,8 @@ class DtmfDetector:
         self._energy = (shape**2 / (shape**2).sum()).astype(np.float32)
         turn = np.exp(-2j * np.pi * np.array(_TONES_HZ) * HOP_MS / 1000)
         self._unturn = turn.astype(np.complex64)
+        # Kept, because fresh memory for it at each step costs more than all the arithmetic.
+        self._scratch = np.empty((0, window), np.float32)
         self._tail = np.zeros((slots, window - self._hop), np.int16)
         self._spectrum = np.zeros((slots, len(_TONES_HZ)), np.complex64)  # of the last window
         self._now_ms = np.zeros(slots, np.int64)
@@ -153,11 +155,14 @@ class DtmfDetector:
         size = len(self._basis)
         view = np.lib.stride_tricks.sliding_window_view(samples, size, axis=1)[:, :: self._hop]
         rows, hops = view.shape[:2]
-        flat = view.reshape(-1, size)
+        if len(self._scratch) < rows * hops:
+            self._scratch = np.empty((rows * hops, size), np.float32)
+        flat = self._scratch[: rows * hops]
+        flat.reshape(view.shape)[:] = view
         parts = flat @ self._basis
         tones = len(_TONES_HZ)
         power = parts[:, :tones] ** 2 + parts[:, tones:] ** 2
-        total = np.square(flat) @ self._energy
+        total = np.square(flat, out=flat) @ self._energy
         spectrum = np.empty((rows * hops, tones), np.complex64)
         spectrum.real, spectrum.imag = parts[:, :tones], parts[:, tones:]
         return _Windows(
