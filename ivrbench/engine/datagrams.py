@@ -74,6 +74,7 @@ class Datagrams:
             self.send_errors += 1
             if not isinstance(exc, BlockingIOError):
                 log.info("%s: not sent: %s", flow, exc.strerror)
+                self._failed(flow, exc.strerror or str(exc))
 
     def close(self) -> None:
         """Close all."""
