@@ -86,10 +86,7 @@ async def _serve(settings: Settings, ready: Callable[[Engine], None] | None) -> 
         loop.add_signal_handler(signal.SIGUSR2, engine.board.tell_all, "onUser2")
         # After the signals: whoever sees the control socket may end us from that moment on.
         await engine.open()
-        # What start-up made lives as long as the process: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        _spare_the_collector()
         log.info("ready: %d scripts can be called", len(engine.registry.names()))
         if ready is not None:
             ready(engine)
@@ -97,3 +94,10 @@ async def _serve(settings: Settings, ready: Callable[[Engine], None] | None) -> 
     finally:
         await engine.close()
     return EXIT_INTERRUPTED if interrupted > 1 else EXIT_OK
+
+
+def _spare_the_collector() -> None:
+    """What start-up made lives as long as the process: it need not be looked at again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)

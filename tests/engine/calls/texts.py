@@ -31,6 +31,8 @@ class IvrDialog(IvrDialogBase):
         return True
 """
 
+KEYS = "def onDtmf(self, key, duration):\n    said.append((key, duration))"
+
 
 def script(body: str) -> str:
     """A script whose dialog class has these lines, and a list `said`."""
