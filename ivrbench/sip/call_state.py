@@ -26,6 +26,7 @@ class CallEvent(StrEnum):
     RINGING = "1xx with a tag"
     ANSWERED = "2xx"
     CANCELLED = "we want our INVITE cancelled"
+    RETRIED = "our INVITE goes out again, to prove who we are or elsewhere"
     HUNG_UP = "BYE sent"
     ENDED = "nothing more to come"
 
@@ -44,11 +45,17 @@ CALL_TABLE: dict[CallState, dict[CallEvent, CallState]] = {
     },
     _S.PROCEEDING: {
         **_ALWAYS,
+        _E.RETRIED: _S.TRYING,
         _E.RINGING: _S.EARLY,
         _E.ANSWERED: _S.CONNECTED,
         _E.CANCELLED: _S.CANCELLING,
     },
-    _S.EARLY: {**_ALWAYS, _E.ANSWERED: _S.CONNECTED, _E.CANCELLED: _S.CANCELLING},
+    _S.EARLY: {
+        **_ALWAYS,
+        _E.RETRIED: _S.TRYING,
+        _E.ANSWERED: _S.CONNECTED,
+        _E.CANCELLED: _S.CANCELLING,
+    },
     # The 200-after-CANCEL race: a 2xx does not connect a cancelled call, it is hung up.
     _S.CANCELLING: {**_ALWAYS, _E.HUNG_UP: _S.DISCONNECTING},
     _S.CONNECTED: {**_ALWAYS, _E.HUNG_UP: _S.DISCONNECTING},

@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from .auth import DigestClient
 from .timers import TimerQueue
 from .trace import MessageSeen
 
 if TYPE_CHECKING:
+    from .auth import Credentials
     from .events import Event
     from .flow import Flow
     from .invite import InviteCall
@@ -41,6 +43,7 @@ class Core:
         events: events not taken yet.
         sent: messages put in the outbox so far.
         calls: calls that are up, by local tag.
+        credentials: who we are in which realm, unless a call was told otherwise; None: nobody.
         server_line, agent_line, allow_line, supported_line: header lines, ready to send.
     """
 
@@ -51,6 +54,7 @@ class Core:
         "agent_line",
         "allow_line",
         "calls",
+        "credentials",
         "events",
         "outbox",
         "sent",
@@ -71,6 +75,7 @@ class Core:
         self.events: deque[Event] = deque()
         self.sent = 0
         self.calls: dict[str, InviteCall] = {}
+        self.credentials: Credentials | None = None
         self.allow_line = f"Allow: {', '.join(settings.allowed_methods)}\r\n"
         tags = ", ".join(settings.supported)
         self.supported_line = f"Supported: {tags}\r\n" if tags else ""
@@ -79,6 +84,11 @@ class Core:
         self._observer = observer
         self._during_receive: list[MessageSeen] | None = None
         self._flow_users: dict[Flow, dict[FlowUser, None]] = {}
+
+    def digest_client(self, credentials: Credentials | None = None) -> DigestClient | None:
+        """What answers the challenges to one call or request; None: nothing does."""
+        chosen = credentials or self.credentials
+        return DigestClient(chosen, self.tokens) if chosen is not None else None
 
     def send(
         self,

@@ -13,8 +13,8 @@ from .events import ProvisionalReceived, RequestTimedOut, ResponseReceived
 from .grammar import Headers, check_headers, check_text, check_token
 from .headers import NameAddr, parse_name_addr
 from .invite import InviteCall
-from .outgoing import dialog_request
 from .reception import Reception
+from .sending import Draft, OutgoingRequest
 from .settings import EndpointSettings
 from .tokens import RandomTokens
 from .transactions import Transactions
@@ -23,7 +23,7 @@ from .uri import check_uri, parse_uri
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .client_transaction import ClientTransaction
+    from .auth import Credentials
     from .events import Event
     from .flow import Flow
     from .message import SipRequest, SipResponse
@@ -87,6 +87,15 @@ class Endpoint:
     @draining.setter
     def draining(self, value: bool) -> None:
         self._reception.draining = value
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """Who we are in which realm, for calls and requests that were not told otherwise."""
+        return self._core.credentials
+
+    @credentials.setter
+    def credentials(self, value: Credentials | None) -> None:
+        self._core.credentials = value
 
     @property
     def handle_options(self) -> bool:
@@ -154,6 +163,7 @@ class Endpoint:
         call_id: str = "",
         contact: str = "",
         route: Sequence[str] = (),
+        credentials: Credentials | None = None,
     ) -> InviteCall:
         """Call `uri`.
 
@@ -167,7 +177,9 @@ class Endpoint:
             content_type: of the body.
             local_tag, call_id: chosen here if not given.
             contact: Contact value; made from the flow if not given.
-            route: Route values (`<sip:proxy;lr>`), the first being where `flow` leads.
+            route: Route values (`<sip:proxy;lr>`), the first being where `flow` leads: an outbound
+                proxy, a Service-Route.
+            credentials: what answers 401 and 407; None: those of the endpoint.
 
         Raises:
             LocalProtocolError: an argument cannot be sent.
@@ -181,12 +193,9 @@ class Endpoint:
             raise LocalProtocolError(f"tag {dialog.local_tag!r} belongs to another call")
         user = _uri_user(dialog.local_uri)
         dialog.contact = contact or make_contact(flow, user, core.settings)
-        call = InviteCall(core, self._transactions, dialog, is_caller=True)
-        cseq = dialog.take_cseq()
-        data, branch, _ = dialog_request(
-            core, dialog, "INVITE", cseq, extra, body, content_type, flow=flow
-        )
-        call.start(data, branch, auto_ack=bool(body), now=now)
+        auth = core.digest_client(credentials)
+        call = InviteCall(core, self._transactions, dialog, auth, is_caller=True)
+        call.start(Draft("INVITE", extra, body, content_type), now)
         return call
 
     def _dialog_to_be(
@@ -240,21 +249,27 @@ class Endpoint:
         call_id: str = "",
         cseq: int = 1,
         route: Sequence[str] = (),
+        credentials: Credentials | None = None,
     ) -> SipRequest:
         """Send a request outside any dialog (not INVITE, ACK or CANCEL); its outcome comes with
         `call` None.
+
+        It is sent again with credentials if they are asked for, each time with the next CSeq
+        number: that of the response tells which was the last.
+
+        Raises:
+            LocalProtocolError: an argument cannot be sent.
         """
         check_token(method, "method")
         check_text(content_type, "content type")
         if method in ("INVITE", "ACK", "CANCEL"):
             raise LocalProtocolError(f"{method} is not sent with send_request()")
-        extra = check_headers(headers)
         dialog = self._dialog_to_be(uri, flow, from_, to, "", call_id, route)
-        data, branch, _ = dialog_request(
-            self._core, dialog, method, cseq, extra, body, content_type, flow=flow
-        )
-        transaction = self._transactions.add_client(method, branch, data, flow, self, None, now)
-        return transaction.request
+        dialog.next_cseq = cseq
+        draft = Draft(method, check_headers(headers), body, content_type)
+        auth = self._core.digest_client(credentials)
+        sent = OutgoingRequest(self._transactions, dialog, draft, self, auth, flow=flow)
+        return sent.send(now).request
 
     def respond(
         self,
@@ -297,21 +312,14 @@ class Endpoint:
             retransmissions_received=reception.retransmissions,
         )
 
-    def on_response(
-        self, transaction: ClientTransaction, response: SipResponse, now: float
-    ) -> None:
-        """A response to a request outside any dialog; the transactions call this."""
+    def on_response(self, sent: OutgoingRequest, response: SipResponse, now: float) -> None:
+        """A response to a request outside any dialog; the requests call this."""
         event = ProvisionalReceived if response.code < 200 else ResponseReceived
-        self._core.events.append(event(None, transaction.request, response))
+        self._core.events.append(event(None, sent.request, response))
 
-    def on_no_response(
-        self, transaction: ClientTransaction, response: SipResponse, now: float
-    ) -> None:
-        """No response to a request outside any dialog; the transactions call this."""
-        self._core.events.append(RequestTimedOut(None, transaction.request, response))
-
-    def on_client_ended(self, transaction: ClientTransaction) -> None:
-        """Nothing is kept per request; the transactions call this."""
+    def on_no_response(self, sent: OutgoingRequest, response: SipResponse, now: float) -> None:
+        """No response to a request outside any dialog; the requests call this."""
+        self._core.events.append(RequestTimedOut(None, sent.request, response))
 
     def __repr__(self) -> str:
         stats = self.stats()

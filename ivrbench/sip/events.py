@@ -12,12 +12,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .flow import Flow
     from .invite import InviteCall
     from .message import SipRequest, SipResponse
 
 __all__ = [
     "AckReceived",
     "AckTimedOut",
+    "AuthenticationFailed",
     "ByeReceived",
     "CallEnded",
     "CancelReceived",
@@ -25,6 +27,7 @@ __all__ = [
     "Event",
     "InviteReceived",
     "ProvisionalReceived",
+    "Redirected",
     "ReinviteReceived",
     "RequestReceived",
     "RequestTimedOut",
@@ -42,6 +45,8 @@ class EndCause(StrEnum):
     REJECTED = "we refused the call"
     REFUSED = "the other side refused the call"
     TIMED_OUT = "the other side did not answer"
+    PRACK_TIMED_OUT = "the caller never confirmed our early answer"
+    SESSION_EXPIRED = "the session was not refreshed in time"
     ACK_TIMED_OUT = "the caller never confirmed our answer"
     DROPPED = "ended without a message"
 
@@ -108,6 +113,8 @@ class ByeReceived:
 class RequestReceived:
     """Any other request: INFO, UPDATE, MESSAGE, … in a dialog, or outside one. It must be answered.
 
+    A PRACK comes only if it has a body: the answer to an offer of ours, or a new offer.
+
     Answer with `call.respond(request, …)`, or `endpoint.respond(request, …)` where `call` is None.
     """
 
@@ -160,6 +167,35 @@ class RequestTimedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirected:
+    """A 3xx sent our call to a host only DNS can find; call `call.follow(flow, …)`, or hang up.
+
+    Comes only with `max_redirects`; targets given by address are followed without a word.
+    """
+
+    call: InviteCall
+    """The call, state TRYING."""
+    request: SipRequest
+    """The INVITE."""
+    response: SipResponse
+    """The 3xx, or the refusal of the target tried before."""
+    uri: str
+    """Where to."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationFailed:
+    """A request outside any call had wrong credentials; it was answered as one without any."""
+
+    request: SipRequest
+    """The request."""
+    flow: Flow
+    """Where it came from."""
+    user: str
+    """Who it claims to be, known here or not."""
+
+
+@dataclass(frozen=True, slots=True)
 class AckTimedOut:
     """No ACK to our 2xx within 64*T1. The core sends BYE by itself; `CallEnded` follows."""
 
@@ -188,5 +224,7 @@ Event = (
     | ResponseReceived
     | RequestTimedOut
     | AckTimedOut
+    | AuthenticationFailed
     | CallEnded
+    | Redirected
 )

@@ -9,7 +9,18 @@ from ..errors import RemoteProtocolError
 from .grammar import PARAMS, QUOTED, TOKEN, parse_params, quote, unquote
 from .uri import HOST
 
-__all__ = ["MAX_CSEQ", "CSeq", "NameAddr", "Via", "parse_cseq", "parse_name_addr", "parse_via"]
+__all__ = [
+    "MAX_CSEQ",
+    "CSeq",
+    "NameAddr",
+    "RAck",
+    "Via",
+    "parse_cseq",
+    "parse_name_addr",
+    "parse_number",
+    "parse_rack",
+    "parse_via",
+]
 
 MAX_CSEQ = 2**31 - 1  # RFC 3261 §8.1.1.5: the number must be less than 2**31.
 
@@ -29,6 +40,7 @@ _NAME_ADDR = re.compile(
 # addr-spec without <>: RFC 3261 §20: its ";" start header parameters, not URI parameters.
 _ADDR_SPEC = re.compile(rf'\s*+([A-Za-z][A-Za-z0-9+\-.]*+:[^\s<>";]*+)({PARAMS})\s*+', re.DOTALL)
 
+_RACK = re.compile(rf"\s*+([0-9]{{1,10}})\s++([0-9]{{1,10}})\s++({TOKEN})\s*+")
 _CSEQ = re.compile(rf"\s*+([0-9]++)\s++({TOKEN})\s*+")
 
 
@@ -158,3 +170,32 @@ def parse_cseq(value: str) -> CSeq:
     if number > MAX_CSEQ:
         raise RemoteProtocolError(f"CSeq number {digits[:20]} is too large")
     return CSeq(number, method)
+
+
+@dataclass(frozen=True, slots=True)
+class RAck:
+    """A RAck value (RFC 3262 §7.2): which provisional response a PRACK acknowledges."""
+
+    rseq: int
+    cseq: int
+    method: str
+
+
+def parse_rack(value: str) -> RAck:
+    """Parse a RAck value.
+
+    Raises:
+        RemoteProtocolError: 400.
+    """
+    match = _RACK.fullmatch(value)
+    if match is None:
+        raise RemoteProtocolError(f"bad RAck {value[:40]!r}")
+    return RAck(int(match[1]), int(match[2]), match[3])
+
+
+def parse_number(value: str) -> int | None:
+    """A header value that is a plain number with or without parameters: RSeq, Min-SE, Retry-After;
+    None for anything else.
+    """
+    digits = value.partition(";")[0].strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else None

@@ -8,31 +8,25 @@ from typing import TYPE_CHECKING
 from ..errors import LocalProtocolError
 from .call_state import CALL_TABLE, CallEvent, CallState
 from .dialog import Dialog, DialogState
-from .events import (
-    ByeReceived,
-    CallEnded,
-    EndCause,
-    ProvisionalReceived,
-    RequestReceived,
-    RequestTimedOut,
-    ResponseReceived,
-)
+from .events import CallEnded, EndCause
 from .grammar import Headers, check_headers, check_text, check_token
 from .incoming import IncomingInvites
-from .outgoing import OutgoingInvite, dialog_request
+from .outgoing import UNANSWERED, OutgoingInvite
+from .reply import Reply
+from .requests import CallRequests
+from .sending import Draft
+from .session_timer import SessionTimer
 
 if TYPE_CHECKING:
-    from .client_transaction import ClientTransaction
+    from .auth import DigestClient
     from .core import Core
+    from .flow import Flow
     from .message import SipRequest, SipResponse
     from .server_transaction import ServerTransaction
     from .transactions import Transactions
 
 __all__ = ["CallState", "InviteCall"]
 
-# RFC 3261 §12.2.1.2, RFC 5057 §5.3: after these answers to a request that renews the dialog it is
-# gone.
-_DIALOG_GONE = {"INVITE": (408, 481), "UPDATE": (408, 481)}
 _METHODS_OF_THEIR_OWN = frozenset({"INVITE", "ACK", "BYE", "CANCEL"})
 
 
@@ -50,36 +44,76 @@ class InviteCall:
         dialog: the dialog; live, so its target and CSeq numbers move on.
         invite_request: the initial INVITE.
         relay_bye: set True to answer a BYE yourself with `respond`.
+        replaces: the call this one takes the place of (RFC 3891), hung up once this one is
+            answered; None for nearly every call. Set None to keep both.
         owner: free for the user of the endpoint; the core never looks at it.
         ref: weak reference to this call, for what outlives it.
+        auth, incoming, requests, session: the core's own.
     """
 
     def __init__(
-        self, core: Core, transactions: Transactions, dialog: Dialog, *, is_caller: bool
+        self,
+        core: Core,
+        transactions: Transactions,
+        dialog: Dialog,
+        auth: DigestClient | None,
+        *,
+        is_caller: bool,
     ) -> None:
         self.state = CallState.TRYING
         self.is_caller = is_caller
         self.dialog = dialog
         self.invite_request: SipRequest
         self.relay_bye = False
+        self.replaces: InviteCall | None = None
         self.owner: object = None
         self.ref = weakref.ref(self)
+        self.auth = auth
+        self.incoming = IncomingInvites(self, core)
+        self.requests = CallRequests(self, core, transactions)
+        self.session = SessionTimer(core, self.requests.refresh, self.requests.expire)
         self._core = core
         self._transactions = transactions
         self._outgoing: OutgoingInvite | None = None
-        self._incoming = IncomingInvites(self, core)
-        self._bye: tuple[str, EndCause] | None = None
-        self._end_cause = EndCause.BYE_SENT
         core.calls[dialog.local_tag] = self
         core.watch_flow(dialog.flow, self)
 
     @property
+    def invite_sent(self) -> bool:
+        """True while an INVITE of ours has no final response."""
+        return self._outgoing is not None and self._outgoing.pending
+
+    @property
     def invite_pending(self) -> bool:
-        """True while an INVITE either way has no final response, so that a re-INVITE of ours must
-        wait.
+        """True while an INVITE either way has no final response, or ours waits to go out again, so
+        that a re-INVITE of ours must wait.
         """
-        sent = self._outgoing is not None and self._outgoing.pending
-        return sent or self._incoming.pending is not None
+        waiting = self._outgoing is not None and self._outgoing.retry.waiting is not None
+        return self.invite_sent or waiting or self.incoming.pending is not None
+
+    @property
+    def offer_sent(self) -> bool:
+        """True while an offer of ours has no answer (RFC 3264 §4)."""
+        outgoing = self._outgoing is not None and self._outgoing.offer_sent
+        return outgoing or self.incoming.offer_sent or self.requests.offer_sent
+
+    @property
+    def offer_received(self) -> bool:
+        """True while we owe the answer to an offer."""
+        outgoing = self._outgoing is not None and self._outgoing.offer_received
+        return outgoing or self.incoming.offer_received or self.requests.offer_received
+
+    @property
+    def outgoing(self) -> OutgoingInvite | None:
+        """Our last INVITE; the core's own."""
+        return self._outgoing
+
+    @property
+    def forks(self) -> dict[str, Dialog]:
+        """The early dialogs of our unanswered call, one for each phone it reached, by remote
+        tag.
+        """
+        return self._outgoing.forks if self._outgoing is not None else {}
 
     def provisional(
         self,
@@ -89,10 +123,12 @@ class InviteCall:
         body: bytes = b"",
         content_type: str = "",
         *,
+        reliable: bool | None = None,
         now: float,
     ) -> None:
-        """Send a 1xx to the initial INVITE (101 to 199 make the dialog early)."""
-        self.respond(self.invite_request, code, reason, headers, body, content_type, now=now)
+        """Send a 1xx to the initial INVITE (101 to 199 make the dialog early); see `respond`."""
+        request = self.invite_request
+        self.respond(request, code, reason, headers, body, content_type, reliable=reliable, now=now)
 
     def accept(
         self, headers: Headers = (), body: bytes = b"", content_type: str = "", *, now: float
@@ -117,9 +153,24 @@ class InviteCall:
         body: bytes = b"",
         content_type: str = "",
         *,
+        reliable: bool | None = None,
         now: float,
     ) -> None:
-        """Answer a re-INVITE, what RequestReceived brought, or the BYE when `relay_bye` is set."""
+        """Answer a re-INVITE, what RequestReceived brought, or the BYE when `relay_bye` is set.
+
+        A 2xx waits by itself for the PRACK of a provisional response with a description.
+
+        Args:
+            request: what to answer.
+            code, reason, headers, body, content_type: of the response.
+            reliable: a 1xx to an INVITE is repeated until its PRACK (RFC 3262)? None: if the caller
+                wants it so, or knows how and there is a body.
+            now: the time.
+
+        Raises:
+            LocalProtocolError: it was answered before, is ours, or `reliable` is True and the
+                caller does not know how.
+        """
         if self.state is CallState.DISCONNECTED:
             return
         transaction = request.transaction
@@ -132,16 +183,12 @@ class InviteCall:
             extra = f"Contact: {self.dialog.contact}\r\n{extra}"
         if 200 <= code < 300 and request.method == "INVITE":
             extra = f"{extra}{self._core.allow_line}{self._core.supported_line}"
-        data = transaction.respond(code, reason, extra, body, content_type, now=now)
-        if code >= 200:
-            request.transaction = None
+        reply = Reply(code, reason, extra, body, content_type)
         if request.method == "INVITE":
-            self._incoming.responded(request, transaction, code, data, now)
-        elif code >= 200:
-            if request.method == "UPDATE" and code < 300:
-                self.dialog.refresh_target(request)
-            elif request.method == "BYE":
-                self.finish(EndCause.BYE_RECEIVED, now)
+            self.incoming.respond(request, transaction, reply, reliable, now)
+        else:
+            self.requests.respond(request, transaction, reply, now)
+        self.requests.describe(body, content_type)
 
     def request(
         self,
@@ -167,16 +214,14 @@ class InviteCall:
         if self.state not in (CallState.EARLY, CallState.CONNECTED):
             raise LocalProtocolError(f"no {method} in a call that is {self.state}")
         check_text(content_type, "content type")
-        return self._send(method, check_headers(headers), body, content_type, now).request
-
-    def _send(
-        self, method: str, extra: str, body: bytes, content_type: str, now: float
-    ) -> ClientTransaction:
-        cseq = self.dialog.take_cseq()
-        data, branch, flow = dialog_request(
-            self._core, self.dialog, method, cseq, extra, body, content_type
-        )
-        return self._transactions.add_client(method, branch, data, flow, self, self.ref, now)
+        extra = check_headers(headers)
+        if method == "UPDATE":
+            if body and (self.offer_sent or self.offer_received):
+                # RFC 3311 §5.1.
+                raise LocalProtocolError("no UPDATE with an offer while another has no answer")
+            extra += self.session.request_lines()
+            self.requests.describe(body, content_type)
+        return self.requests.send(Draft(method, extra, body, content_type), now).request
 
     def reinvite(
         self,
@@ -202,13 +247,11 @@ class InviteCall:
             # The user never sent the ACK of its last INVITE; the peer must not wait for it any
             # longer.
             self._outgoing.ack(now)
-        self._outgoing = OutgoingInvite(
-            self, self._transactions, initial=False, auto_ack=bool(body)
-        )
-        cseq = self.dialog.take_cseq()
-        sent = dialog_request(self._core, self.dialog, "INVITE", cseq, extra, body, content_type)
-        self._outgoing.send(*sent, now)
-        return self._outgoing.transaction.request
+        draft = Draft("INVITE", extra, body, content_type)
+        self._outgoing = OutgoingInvite(self, self._transactions, draft, initial=False)
+        self._outgoing.send(now)
+        self.requests.describe(body, content_type)
+        return self._outgoing.request
 
     def ack(
         self, body: bytes = b"", content_type: str = "", headers: Headers = (), *, now: float
@@ -218,6 +261,37 @@ class InviteCall:
         extra = check_headers(headers)
         if self._outgoing is not None and self.state is not CallState.DISCONNECTED:
             self._outgoing.ack(now, extra, body, content_type)
+            self.requests.describe(body, content_type)
+
+    def prack(
+        self,
+        response: SipResponse,
+        body: bytes,
+        content_type: str = "application/sdp",
+        headers: Headers = (),
+        *,
+        now: float,
+    ) -> None:
+        """Acknowledge a reliable 1xx that holds the offer, with our answer; does nothing if none is
+        owed. All others are acknowledged by the core.
+        """
+        check_text(content_type, "content type")
+        draft = Draft("PRACK", check_headers(headers), body, content_type)
+        if self._outgoing is not None and self._outgoing.prack(response, draft, now):
+            self.requests.describe(body, content_type)
+
+    def follow(self, flow: Flow, uri: str = "", *, now: float) -> None:
+        """Call the target that `Redirected` named, on the flow that leads there.
+
+        Args:
+            flow: where the next hop is.
+            uri: another target than the one named.
+            now: the time.
+        """
+        outgoing = self._outgoing
+        waits = outgoing is not None and outgoing.initial and outgoing.retry.waiting is not None
+        if outgoing is not None and waits and self.state in UNANSWERED:
+            outgoing.retry.go(uri or self.dialog.remote_target, flow, now)
 
     def bye(self, headers: Headers = (), *, now: float) -> None:
         """Hang up, whatever the state: BYE; before the answer CANCEL (our call) or 487 (theirs).
@@ -226,12 +300,12 @@ class InviteCall:
         """
         extra = check_headers(headers)
         if self.state is CallState.CONNECTED:
-            self.hang_up(extra, EndCause.BYE_SENT, now)
-        elif self.state in (CallState.TRYING, CallState.PROCEEDING, CallState.EARLY):
+            self.requests.hang_up(extra, EndCause.BYE_SENT, now)
+        elif self.state in UNANSWERED:
             if self.is_caller:
                 self.cancel(headers, now=now)
             else:
-                self.respond(self.invite_request, 487, headers=headers, now=now)
+                self.incoming.give_up(extra, now)
 
     def cancel(self, headers: Headers = (), *, now: float) -> None:
         """Give up our unanswered INVITE or re-INVITE: CANCEL goes out at once, or after the first
@@ -241,14 +315,20 @@ class InviteCall:
         ResponseReceived; `CallEnded` comes in every case.
         """
         extra = check_headers(headers)
-        if self._outgoing is not None and self._outgoing.pending:
-            if self._outgoing.initial:
-                self.advance(CallEvent.CANCELLED)
-            self._outgoing.cancel(extra, now)
+        outgoing = self._outgoing
+        if outgoing is None:
+            return
+        refusal = outgoing.retry.stop()
+        if outgoing.initial and (outgoing.pending or refusal):
+            self.advance(CallEvent.CANCELLED)
+        outgoing.cancel(extra, now)
+        if refusal is not None:
+            # It was not on its way, only about to be sent again.
+            outgoing.refused(refusal, False, now)
 
     def drop(self, *, now: float) -> None:
         """Forget the call without sending anything."""
-        self._incoming.drop(now)
+        self.incoming.drop(now)
         if self._outgoing is not None and self._outgoing.pending:
             self._outgoing.transaction.stop(now)
         self.finish(EndCause.DROPPED, now)
@@ -258,119 +338,39 @@ class InviteCall:
         if request.call_id != self.dialog.call_id:
             return False
         tag = request.from_tag
-        return tag == self.dialog.remote_tag or tag in self._forks()
-
-    def _forks(self) -> dict[str, Dialog]:
-        """The early dialogs of our initial INVITE, by remote tag."""
-        return self._outgoing.forks if self._outgoing is not None else {}
+        return tag == self.dialog.remote_tag or tag in self.forks
 
     def on_invite(self, request: SipRequest, transaction: ServerTransaction, now: float) -> None:
         """Take the initial INVITE; the called side's first step."""
         self.invite_request = request
-        self._incoming.take(request, transaction, now)
-
-    def on_request(self, request: SipRequest, now: float) -> None:
-        """Take a request within the dialog; its transaction was just made."""
-        transaction = request.transaction
-        assert transaction is not None, "the endpoint makes it before it comes here"
-        transaction.call = self.ref
-        dialog = self._forks().get(request.from_tag, self.dialog)
-        if request.cseq <= dialog.remote_cseq:
-            # RFC 3261 §12.2.2: out of order.
-            transaction.respond(500, "CSeq out of order", now=now)
-            return
-        dialog.remote_cseq = request.cseq
-        if request.method == "BYE" and dialog is not self.dialog:
-            # One branch of a forked call went away; the others may still answer.
-            del self._forks()[request.from_tag]
-            transaction.respond(200, now=now)
-        elif request.method == "INVITE":
-            self._incoming.take_reinvite(request, transaction, now)
-        elif request.method == "BYE":
-            self._on_bye(request, transaction, now)
-        else:
-            self._core.events.append(RequestReceived(self, request))
-
-    def _on_bye(self, request: SipRequest, transaction: ServerTransaction, now: float) -> None:
-        self._incoming.refuse_pending(now)
-        if self.relay_bye and self.state is CallState.CONNECTED:
-            self.advance(CallEvent.HUNG_UP)
-            self._core.events.append(ByeReceived(self, request))
-            return
-        transaction.respond(200, now=now)
-        request.transaction = None
-        self._core.events.append(ByeReceived(self, request))
-        self.finish(EndCause.BYE_RECEIVED, now)
+        self.incoming.take(request, transaction, now)
 
     def on_ack(self, request: SipRequest, now: float) -> bool:
         """Take an ACK within the dialog; False for a copy."""
-        return self._incoming.on_ack(request, now)
+        return self.incoming.on_ack(request, now)
 
     def on_flow_failed(self, now: float) -> None:
         """The connection of the dialog is gone; the next request finds its own way."""
-        for dialog in (self.dialog, *self._forks().values()):
+        for dialog in (self.dialog, *self.forks.values()):
             dialog.flow_lost = True
 
-    def start(self, data: bytes, branch: str, *, auto_ack: bool, now: float) -> None:
+    def start(self, draft: Draft, now: float) -> None:
         """Send the initial INVITE; the calling side's first step."""
-        self._outgoing = OutgoingInvite(self, self._transactions, initial=True, auto_ack=auto_ack)
-        self._outgoing.send(data, branch, self.dialog.flow, now)
-        self.invite_request = self._outgoing.transaction.request
+        self._outgoing = OutgoingInvite(self, self._transactions, draft, initial=True)
+        self._outgoing.send(now)
+        self.requests.describe(draft.body, draft.content_type)
+        self.invite_request = self._outgoing.request
 
-    def after_refusal(self, method: str, code: int, now: float) -> None:
-        """Hang up after an answer that says the dialog is gone."""
-        if code in _DIALOG_GONE.get(method, (481,)) and self.state is CallState.CONNECTED:
-            self.hang_up("", EndCause.BYE_SENT, now)
-
-    def on_response(
-        self, transaction: ClientTransaction, response: SipResponse, now: float
-    ) -> None:
-        """A response to a request of ours that was no INVITE."""
-        if self.state is CallState.DISCONNECTED:
-            return
-        if response.code < 200:
-            event = ProvisionalReceived(self, transaction.request, response)
-            self._core.events.append(event)
-            return
-        self._core.events.append(ResponseReceived(self, transaction.request, response))
-        if transaction.method == "BYE":
-            self.finish(self._end_cause, now)
-        elif response.code >= 300:
-            self.after_refusal(transaction.method, response.code, now)
-        elif transaction.method == "UPDATE":
-            self.dialog.refresh_target(response)
-
-    def on_no_response(
-        self, transaction: ClientTransaction, response: SipResponse, now: float
-    ) -> None:
-        """A request of ours that was no INVITE timed out, or its flow failed."""
-        if self.state is CallState.DISCONNECTED:
-            return
-        self._core.events.append(RequestTimedOut(self, transaction.request, response))
-        if transaction.method == "BYE":
-            self.finish(self._end_cause, now)
-        else:
-            self.after_refusal(transaction.method, response.code, now)
-
-    def on_client_ended(self, transaction: ClientTransaction) -> None:
-        """Nothing is kept per request."""
-
-    def hang_up(self, extra: str, cause: EndCause, now: float) -> None:
-        """End a call that is up, or a race that was lost; `cause` is for CallEnded."""
-        self.advance(CallEvent.HUNG_UP)
-        self._incoming.refuse_pending(now)
-        self._bye = (extra, cause)
-        self.send_waiting_bye(now)
-
-    def send_waiting_bye(self, now: float) -> None:
-        """Send the BYE that is due, unless an ACK must come first."""
-        # RFC 3261 §15: no BYE before the ACK of our 2xx came or its time is over.
-        if self._bye is None or self._incoming.unacknowledged:
-            return
-        (extra, self._end_cause), self._bye = self._bye, None
+    def answered(self, now: float) -> None:
+        """A 2xx of ours to an INVITE went out."""
+        self.advance(CallEvent.ANSWERED)
+        self.dialog.state = DialogState.CONFIRMED
         if self._outgoing is not None:
-            self._outgoing.ack(now)
-        self._send("BYE", extra, b"", "", now)
+            self._outgoing.retry.overtaken()
+        replaced, self.replaces = self.replaces, None
+        if replaced is not None:
+            # RFC 3891 §3: BYE for one that is up, CANCEL for one of ours that rings.
+            replaced.bye(now=now)
 
     def advance(self, event: CallEvent) -> None:
         """Step the call machine; what the state has no use for changes nothing."""
@@ -382,8 +382,10 @@ class InviteCall:
             return
         self.advance(CallEvent.ENDED)
         self.dialog.state = DialogState.TERMINATED
-        self._incoming.stop()
+        self.incoming.stop()
+        self.session.stop()
         if self._outgoing is not None:
+            self._outgoing.retry.stop()
             # An INVITE of a dialog that is no more would otherwise wait for its answer for ever.
             self._outgoing.cancel("", now)
         self._core.calls.pop(self.dialog.local_tag, None)

@@ -4,106 +4,48 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .call_state import CallEvent, CallState
-from .compose import make_request, make_via
 from .dialog import DialogState
 from .events import EndCause, ProvisionalReceived, RequestTimedOut, ResponseReceived
 from .fsm import State
+from .prack import Pracks, rack_line
+from .retry import InviteRetry
+from .sending import Draft, Nobody, OutgoingRequest, dialog_request
 
 if TYPE_CHECKING:
     from .client_transaction import ClientTransaction
-    from .core import Core
     from .dialog import Dialog
     from .events import Event
     from .flow import Flow
     from .invite import InviteCall
-    from .message import SipResponse
+    from .message import SipRequest, SipResponse
     from .transactions import Transactions
 
-__all__ = ["Nobody", "OutgoingInvite", "dialog_request"]
+__all__ = ["UNANSWERED", "OutgoingInvite"]
 
-_UNANSWERED = (CallState.TRYING, CallState.PROCEEDING, CallState.EARLY)
-_CONTACT_METHODS = frozenset({"INVITE", "UPDATE", "REFER", "SUBSCRIBE", "NOTIFY"})
-
-
-def dialog_request(
-    core: Core,
-    dialog: Dialog,
-    method: str,
-    cseq: int,
-    extra: str = "",
-    body: bytes = b"",
-    content_type: str = "",
-    *,
-    flow: Flow | None = None,
-) -> tuple[bytes, str, Flow]:
-    """A request within a dialog (RFC 3261 §12.2.1.1), or the one that makes it.
-
-    Args:
-        core: the endpoint's shared state.
-        dialog: tells addresses, target and route.
-        method, cseq: of the request.
-        extra: checked header lines.
-        body, content_type: the body.
-        flow: where to send it; None: where the dialog leads.
-
-    Returns:
-        the bytes, the branch, and the flow to send it on.
-    """
-    uri, routes = dialog.request_line_and_routes()
-    flow = flow or dialog.next_flow(core.settings.symmetric)
-    branch = core.tokens.branch()
-    data = make_request(
-        method,
-        uri,
-        via=make_via(flow, branch, core.settings),
-        from_=dialog.from_value,
-        to=dialog.to_value,
-        call_id=dialog.call_id,
-        cseq=cseq,
-        routes=routes,
-        contact=dialog.contact if method in _CONTACT_METHODS else "",
-        extra=extra + core.agent_line,
-        body=body,
-        content_type=content_type,
-    )
-    return data, branch, flow
-
-
-class Nobody:
-    """The owner of a request whose outcome changes nothing: CANCEL, and the BYE to a fork that
-    lost.
-    """
-
-    def on_response(
-        self, transaction: ClientTransaction, response: SipResponse, now: float
-    ) -> None:
-        """Not of interest."""
-
-    def on_no_response(
-        self, transaction: ClientTransaction, response: SipResponse, now: float
-    ) -> None:
-        """Not of interest."""
-
-    def on_client_ended(self, transaction: ClientTransaction) -> None:
-        """Not of interest."""
+UNANSWERED = (CallState.TRYING, CallState.PROCEEDING, CallState.EARLY)
+MAX_FORKS = 32  # Early dialogs, and 2xx answers, of one INVITE; a hunt group has a handful.
 
 
 class OutgoingInvite:
-    """An INVITE we sent: its CANCEL, the ACKs to each 2xx, and the copies of those ACKs.
+    """An INVITE we sent: its tries, its CANCEL, the ACKs to each 2xx, and the copies of those ACKs.
 
     Args:
         call: the call it belongs to.
         transactions: the endpoint's transactions.
+        draft: what to send.
         initial: False for a re-INVITE.
-        auto_ack: False if the 2xx holds the offer, so that the user sends the ACK with the answer.
 
     Attributes:
         initial: as given.
+        draft: as given.
         forks: the early dialogs its responses made, by remote tag.
-        transaction: the client transaction, there after `send`.
+        transaction: the client transaction of the newest try, there after `send`.
+        request: the INVITE as first sent.
+        retry: what makes it go out again.
     """
 
     __slots__ = (
@@ -112,39 +54,91 @@ class OutgoingInvite:
         "_call",
         "_cancel",
         "_cancel_sent",
+        "_described",
+        "_first",
         "_owed",
+        "_pracks",
+        "_seed",
         "_transactions",
+        "draft",
         "forks",
         "initial",
+        "retry",
         "transaction",
     )
 
     transaction: ClientTransaction
+    _first: ClientTransaction
 
     def __init__(
-        self, call: InviteCall, transactions: Transactions, *, initial: bool, auto_ack: bool
+        self, call: InviteCall, transactions: Transactions, draft: Draft, *, initial: bool
     ) -> None:
         self._call = call
         self._transactions = transactions
+        self.draft = draft
         self.initial = initial
-        self._auto_ack = auto_ack
+        self._seed = call.dialog
+        # Without an offer in the INVITE the 2xx has it, and the user sends the ACK with the answer.
+        self._auto_ack = bool(draft.body)
+        self._described = False
         self._cancel: str | None = None
         self._cancel_sent = False
         self._owed: Dialog | None = None
         # To tag of each 2xx -> the ACK to repeat; None while the user owes it.
         self._acks: dict[str, tuple[bytes, Flow] | None] = {}
+        self._pracks = Pracks()
         self.forks: dict[str, Dialog] = {}
+        self.retry = InviteRetry(self, call, transactions.core, self._seed)
 
-    def send(self, data: bytes, branch: str, flow: Flow, now: float) -> None:
+    @property
+    def request(self) -> SipRequest:
+        """The INVITE as first sent: the same object whatever came after."""
+        return self._first.request
+
+    def send(self, now: float) -> None:
         """Send the INVITE."""
-        self.transaction = self._transactions.add_client(
-            "INVITE", branch, data, flow, self, self._call.ref, now
+        core, call, draft = self._transactions.core, self._call, self.draft
+        draft = replace(draft, extra=draft.extra + call.session.request_lines())
+        dialog, flow = (self._seed, self._seed.flow) if self.initial else (call.dialog, None)
+        data, branch, flow = dialog_request(
+            core, dialog, draft, dialog.take_cseq(), call.auth, flow=flow
         )
+        self.transaction = self._transactions.add_client(
+            "INVITE", branch, data, flow, self, call.ref, now
+        )
+        if not self.retry.tries:
+            self._first = self.transaction
+        self.retry.tries += 1
+
+    def send_again(self, now: float) -> None:
+        """Send it again with a new CSeq number: whatever early dialogs there were are no more."""
+        self.forks.clear()
+        self._pracks.clear()
+        self._described = False
+        if self.initial:
+            self._call.dialog = self._seed
+            self._call.advance(CallEvent.RETRIED)
+        self.send(now)
 
     @property
     def pending(self) -> bool:
         """True while there is no final response."""
         return not self.transaction.answered
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the user gave it up."""
+        return self._cancel is not None
+
+    @property
+    def offer_sent(self) -> bool:
+        """True while the offer in it has no answer that counts."""
+        return self._auto_ack and bool(self.draft.body) and self.pending and not self._described
+
+    @property
+    def offer_received(self) -> bool:
+        """True while the user owes an answer, in PRACK or ACK."""
+        return self._pracks.offer_open or (self._owed is not None and not self._auto_ack)
 
     def cancel(self, extra: str, now: float) -> None:
         """Send CANCEL, or remember to: RFC 3261 §9.1 forbids it before a provisional response."""
@@ -171,43 +165,76 @@ class OutgoingInvite:
         if self.pending:
             response = self.transaction.local_response(487, "")
             self.transaction.stop(now)
-            self._on_refused(response, True, now)
+            self.refused(response, True, now)
 
     def on_response(
         self, transaction: ClientTransaction, response: SipResponse, now: float
     ) -> None:
         """Sort the responses to the INVITE."""
         if response.code < 200:
-            self._on_provisional(response)
+            self._on_provisional(response, now)
             if self._cancel is not None and not self._cancel_sent:
                 self._send_cancel(now)
         elif response.code >= 300:
-            self._on_refused(response, False, now)
+            if not self.retry.take(response, now):
+                self.refused(response, False, now)
         elif response.to_tag not in self._acks:
-            self._acks[response.to_tag] = None
-            self._on_answered(response, now)
+            if len(self._acks) < MAX_FORKS:
+                self._acks[response.to_tag] = None
+                self._on_answered(response, now)
         elif (ack := self._acks[response.to_tag]) is not None:
             # RFC 3261 §13.2.2.4: the ACK is repeated with each copy of the 2xx.
             self._transactions.core.send(*ack, now, self._call.ref, retransmission=True)
 
-    def _on_provisional(self, response: SipResponse) -> None:
+    def _on_provisional(self, response: SipResponse, now: float) -> None:
         call = self._call
         if call.state is CallState.DISCONNECTED:
             return
+        dialog = call.dialog
         if self.initial and response.to_tag and response.code > 100:
-            fork = self._fork(response)
+            if response.to_tag not in self.forks and len(self.forks) >= MAX_FORKS:
+                return
+            dialog = self._fork(response)
             if not call.dialog.remote_tag:
-                call.dialog = fork
+                call.dialog = dialog
             call.advance(CallEvent.RINGING)
         elif self.initial:
             call.advance(CallEvent.TRYING)
-        self._emit(ProvisionalReceived(call, self.transaction.request, response))
+        if response.code > 100 and response.has("rseq") and dialog.remote_tag:
+            if not self._pracks.is_new(response):
+                return
+            self._acknowledge(response, dialog, now)
+        self._emit(ProvisionalReceived(call, self.request, response))
+
+    def _acknowledge(self, response: SipResponse, dialog: Dialog, now: float) -> None:
+        """Send the PRACK of a reliable 1xx, or leave it to the user who must put an answer in."""
+        if response.body and not self._auto_ack:
+            self._pracks.owe(response)
+            return
+        self._described = self._described or bool(response.body)
+        self._send_prack(Draft("PRACK", rack_line(response)), dialog, now)
+
+    def prack(self, response: SipResponse, draft: Draft, now: float) -> bool:
+        """Send the user's PRACK with the answer to the offer in `response`; False: none is owed."""
+        line = self._pracks.pay(response)
+        dialog = self.forks.get(response.to_tag, self._call.dialog)
+        if not line or self._call.state is CallState.DISCONNECTED:
+            return False
+        # The offer is answered, so the 2xx has none and its ACK needs no answer.
+        self._auto_ack = self._described = True
+        self._send_prack(replace(draft, extra=line + draft.extra), dialog, now)
+        return True
+
+    def _send_prack(self, draft: Draft, dialog: Dialog, now: float) -> None:
+        call = self._call
+        request = OutgoingRequest(self._transactions, dialog, draft, Nobody(), call.auth, call.ref)
+        request.send(now)
 
     def _fork(self, response: SipResponse) -> Dialog:
         """The early dialog with the peer of `response`; a new one for a tag not seen yet."""
         fork = self.forks.get(response.to_tag)
         if fork is None:
-            fork = self.forks[response.to_tag] = self._call.dialog.fork(response)
+            fork = self.forks[response.to_tag] = self._seed.fork(response)
         return fork
 
     def _on_answered(self, response: SipResponse, now: float) -> None:
@@ -219,7 +246,7 @@ class OutgoingInvite:
             dialog.refresh_target(response)
             # RFC 3261 §13.2.2.4: the route set is that of the 2xx, whatever the 1xx said.
             dialog.route_set = response.record_routes[::-1]
-            if call.state not in (*_UNANSWERED, CallState.CANCELLING):
+            if call.state not in (*UNANSWERED, CallState.CANCELLING):
                 del self.forks[dialog.remote_tag]
                 self._release(dialog, now)
                 return
@@ -227,26 +254,29 @@ class OutgoingInvite:
             self.forks.clear()
         else:
             call.dialog.refresh_target(response)
+        self._pracks.clear()
         self._owed = call.dialog
         if call.state is CallState.CANCELLING:
             # A 2xx passed our CANCEL on its way: confirm it and hang up.
-            call.hang_up("", EndCause.CANCEL_SENT, now)
+            call.requests.hang_up("", EndCause.CANCEL_SENT, now)
             return
         call.advance(CallEvent.ANSWERED)
         if self._auto_ack:
             self.ack(now)
+        if call.state is CallState.CONNECTED:
+            call.session.confirmed(response, now)
         if call.state is not CallState.DISCONNECTED:
-            self._emit(ResponseReceived(call, self.transaction.request, response))
+            self._emit(ResponseReceived(call, self.request, response))
 
-    def _on_refused(self, response: SipResponse, timed_out: bool, now: float) -> None:
-        """A 3xx to 6xx, or none at all."""
+    def refused(self, response: SipResponse, timed_out: bool, now: float) -> None:
+        """A 3xx to 6xx, or none at all, and no further try."""
         call = self._call
         if call.state is CallState.DISCONNECTED:
             return
         event = RequestTimedOut if timed_out else ResponseReceived
-        self._emit(event(call, self.transaction.request, response))
+        self._emit(event(call, self.request, response))
         if not self.initial:
-            call.after_refusal("INVITE", response.code, now)
+            call.requests.after_refusal("INVITE", response, now)
         elif self._cancel is not None:
             call.finish(EndCause.CANCEL_SENT, now)
         else:
@@ -259,40 +289,42 @@ class OutgoingInvite:
         self, transaction: ClientTransaction, response: SipResponse, now: float
     ) -> None:
         """The INVITE timed out, or its flow failed."""
-        self._on_refused(response, True, now)
+        if not self.retry.take(response, now):
+            self.refused(response, True, now)
 
     def on_client_ended(self, transaction: ClientTransaction) -> None:
         """No more copies of a 2xx will come (RFC 6026 timer M)."""
-        self._acks.clear()
+        if transaction is self.transaction:
+            self._acks.clear()
 
     def ack(self, now: float, extra: str = "", body: bytes = b"", content_type: str = "") -> None:
         """Send the ACK to the 2xx of the call's dialog, if it is owed."""
         dialog, self._owed = self._owed, None
         if dialog is not None:
-            self._send_ack(dialog, now, extra, body, content_type)
+            self._send_ack(dialog, now, Draft("ACK", extra, body, content_type))
 
     def _release(self, dialog: Dialog, now: float) -> None:
         """ACK and BYE for a 2xx that nobody wants: a fork that lost (RFC 3261 §13.2.2.4), a late
         answer.
         """
-        self._send_ack(dialog, now)
-        data, branch, flow = dialog_request(
-            self._transactions.core, dialog, "BYE", dialog.take_cseq()
+        self._send_ack(dialog, now, Draft("ACK"))
+        call = self._call
+        bye = OutgoingRequest(
+            self._transactions, dialog, Draft("BYE"), Nobody(), call.auth, call.ref
         )
-        self._transactions.add_client("BYE", branch, data, flow, Nobody(), self._call.ref, now)
+        bye.send(now)
 
-    def _send_ack(
-        self,
-        dialog: Dialog,
-        now: float,
-        extra: str = "",
-        body: bytes = b"",
-        content_type: str = "",
-    ) -> None:
-        # RFC 3261 §13.2.2.4: the ACK to a 2xx is a request of its own with the CSeq number of the
-        # INVITE.
-        core = self._transactions.core
-        cseq = self.transaction.request.cseq
-        data, _, flow = dialog_request(core, dialog, "ACK", cseq, extra, body, content_type)
+    def _send_ack(self, dialog: Dialog, now: float, draft: Draft) -> None:
+        # RFC 3261 §13.2.2.4: the ACK to a 2xx is a request of its own with the CSeq number and the
+        # credentials of the INVITE.
+        core, invite = self._transactions.core, self.transaction.request
+        if self._call.auth is not None:
+            proof = "".join(
+                f"{name}: {value}\r\n"
+                for name in ("Authorization", "Proxy-Authorization")
+                for value in invite.headers(name)
+            )
+            draft = replace(draft, extra=proof + draft.extra)
+        data, _, flow = dialog_request(core, dialog, draft, invite.cseq)
         self._acks[dialog.remote_tag] = (data, flow)
         core.send(data, flow, now, self._call.ref)

@@ -203,8 +203,8 @@ class Reception:
         if call is None or not call.has_dialog(request):
             return self._refuse(request, 481, flow, now, "no such dialog")
         self._call = call
-        self._transactions.add_server(request, flow, "")
-        call.on_request(request, now)
+        transaction = self._transactions.add_server(request, flow, "")
+        call.requests.take(request, transaction, now)
         return ""
 
     def _on_new(self, request: SipRequest, flow: Flow, now: float) -> str:
@@ -259,7 +259,7 @@ class Reception:
             # 416 is about the Request-URI only.
             raise RemoteProtocolError(f"Contact: {error.reason}") from error
         transaction = self._transactions.add_server(request, flow, tag)
-        call = InviteCall(core, self._transactions, dialog, is_caller=False)
+        call = InviteCall(core, self._transactions, dialog, core.digest_client(), is_caller=False)
         self._call = call
         call.on_invite(request, transaction, now)
         core.events.append(InviteReceived(call, request))

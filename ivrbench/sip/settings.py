@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from .timers import Timers
 
-__all__ = ["EndpointSettings", "MergedRequestPolicy"]
+__all__ = ["EndpointSettings", "MergedRequestPolicy", "RefreshMethod"]
 
 
 class MergedRequestPolicy(StrEnum):
@@ -17,6 +17,15 @@ class MergedRequestPolicy(StrEnum):
     """482 Loop Detected, as the RFC says."""
     ACCEPT = "accept"
     """Each copy is a request of its own, for networks that fork to one server on purpose."""
+
+
+class RefreshMethod(StrEnum):
+    """How a session is refreshed (RFC 4028 §7.4); the values are those of `ivr.conf`."""
+
+    UPDATE = "UPDATE"
+    INVITE = "INVITE"
+    UPDATE_FALLBACK_INVITE = "UPDATE_FALLBACK_INVITE"
+    """UPDATE where the other side allows it, re-INVITE where not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +41,17 @@ class EndpointSettings:
         "BYE",
         "OPTIONS",
         "INFO",
+        "PRACK",
         "UPDATE",
         "MESSAGE",
         "REFER",
         "NOTIFY",
     )
     """Allow header; another method outside a dialog gets 405 (known to SIP) or 501."""
-    supported: tuple[str, ...] = ()
+    supported: tuple[str, ...] = ("100rel", "replaces", "timer")
     """Option tags: Supported header; a Require with any other gets 420."""
+    event_packages: tuple[str, ...] = ("refer",)
+    """Event packages: SUBSCRIBE and NOTIFY for any other get 489."""
     accept: tuple[str, ...] = ("application/sdp",)
     """Accept header of the OPTIONS answer."""
     merged_request_policy: MergedRequestPolicy = MergedRequestPolicy.REJECT
@@ -52,5 +64,19 @@ class EndpointSettings:
     """Host shown in Via and Contact instead of the flow's local address."""
     first_cseq: int = 10
     """CSeq number of the first request we send in a dialog."""
+    max_redirects: int = 0
+    """How many targets of 3xx answers one call tries; 0: a 3xx is a refusal."""
+    glare_retries: int = 3
+    """How often a re-INVITE refused with 491 is sent again by itself (RFC 3261 §14.1)."""
+    session_expires_s: int = 0
+    """Session interval we ask for; 0: we ask for none, but serve a peer that does (RFC 4028)."""
+    min_session_expires_s: int = 90
+    """Smallest session interval taken, else 422; RFC 4028 §4 allows no less than 90."""
+    max_session_expires_s: int = 900
+    """Longest session interval granted to a peer that asks for one."""
+    session_refresh_method: RefreshMethod = RefreshMethod.UPDATE_FALLBACK_INVITE
+    """UPDATE, re-INVITE, or whichever works."""
+    accept_501_reply: bool = True
+    """A refresh answered 501 counts: the other side is there, if old."""
     timers: Timers = field(default_factory=Timers)
     """RFC 3261 timer values."""

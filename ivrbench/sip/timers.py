@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Timer", "TimerQueue", "Timers"]
+
+MIN_SWEEP = 1024  # Stopped timers that may lie about before a sweep is worth it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Timers:
 
     @property
     def give_up_s(self) -> float:
-        """64*T1: timers B, F, H, J, L, M and the wait for an ACK."""
+        """64*T1: timers B, F, H, J, L, M and the wait for an ACK or a PRACK."""
         return 64 * self.t1_s
 
 
@@ -43,49 +46,82 @@ class Timer:
 
 
 class TimerQueue:
-    """Timers in one FIFO per distinct delay.
+    """Timers in one FIFO per usual delay, and a heap for the odd ones.
 
     SIP uses a handful of delays and `now` never goes back, so each FIFO is sorted by itself:
     starting is an append, stopping marks the entry, and the next deadline is the least of a few
-    heads.
+    heads. Delays the other side chooses (session timers) or chance does (glare) go in the heap, so
+    that nobody can make us keep many FIFOs.
     """
 
     def __init__(self) -> None:
         self._queues: dict[float, deque[Timer]] = {}
+        self._odd: list[tuple[float, int, Timer]] = []
+        self._count = 0
+        self._running = 0
+        self._stopped = 0
 
     def start(
         self, delay_s: float, callback: Callable[[Any, float], None], argument: Any, now: float
     ) -> Timer:
-        """Run `callback(argument, now)` `delay_s` seconds from `now`."""
+        """Run `callback(argument, now)` `delay_s` seconds from `now`; for the usual delays."""
         timer = Timer(now + delay_s, callback, argument)
         queue = self._queues.get(delay_s)
         if queue is None:
             queue = self._queues[delay_s] = deque()
         queue.append(timer)
+        self._running += 1
+        return timer
+
+    def start_odd(
+        self, delay_s: float, callback: Callable[[Any, float], None], argument: Any, now: float
+    ) -> Timer:
+        """The same for a delay that chance or the other side chose."""
+        timer = Timer(now + delay_s, callback, argument)
+        self._count += 1
+        heapq.heappush(self._odd, (timer.due_s, self._count, timer))
+        self._running += 1
         return timer
 
     def stop(self, timer: Timer | None) -> None:
         """Stop a timer; one that fired, was stopped, or is None is left alone."""
-        if timer is not None:
-            # The entry waits for its turn in the FIFO but lets go of everything it held.
+        if timer is not None and timer.callback is not None:
+            # The entry waits for its turn but lets go of everything it held.
             timer.callback = timer.argument = None
+            self._running -= 1
+            self._stopped += 1
+            if self._stopped > MIN_SWEEP and self._stopped > self._running:
+                self._sweep()
 
     def deadline(self) -> float | None:
         """When the next running timer is due, None if none runs."""
-        head = self._head()
-        return head[0].due_s if head else None
+        queue = self._head()
+        odd = self._odd
+        while odd and odd[0][2].callback is None:
+            heapq.heappop(odd)
+            self._stopped -= 1
+        if not odd:
+            return queue[0].due_s if queue else None
+        return min(queue[0].due_s, odd[0][0]) if queue else odd[0][0]
 
     def run(self, now: float) -> None:
         """Fire every timer that is due at `now`, earliest first."""
-        while (queue := self._head()) and queue[0].due_s <= now:
-            timer = queue.popleft()
+        while (due_s := self.deadline()) is not None and due_s <= now:
+            odd = self._odd
+            if odd and odd[0][0] == due_s:
+                timer = heapq.heappop(odd)[2]
+            else:
+                queue = self._head()
+                assert queue, "the deadline was not that of the heap"
+                timer = queue.popleft()
             callback, argument = timer.callback, timer.argument
             timer.callback = timer.argument = None
+            self._running -= 1
             if callback is not None:
                 callback(argument, now)
 
     def __len__(self) -> int:
-        return sum(timer.callback is not None for q in self._queues.values() for timer in q)
+        return self._running
 
     def _head(self) -> deque[Timer] | None:
         """The FIFO whose first running timer is due first; drops stopped heads and empty FIFOs."""
@@ -94,6 +130,7 @@ class TimerQueue:
         for delay_s, queue in self._queues.items():
             while queue and queue[0].callback is None:
                 queue.popleft()
+                self._stopped -= 1
             if not queue:
                 empty = [*(empty or ()), delay_s]
             elif first is None or queue[0].due_s < first[0].due_s:
@@ -101,3 +138,11 @@ class TimerQueue:
         for delay_s in empty or ():
             del self._queues[delay_s]
         return first
+
+    def _sweep(self) -> None:
+        """Throw the stopped ones out: as many were stopped since the last time as are looked at."""
+        for delay_s, queue in self._queues.items():
+            self._queues[delay_s] = deque(each for each in queue if each.callback is not None)
+        self._odd = [each for each in self._odd if each[2].callback is not None]
+        heapq.heapify(self._odd)
+        self._stopped = 0

@@ -253,7 +253,7 @@ def test_reinvite_of_ours() -> None:
     assert invite.cseq == 11
     with pytest.raises(LocalProtocolError):
         call.reinvite(SDP, now=rig.now)
-    rig.receive(response(invite, 491))
+    rig.receive(response(invite, 488))
     assert isinstance(rig.event(ResponseReceived), ResponseReceived)
     call.reinvite(SDP, now=rig.now)
     invite = rig.sent_request()

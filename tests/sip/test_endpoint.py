@@ -26,7 +26,7 @@ def test_representations() -> None:
     """People who debug see the state and the counters."""
     rig = Rig()
     call = rig.invited()
-    assert repr(rig.endpoint) == "<Endpoint calls=1 servers=1 clients=0 timers=0>"
+    assert repr(rig.endpoint) == "<Endpoint calls=1 servers=1 clients=0 timers=1>"
     assert repr(call) == "<InviteCall call-1 called Trying>"
     transaction = call.invite_request.transaction
     assert repr(transaction).startswith("<ServerTransaction ('z9hG4bKinv',")
