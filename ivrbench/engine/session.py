@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.observe.events import LegEnded, LegWarned
+from ivrbench.observe.events import LegEnded, LegWarned, MediaEnded
 from ivrbench.scriptapi.sipviews import IvrSipRequest
 from ivrbench.sip.events import EndCause
 from ivrbench.sip.flow import host_port
@@ -283,6 +283,18 @@ class Session:
     def media_closed(self, counts: StreamCounts) -> None:
         """The worker is done with the call; the last that is heard of it."""
         self.playlist.media_gone()
+        self.board.publish(
+            MediaEnded(
+                leg=self.leg.name,
+                received=counts.received,
+                sent=counts.sent,
+                lost=counts.lost,
+                late=counts.late,
+                foreign=counts.foreign,
+                jitter_ms=counts.jitter_ms,
+                rtt_ms=counts.rtt_ms,
+            )
+        )
         self.board.write_record(self, counts)
 
     def _detach_audio(self) -> None:

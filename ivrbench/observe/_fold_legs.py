@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from ivrbench.observe._fold_scripts import call_ended, call_started, generation_of
 from ivrbench.observe.events import (
     ApiCalled,
@@ -20,8 +22,10 @@ from ivrbench.observe.events import (
     LegStarted,
     LegWarned,
     MediaAgreed,
+    MediaEnded,
     QueueFlushed,
     RecordingEnded,
+    SipTraced,
     Stamped,
 )
 from ivrbench.observe.snapshot import HandlerStats, ItemView, LegView
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
     from ivrbench.observe.history import History
 
-__all__ = ["FOLDS", "KEY_NAMES"]
+__all__ = ["FOLDS", "KEY_NAMES", "keep_message"]
 
 KEY_NAMES = "0123456789*#ABCDF"
 """Key codes 0 to 16 as people write them; F is the hook flash."""
@@ -41,6 +45,46 @@ MAX_TIMELINE = 200
 MAX_ITEMS = 100
 """Playlist items kept of one leg; ended ones fall out first."""
 MAX_KEYS = 64
+MAX_LEG_MESSAGES = 200
+"""SIP messages kept of one leg; a call of an hour with INFO keys and session timers has that."""
+MAX_LEG_SIP_BYTES = 262_144  # 200 × about 1 300 bytes
+FIRST_MESSAGES = 20
+"""How the call began is never dropped: INVITE to ACK, with retransmissions."""
+
+
+_UNHEARD = LegMeasured(
+    leg="",
+    in_dbfs=-100.0,
+    in_peak_dbfs=-100.0,
+    out_dbfs=-100.0,
+    out_peak_dbfs=-100.0,
+    item=0,
+    position_ms=0,
+    recorded_ms=0,
+    buffer_ms=0,
+    received=0,
+    sent=0,
+    lost=0,
+    late=0,
+    foreign=0,
+    jitter_ms=0.0,
+    rtt_ms=-1.0,
+)
+"""Levels of a leg that nobody watched."""
+
+
+def keep_message(leg: LegView, stamped: Stamped) -> None:
+    """Add one SIP message to its leg; between the first ones and the newest the oldest go."""
+    leg.sip.append(stamped)
+    while len(leg.sip) > FIRST_MESSAGES + 1 and (
+        len(leg.sip) > MAX_LEG_MESSAGES or _sip_bytes(leg) > MAX_LEG_SIP_BYTES
+    ):
+        del leg.sip[FIRST_MESSAGES]
+        leg.sip_dropped += 1
+
+
+def _sip_bytes(leg: LegView) -> int:
+    return sum(len(s.event.raw) for s in leg.sip if isinstance(s.event, SipTraced))
 
 
 def _started(history: History, stamped: Stamped, event: LegStarted) -> None:
@@ -92,6 +136,17 @@ def _measured(history: History, _: Stamped, event: LegMeasured) -> None:
     leg = history.leg(event.leg)
     if leg is not None:
         leg.measured = event
+
+
+def _media_ended(history: History, _: Stamped, event: MediaEnded) -> None:
+    leg = history.leg(event.leg)
+    if leg is None:
+        return
+    last = leg.measured or _UNHEARD
+    leg.measured = structs.replace(
+        last,
+        **{name: getattr(event, name) for name in event.__struct_fields__},
+    )
 
 
 def _enqueued(history: History, stamped: Stamped, event: ItemEnqueued) -> None:
@@ -199,6 +254,7 @@ FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     LegWarned: _warned,
     MediaAgreed: _agreed,
     LegMeasured: _measured,
+    MediaEnded: _media_ended,
     ItemEnqueued: _enqueued,
     ItemStarted: _item_started,
     ItemEnded: _item_ended,

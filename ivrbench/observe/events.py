@@ -31,6 +31,7 @@ __all__ = [
     "ListenerChanged",
     "LogWritten",
     "MediaAgreed",
+    "MediaEnded",
     "QueueFlushed",
     "RecordingEnded",
     "ScriptFailed",
@@ -306,6 +307,19 @@ class LegMeasured(_Event, frozen=True):
     rtt_ms: float
 
 
+class MediaEnded(_Event, frozen=True):
+    """The leg's audio is over; its last counts, whether somebody watched or not."""
+
+    leg: str
+    received: int
+    sent: int
+    lost: int
+    late: int
+    foreign: int
+    jitter_ms: float
+    rtt_ms: float
+
+
 # --- what the script does -------------------------------------------------------------------
 
 
@@ -445,6 +459,7 @@ Event = (
     | MediaAgreed
     | SipTraced
     | LegMeasured
+    | MediaEnded
     | ItemEnqueued
     | ItemStarted
     | ItemEnded

@@ -163,8 +163,12 @@ def _log(history: History, stamped: Stamped, _: LogWritten) -> None:
     history.logs.add(stamped)
 
 
-def _sip(history: History, stamped: Stamped, _: SipTraced) -> None:
-    history.sip.add(stamped)
+def _sip(history: History, stamped: Stamped, event: SipTraced) -> None:
+    leg = history.leg(event.leg)
+    if leg is None:
+        history.sip.add(stamped)
+    else:
+        _fold_legs.keep_message(leg, stamped)
 
 
 # The events differ in type per entry; `apply` looks each up by its own class.

@@ -161,6 +161,10 @@ class LegView(Struct):
     last_key: KeyReceived | None = None
     timeline: list[Stamped] = field(default_factory=list)
     """What happened to it, oldest first, without SIP messages and levels."""
+    sip: list[Stamped] = field(default_factory=list)
+    """Its SIP messages, oldest first: the first ones, and the newest."""
+    sip_dropped: int = 0
+    """Messages that fell out between those."""
 
     @property
     def name(self) -> str:
@@ -187,4 +191,5 @@ class Snapshot(Struct, tag=True):
     done_total: int
     """Legs ended in the engine's life, more than `done` holds."""
     sip: list[Stamped]
+    """Messages that belong to no leg."""
     logs: list[Stamped]

@@ -18,6 +18,7 @@ from ivrbench.tui.model import Model, News
 from ivrbench.tui.screens.bench import BenchScreen
 from ivrbench.tui.screens.down import DownScreen
 from ivrbench.tui.screens.frame import FrameScreen
+from ivrbench.tui.screens.ladder import LadderScreen
 from ivrbench.tui.screens.log import LogScreen
 from ivrbench.tui.screens.script import ScriptScreen
 from ivrbench.tui.terminal import guarded_stderr, speaks_unicode
@@ -58,6 +59,7 @@ class Workbench(Actions):
     # Screens of any result type: Textual's own annotation.
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "bench": BenchScreen,
+        "ladder": LadderScreen,
         "script": ScriptScreen,
         "log": LogScreen,
     }

@@ -14,13 +14,19 @@ __all__ = [
     "FILTER",
     "FOLLOW",
     "HELP",
+    "LADDER",
     "LOG",
     "ROWS",
     "SCREENS",
     "SCRIPT",
 ]
 
-SCREENS = (("F2", "bench", "Bench"), ("F5", "script", "Script"), ("F7", "log", "Log"))
+SCREENS = (
+    ("F2", "bench", "Bench"),
+    ("F3", "ladder", "Ladder"),
+    ("F5", "script", "Script"),
+    ("F7", "log", "Log"),
+)
 """Key, mode and title of each screen."""
 
 _KEY_NAMES = {"*": "asterisk", "#": "number_sign"}
@@ -153,6 +159,9 @@ BENCH = [
     _key("z", "zoom", "zoom", "Zoom", "Fill the screen with this pane, and back", show=True),
     _key("r", "app.reload", "script.reload", "Reload", "Load the selected script again", show=True),
     _key("L", "app.reload_all", "reload.all", "Reload all", "Load every script again"),
+    _key(
+        "l", "app.go('ladder')", "ladder", "Ladder", "The messages of the selected leg", show=True
+    ),
     _key("v", "level", "log.level", "Level", "Show more or fewer log levels"),
     _key("e", "errors", "log.errors", "Errors only", "Show only errors in the log, and back"),
     _key("y", "copy", "copy", "Copy", "Copy the selected line"),
@@ -224,6 +233,33 @@ SCRIPT = [
     ),
     _key("L", "app.reload_all", "script.reload_all", "Reload all", "Load every script again"),
     _key("y", "copy", "script.copy", "Copy", "Copy the error, or the source"),
+]
+
+LADDER = [
+    _key("space", "mark", "mark", "Mark", "Mark a message; two marks are compared", show=True),
+    _key(
+        "w", "times", "ladder.times", "Time", "Between rows, since the start, or clock", show=True
+    ),
+    _key("d", "sdp", "ladder.sdp", "SDP", "Only messages with SDP, and all again", show=True),
+    _key("m", "media", "ladder.media", "Media", "Hide RTP and keys, and show them", show=True),
+    _key("a", "script", "ladder.script", "Script", "Hide the script's calls, and show them"),
+    _key("x", "legs", "ladder.legs", "Legs", "Only the selected leg, or the whole call", show=True),
+    _key("s", "save", "save", "Save", "Save as pcap, text, Markdown or SVG", show=True),
+    _key("t", "side", "ladder.raw", "Message", "Hide the message, and show it"),
+    _key("less_than_sign", "border(-6)", "ladder.wider", "Wider", "More room for the ladder"),
+    _key("greater_than_sign", "border(6)", "ladder.narrower", "Narrower", "More for the message"),
+    _key("9", "width(-6)", "ladder.wider_9", "Wider", "As <, while no call has the keyboard"),
+    _key("0", "width(6)", "ladder.narrower_0", "Narrower", "As >, while no call has the keyboard"),
+    _key("r", "whole", "ladder.whole", "Whole lines", "Long lines go on below, or are cut"),
+    _key("slash", "filter", "ladder.find", "Find", "Only rows with this text", display="/"),
+    _key("n", "step_leg(1)", "ladder.next_leg", "Next leg", "The ladder of the next leg"),
+    _key("N", "step_leg(-1)", "ladder.previous_leg", "Previous leg", "The leg before"),
+    _key("end", "last", "ladder.last", "Last", "Follow the newest row"),
+    _key("tab", "app.focus_next", "ladder.pane_next", "Next pane", "Go to the next pane"),
+    _key(
+        "shift+tab", "app.focus_previous", "ladder.pane_previous", "Previous pane", "The one before"
+    ),
+    _key("y", "copy", "ladder.copy", "Copy", "Copy the message"),
 ]
 
 LOG = [

@@ -14,6 +14,7 @@ from ivrbench.observe.history import History
 from ivrbench.tui.filter import Filter
 from ivrbench.tui.text import count
 from ivrbench.tui.theme import UNICODE, Glyphs
+from ivrbench.tui.views.ladder import LadderChoice
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -82,6 +83,7 @@ class Model:
     log_filter: Filter = field(default_factory=Filter)
     log_level: int = 2
     log_details: bool = False
+    ladder: LadderChoice = field(default_factory=LadderChoice)
 
     _raised_at: set[tuple[str, int]] = field(default_factory=set)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["clipboard_file", "editor_command"]
+__all__ = ["clipboard_file", "editor_command", "save_new"]
 
 _AT_LINE = {"code": ("-g", "{file}:{line}"), "subl": ("{file}:{line}",), "hx": ("{file}:{line}",)}
 """Editors that do not take `+LINE FILE`."""
@@ -34,3 +34,21 @@ def clipboard_file(environ: Mapping[str, str]) -> Path:
     """Where copied text is kept too, for terminals that do not take it."""
     cache = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/tmp")) / ".cache")
     return Path(cache) / "ivrbench" / "clip.txt"
+
+
+def save_new(folder: Path, name: str, data: bytes) -> Path:
+    """Write a file that was not there: `NAME`, else `NAME-2`, `NAME-3`, …
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    stem, dot, extension = name.rpartition(".")
+    for number in range(1, 10_000):
+        path = folder / (name if number == 1 else f"{stem}-{number}{dot}{extension}")
+        try:
+            with path.open("xb") as file:
+                file.write(data)
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError(f"{folder} is full of {name}")

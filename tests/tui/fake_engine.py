@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ivrbench.clock import Clock, ManualClock, SystemClock
 from ivrbench.errors import EngineGone
 from ivrbench.observe import commands, wire
@@ -24,7 +26,7 @@ from ivrbench.observe.snapshot import EngineView, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FakeClient", "FakeEngine", "bench_events"]
+__all__ = ["FakeClient", "FakeEngine", "bench_events", "ladder_events"]
 
 NOON_S = 1_795_348_800.0
 """22 Nov 2026, 12:00:00 UTC: when every test happens."""
@@ -359,6 +361,69 @@ def pin_call_events() -> Iterator[tuple[float, ev.Event]]:
     yield 0.1, ev.LogWritten(1, "rtp", "lost 1 packet (seq 40112)", leg="c10")
     yield 0.2, report()
     yield 1.0, measured("c12", 3, 2100)
+
+
+def sip(leg: str, sent: bool, start: str, cseq: str, *more: str, sdp: bool = False) -> ev.SipTraced:
+    """A message of one of the legs of `ladder_events`."""
+    remote = "10.0.0.5:5060" if leg.endswith("b") else "127.0.0.1:41022"
+    head = [start, "Via: SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bK8f21", f"CSeq: {cseq}"]
+    head += [f"Call-ID: {leg}@127.0.0.1", *more]
+    body = SDP if sdp else ""
+    raw = "\r\n".join([*head, f"Content-Length: {len(body)}", "", body]).encode()
+    text = start[8:] if start.startswith("SIP/2.0") else start.partition(" ")[0]
+    summary = f"{text} (SDP)" if sdp else text
+    return ev.SipTraced(leg, sent, "udp", "127.0.0.1:5080", remote, summary, raw)
+
+
+SDP = """v=0\r
+o=- 1 1 IN IP4 127.0.0.1\r
+s=-\r
+c=IN IP4 127.0.0.1\r
+t=0 0\r
+m=audio 10006 RTP/AVP 0 8 101\r
+a=rtpmap:101 telephone-event/8000\r
+"""
+
+
+def ladder_events() -> Iterator[tuple[float, ev.Event]]:
+    """A call whose script connects a second leg, with a lost packet and a header of its own."""
+    yield 0.0, ev.ListenerChanged("udp", "127.0.0.1", 5080, up=True)
+    yield 0.0, loaded("pin_collect", 7)
+    started, up, agreed = leg_up("c12", "pin_collect", 7, "test phone")
+    yield 0.0, started
+    yield 0.0, sip("c12", False, "INVITE sip:pin_collect@bench SIP/2.0", "1 INVITE", sdp=True)
+    yield 0.001, sip("c12", True, "SIP/2.0 100 Trying", "1 INVITE")
+    yield 0.005, sip("c12", True, "SIP/2.0 200 OK", "1 INVITE", sdp=True)
+    yield 0.0, up
+    yield 0.001, agreed
+    yield 0.0, sip("c12", False, "ACK sip:pin_collect@bench SIP/2.0", "1 ACK")
+    yield 4.089, ev.KeyReceived("c12", 1, 100, "RFC 4733")
+    yield 0.003, ev.HandlerCalled("c12", 2, "onDtmf", "1, 100", "None", "", 3.0, "p.py", 15)
+    hdrs = "'sip:conf@10.0.0.5', 'X-Pin: 1234\\r\\n'"
+    yield 0.031, ev.ApiCalled("c12", "connectCallee", hdrs, "/s/pin_collect.py", 97)
+    yield (
+        0.0,
+        ev.LegStarted("c12b", "out", "pin_collect", 7, "sip:conf@10.0.0.5", "x", "", "t", "c12"),
+    )
+    invite = sip(
+        "c12b", True, "INVITE sip:conf@10.0.0.5 SIP/2.0", "1 INVITE", "X-Pin: 1234", sdp=True
+    )
+    yield 0.001, invite
+    yield 0.5, msgspec.structs.replace(invite, retransmission=True)
+    yield 0.012, sip("c12b", False, "SIP/2.0 180 Ringing", "1 INVITE")
+    yield 0.8, sip("c12b", False, "SIP/2.0 200 OK", "1 INVITE", sdp=True)
+    yield 0.001, sip("c12b", True, "ACK sip:conf@10.0.0.5 SIP/2.0", "1 ACK")
+    yield 0.0, ev.LegChanged("c12b", "up", 200, "OK")
+    yield (
+        0.02,
+        ev.MediaAgreed(
+            "c12b", "PCMA", 8000, 8, 20, 101, "127.0.0.1:10008", "10.0.0.5:7000", "sendrecv"
+        ),
+    )
+    reinvite = "INVITE sip:phone@127.0.0.1 SIP/2.0"
+    yield 0.004, sip("c12", True, reinvite, "1 INVITE", "To: <sip:a@b>;tag=1", sdp=True)
+    yield 0.003, sip("c12", False, "SIP/2.0 200 OK", "1 INVITE", sdp=True)
+    yield 0.001, measured("c12", 0, 0)
 
 
 # --- to look at ------------------------------------------------------------------------------

@@ -333,7 +333,7 @@ async def test_screens_by_brackets_and_mouse(engine: FakeEngine) -> None:
     """Keyboards without F-keys, and people with a mouse."""
     async with workbench(engine) as (app, pilot):
         await pilot.press("right_square_bracket")
-        assert app.current_mode == "script"
+        assert app.current_mode == "ladder"
         await pilot.press("left_square_bracket", "left_square_bracket")
         assert app.current_mode == "log"
         await settle(app, pilot, engine)

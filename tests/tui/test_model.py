@@ -16,7 +16,7 @@ from ivrbench.tui.filter import Filter, Subject
 from ivrbench.tui.model import Model
 from ivrbench.tui.text import Line, cells
 from ivrbench.tui.theme import ASCII, UNICODE, Glyphs
-from ivrbench.tui.views import frame, legs, log, pages, script, scripts
+from ivrbench.tui.views import frame, ladder, ladder_files, legs, log, pages, script, scripts
 from ivrbench.tui.views import leg as leg_views
 from tests.observe.strategies import stamped_lists
 from tests.tui.fake_engine import FakeEngine, leg_up, loaded
@@ -33,6 +33,7 @@ def every_line(model: Model, now_s: float, width: int) -> list[Line]:
         lines += leg_views.playlist_lines(model, leg, width, 12)
         lines += leg_views.media_lines(model, leg, width, 12)
         lines += leg_views.leg_summary(model, leg, width)
+    lines += ladder_pages(model, leg.name if leg else "", width)
     if chosen is not None:
         generation = model.selected_generation
         lines += script.banner_lines(model, chosen, width)
@@ -44,6 +45,19 @@ def every_line(model: Model, now_s: float, width: int) -> list[Line]:
                 lines += script.traceback_lines(model, chosen, generation.failed, width)
         script.source_title(model, chosen)
         script.rollback_target(model)
+    return lines
+
+
+def ladder_pages(model: Model, name: str, width: int) -> list[Line]:
+    """The ladder, its last message, and a diff."""
+    found, picture = ladder.picture(model, name)
+    rows = ladder.shown_rows(model.ladder, picture)
+    ladder.ladder_title(model, picture)
+    lines = ladder.ladder_lines(model, picture, width)
+    lines += ladder.message_lines(model, found, picture, rows[-1] if rows else None, width)
+    messages = [row for row in rows if row.sip]
+    if messages:
+        lines += ladder.diff_lines(messages[0], messages[-1], width)
     return lines
 
 
@@ -65,6 +79,9 @@ def test_any_prefix_of_any_events_can_be_shown(
         every_line(model, one.at_s, width)
     for content in every_line(model, 1e9, width):
         assert content.text.isprintable()
+    found, picture = ladder.picture(model, leg)
+    for extension in ladder_files.FORMATS:
+        ladder_files.ladder_file(model, found, picture, extension)
     model.lose_engine("gone", 1e9)
     pages.down_lines(model, 1e9 + 5, width)
     every_line(model, 1e9 + 5, width)

@@ -8,7 +8,13 @@ import pytest
 
 from ivrbench.observe import events as ev
 from tests.tui.conftest import NARROW, WIDE, screen_text, settle, workbench
-from tests.tui.fake_engine import PIN_COLLECT, bench_events, loaded, script_events
+from tests.tui.fake_engine import (
+    PIN_COLLECT,
+    bench_events,
+    ladder_events,
+    loaded,
+    script_events,
+)
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -61,6 +67,18 @@ async def test_script_failed(
     engine.play(bench_events())
     async with workbench(engine, size) as (app, pilot):
         await pilot.press("f5", "n")
+        await settle(app, pilot, engine)
+        assert screen_text(app) == screens
+
+
+@both_sizes
+async def test_ladder(
+    engine: FakeEngine, size: tuple[int, int], screens: SnapshotAssertion
+) -> None:
+    """Both legs of a call, RTP, a key with its handler, a script call, a retransmission."""
+    engine.play(ladder_events())
+    async with workbench(engine, size) as (app, pilot):
+        await pilot.press("f3")
         await settle(app, pilot, engine)
         assert screen_text(app) == screens
 
@@ -157,7 +175,7 @@ async def test_help_explains_every_screen(engine: FakeEngine) -> None:
     """F1 says what the screen means and lists its keys; esc goes back."""
     engine.play(bench_events())
     async with workbench(engine) as (app, pilot):
-        for mode in ("bench", "script", "log"):
+        for mode in ("bench", "ladder", "script", "log"):
             app.action_go(mode)
             await settle(app, pilot, engine)
             await pilot.press("f1")

@@ -31,6 +31,18 @@ _PAGES = {
         "The test phone's call has the keyboard while the strip says KEYS{arrow}DTMF:",
         "digits, *, # and A-D go to the call; esc frees the keyboard, K gives it back.",
     ),
+    "ladder": (
+        "Columns     parties by address: the caller left of us, legs that the script called",
+        "            right of us. One picture for all legs of a call; x shows one leg.",
+        "Arrows      SIP messages; a thick line is RTP with its packets; keys go to the",
+        "            handler beside our column; what the script called stands beside it.",
+        "RETRANS     the same bytes again; the message says which timer repeated it.",
+        "{marked}    a header that the script gave.",
+        "Marks       space on two messages compares them: - only the first, + only the second.",
+        "Files       s saves next to where ivrbench was started: pcap opens in Wireshark and",
+        "            sngrep (TLS is written as it was inside), text, Markdown and SVG.",
+        "The first 20 messages of a leg and its newest 180 are kept.",
+    ),
     "script": (
         "The banner says which version serves. If the newest did not load, the line is",
         "marked in the source and the traceback is beside it; fix the file and save.",
@@ -66,6 +78,7 @@ def help_lines(
         glyphs: named in the text.
     """
     names = {name: getattr(glyphs, name) for name in glyphs.__slots__ if name != "is_ascii"}
+    names["marked"] = glyphs.draw("◂ script")
     lines = [line(" " + text.format(**names)) for text in _PAGES[mode]]
     lines += [line(""), line((" Keys", "head"))]
     lines += [line((f" {fit(key, 10)} ", "accent"), text) for key, text in keys]
