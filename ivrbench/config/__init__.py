@@ -3,10 +3,11 @@
 from .parse import load_settings
 from .settings import NEEDS_RESTART, Settings, differences
 from .syntax import Pair, as_dict, read_pairs
-from .values import CallLimit, Listen, parse_listen
+from .values import Account, CallLimit, Listen, parse_listen
 
 __all__ = [
     "NEEDS_RESTART",
+    "Account",
     "CallLimit",
     "Listen",
     "Pair",

@@ -51,7 +51,7 @@ KEYS: Final[dict[str, Callable[[str], object]]] = {
     "plugin_config_path": Path,
     "prompt_memory_mb": values.whole_number(1, 65_536),
     "public_ip": values.parse_address,
-    "register": values.parse_uri,
+    "register": values.parse_account,
     "rtp_high_port": values.whole_number(1_024, 65_535),
     "rtp_low_port": values.whole_number(1_024, 65_535),
     "script_path": Path,
@@ -82,6 +82,9 @@ _FOLDERS_AND_FILES = (
     "tls_key",
 )
 
+_ACCOUNT_KEYS = ("register", "user", "password")
+"""Keys that may be there for each account; a login belongs to the `register` above it."""
+
 NOT_YET: Final = frozenset(
     {
         "accept_501_reply",
@@ -92,13 +95,10 @@ NOT_YET: Final = frozenset(
         "metrics_listen",
         "minimum_timer",
         "outbound_proxy",
-        "password",
         "public_ip",
-        "register",
         "session_expires",
         "session_refresh_method",
         "srtp",
-        "user",
     }
 )
 """Keys whose feature this version does not have; setting one to another value is told."""
@@ -120,7 +120,7 @@ def load_settings(
         ConfigError: with file, line and key, what is wrong and what was expected.
     """
     pairs = read_pairs(path) if path else []
-    notes = as_dict(pairs)[1]
+    notes = as_dict([pair for pair in pairs if pair.key not in _ACCOUNT_KEYS])[1]
     found: dict[str, Any] = {}
     written: dict[str, Pair] = {}
     for pair in pairs:
@@ -130,8 +130,15 @@ def load_settings(
                 raise unknown
             notes.append(f"{unknown}; ignored")
             continue
-        found[pair.key] = _value(pair)
+        value = _value(pair)
         written[pair.key] = pair
+        accounts = found.get("register", ())
+        if pair.key == "register":
+            found["register"] = (*accounts, value)
+        elif accounts and pair.key in _ACCOUNT_KEYS:
+            found["register"] = (*accounts[:-1], replace(accounts[-1], **{pair.key: value}))
+        else:
+            found[pair.key] = value
     base = path.absolute().parent if path else Path.cwd()
     for key in _FOLDERS_AND_FILES:
         if key in found:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .values import CallLimit, Listen
 
 if TYPE_CHECKING:
-    from .values import Network
+    from .values import Account, Network
 
 __all__ = ["NEEDS_RESTART", "Settings", "differences"]
 
@@ -57,11 +57,11 @@ class Settings:
     """Address shown to the outside where a NAT stands before us; "": our own."""
     nat: str = "no"
     """`latch`: send RTP to where the caller's really comes from; `no`: to where the SDP says."""
-    register: str = ""
-    """Registrar to register at, a SIP URI; "": none."""
+    register: tuple[Account, ...] = ()
+    """Addresses to register, each at its registrar, with the logins written below them."""
     user: str = ""
-    """User name for the registrar."""
-    password: str = ""
+    """Name to log in with where an account has none of its own, and for calls we make."""
+    password: str = field(default="", repr=False)
     """Password for it."""
     enable_session_timer: bool = False
     """Offer and honour session timers (RFC 4028)."""
@@ -189,9 +189,9 @@ def differences(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[st
         the keys that can work from now on, and those that need a restart.
     """
     changed = [
-        field.name
-        for field in fields(Settings)
-        if field.name not in _NO_SETTING and getattr(old, field.name) != getattr(new, field.name)
+        each.name
+        for each in fields(Settings)
+        if each.name not in _NO_SETTING and getattr(old, each.name) != getattr(new, each.name)
     ]
     return (
         tuple(name for name in changed if name not in NEEDS_RESTART),

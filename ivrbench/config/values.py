@@ -5,7 +5,7 @@ Each parser takes the text and raises `ValueError` with a sentence that says wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 __all__ = [
     "CODECS",
     "TRANSPORTS",
+    "Account",
     "CallLimit",
     "Listen",
     "Network",
+    "parse_account",
     "parse_address",
     "parse_application",
     "parse_bool",
@@ -53,6 +55,17 @@ class Listen:
     def __str__(self) -> str:
         host = f"[{self.ip}]" if ":" in self.ip else self.ip
         return f"{self.transport}:{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One address of ours at a registrar."""
+
+    uri: str
+    """`sip:user@host`, with the parameters that say how to get there."""
+    user: str = ""
+    """Name to log in with; "": the URI's user part."""
+    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,14 @@ def parse_uri(text: str) -> str:
     if not text.lower().startswith(("sip:", "sips:")) or len(text.partition(":")[2]) == 0:
         raise ValueError(f"expected a SIP URI such as sip:proxy.example.org, found {text!r}")
     return text
+
+
+def parse_account(text: str) -> Account:
+    """`sip:user@registrar`."""
+    before, at, host = parse_uri(text).partition("@")
+    if not at or not host or before.endswith(":"):
+        raise ValueError(f"expected sip:USER@REGISTRAR, found {text!r}")
+    return Account(text)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:

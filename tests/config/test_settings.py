@@ -11,6 +11,7 @@ import pytest
 
 from ivrbench.config import (
     NEEDS_RESTART,
+    Account,
     CallLimit,
     Listen,
     Settings,
@@ -74,6 +75,28 @@ def test_values_are_read_with_their_types(tmp_path: Path) -> None:
     assert settings.notes == ()
 
 
+def test_logins_belong_to_the_registration_above_them(tmp_path: Path) -> None:
+    """Several accounts, each with its own login; what stands before the first is for all."""
+    settings = load_settings(
+        conf(
+            tmp_path,
+            "user = all\npassword = everyone\n"
+            "register = sip:one@a.example\n"
+            "register = sip:two@b.example;transport=tls\nuser = second\npassword = s3cret\n"
+            "register = sip:three@c.example\npassword = third\n",
+        )
+    )
+    assert settings.register == (
+        Account("sip:one@a.example"),
+        Account("sip:two@b.example;transport=tls", "second", "s3cret"),
+        Account("sip:three@c.example", "", "third"),
+    )
+    assert (settings.user, settings.password) == ("all", "everyone")
+    assert settings.notes == ()
+    assert "s3cret" not in repr(settings)
+    assert "everyone" not in repr(settings)
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     """A relative path means the folder of `ivr.conf`, whatever the current folder is."""
     (tmp_path / "ivr").mkdir()
@@ -107,6 +130,7 @@ def test_command_line_wins(tmp_path: Path) -> None:
         ("loglevel = loud", "loglevel: expected 0 to 3, or error, warn, info, debug"),
         ("application = $(from)", "application: expected one of $(ruri.user)"),
         ("register = example.org", "register: expected a SIP URI"),
+        ("register = sip:example.org", "register: expected sip:USER@REGISTRAR, found"),
         ("metrics_listen = 9100", "metrics_listen: expected IP:PORT"),
         ("script_path = gone", "script_path: no such folder"),
         ("script_path =", "script_path: expected a path"),
