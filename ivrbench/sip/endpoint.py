@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .auth import Credentials
+    from .auth_server import DigestServer
     from .events import Event
     from .flow import Flow
+    from .guard import SourceGuard
     from .message import SipRequest, SipResponse
     from .tokens import Tokens
     from .trace import Observer
@@ -62,8 +64,14 @@ class Endpoint:
         settings: how it behaves.
         tokens: where tags and branches come from; None: the system's randomness.
         observer: called with every message sent or received; None costs nothing.
+        authority: who asks for passwords: requests outside any call must prove who sent them, but
+            for OPTIONS; None: nobody has to. `SipRequest.auth_user` tells who it was.
+        guard: who refuses floods and scanners; None: nobody. Asked for every message, before
+            anything else is done with it.
 
     Attributes:
+        credentials: who we are in which realm, for calls and requests that were not told
+            otherwise; None: challenges are refusals.
         draining: True makes OPTIONS answer 503 instead of 200, so a proxy stops sending calls.
         handle_options: True delivers OPTIONS as RequestReceived instead of answering it here.
     """
@@ -74,10 +82,14 @@ class Endpoint:
         *,
         tokens: Tokens | None = None,
         observer: Observer | None = None,
+        authority: DigestServer | None = None,
+        guard: SourceGuard | None = None,
     ) -> None:
         self._core = Core(settings or EndpointSettings(), tokens or RandomTokens(), observer)
         self._transactions = Transactions(self._core)
         self._reception = Reception(self._core, self._transactions)
+        self._reception.authority = authority
+        self._reception.guard = guard
 
     @property
     def draining(self) -> bool:

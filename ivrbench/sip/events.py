@@ -187,6 +187,8 @@ class Redirected:
 class AuthenticationFailed:
     """A request outside any call had wrong credentials; it was answered as one without any."""
 
+    call: None
+    """No call comes of it."""
     request: SipRequest
     """The request."""
     flow: Flow

@@ -333,12 +333,11 @@ class InviteCall:
             self._outgoing.transaction.stop(now)
         self.finish(EndCause.DROPPED, now)
 
-    def has_dialog(self, request: SipRequest) -> bool:
-        """True if `request` belongs to a dialog of this call (its To tag led here)."""
-        if request.call_id != self.dialog.call_id:
+    def has_dialog(self, call_id: str, remote_tag: str) -> bool:
+        """True if a dialog of this call is meant; our tag led here."""
+        if call_id != self.dialog.call_id:
             return False
-        tag = request.from_tag
-        return tag == self.dialog.remote_tag or tag in self.forks
+        return remote_tag == self.dialog.remote_tag or remote_tag in self.forks
 
     def on_invite(self, request: SipRequest, transaction: ServerTransaction, now: float) -> None:
         """Take the initial INVITE; the called side's first step."""

@@ -223,9 +223,10 @@ class SipRequest(SipMessage):
         method: as written; methods are case-sensitive.
         uri: the Request-URI as written.
         transaction: how to answer it, set by the endpoint when it delivers the request.
+        auth_user: who proved to have sent it, "" if nobody had to (RFC 3261 §22).
     """
 
-    __slots__ = ("method", "transaction", "uri")
+    __slots__ = ("auth_user", "method", "transaction", "uri")
 
     def __init__(
         self,
@@ -240,6 +241,7 @@ class SipRequest(SipMessage):
         self.method = method
         self.uri = uri
         self.transaction: ServerTransaction | None = None
+        self.auth_user = ""
 
     def check(self) -> None:
         super().check()

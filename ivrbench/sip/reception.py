@@ -8,21 +8,29 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from ..errors import RemoteProtocolError
+from .auth_server import AuthOutcome
+from .call_state import CallState
 from .compose import make_contact, response_block, response_bytes, response_flow, tagged
 from .dialog import Dialog
-from .events import InviteReceived, RequestReceived
+from .events import AuthenticationFailed, InviteReceived, RequestReceived
 from .fsm import Event, State
+from .guard import Offence
 from .headers import parse_via
 from .invite import InviteCall
 from .message import SipRequest, SipResponse
+from .outgoing import UNANSWERED
 from .parser import parse_message
+from .refer import parse_replaces
+from .session_timer import too_small
 from .settings import MergedRequestPolicy
 from .trace import MessageSeen
 from .uri import parse_uri
 
 if TYPE_CHECKING:
+    from .auth_server import DigestServer
     from .core import Core
     from .flow import Flow
+    from .guard import SourceGuard
     from .transactions import Transactions
 
 __all__ = ["Reception"]
@@ -45,13 +53,15 @@ class Reception:
     """The receiving half of an endpoint.
 
     Attributes:
-        draining, handle_options: see `Endpoint`.
+        draining, handle_options, authority, guard: see `Endpoint`.
         received, malformed_answered, refused, dropped, retransmissions: counts since the start.
     """
 
     def __init__(self, core: Core, transactions: Transactions) -> None:
         self.draining = False
         self.handle_options = False
+        self.authority: DigestServer | None = None
+        self.guard: SourceGuard | None = None
         self.received = 0
         self.malformed_answered = 0
         self.refused = 0
@@ -71,6 +81,8 @@ class Reception:
             data = data.lstrip(_KEEPALIVE_BYTES)
             if not data:
                 return
+        if self.guard is not None and not self.guard.admit(flow.remote[0], now):
+            return
         self.received += 1
         observed = self._core.observed
         if observed:
@@ -103,6 +115,8 @@ class Reception:
         now: float,
     ) -> str:
         why = error.reason[:MAX_REASON_CHARS]
+        if self.guard is not None:
+            self.guard.offend(flow.remote[0], Offence.MALFORMED, now)
         if isinstance(message, SipRequest) and message.method != "ACK" and message.has("via"):
             if getattr(message, "via", None) is None:
                 try:
@@ -177,7 +191,7 @@ class Reception:
             self._copy = not transaction.tell_ack(request, now)
             return ""
         call = self._core.calls.get(request.to_tag)
-        if call is None or not call.has_dialog(request):
+        if call is None or not call.has_dialog(request.call_id, request.from_tag):
             # RFC 3261 §17: an ACK is never answered.
             return self._drop("ACK for no call")
         self._call = call
@@ -200,7 +214,7 @@ class Reception:
 
     def _on_in_dialog(self, request: SipRequest, flow: Flow, now: float) -> str:
         call = self._core.calls.get(request.to_tag)
-        if call is None or not call.has_dialog(request):
+        if call is None or not call.has_dialog(request.call_id, request.from_tag):
             return self._refuse(request, 481, flow, now, "no such dialog")
         self._call = call
         transaction = self._transactions.add_server(request, flow, "")
@@ -224,6 +238,10 @@ class Reception:
             # As the reference server does; OPTIONS with 0 is for us by definition (RFC 3261 §11,
             # RFC 4475 §3.3.11).
             return self._refuse(request, 483, flow, now, "Max-Forwards is 0")
+        if self.authority is not None and method != "OPTIONS":
+            why = self._challenge(self.authority, request, flow, now)
+            if why:
+                return why
         merged = self._transactions.find_merged(request)
         if merged and settings.merged_request_policy is MergedRequestPolicy.REJECT:
             return self._refuse(request, 482, flow, now, "the same request came by another path")
@@ -232,11 +250,43 @@ class Reception:
         if method in _DIALOG_METHODS:
             return self._refuse(request, 481, flow, now, f"{method} outside a dialog")
         if method == "INVITE":
-            self._on_invite(request, uri.user, flow, now)
-        else:
-            self._transactions.add_server(request, flow, self._core.tokens.tag())
-            self._core.events.append(RequestReceived(None, request))
+            return self._on_invite(request, uri.user, flow, now)
+        self._transactions.add_server(request, flow, self._core.tokens.tag())
+        self._core.events.append(RequestReceived(None, request))
         return ""
+
+    def _challenge(
+        self, authority: DigestServer, request: SipRequest, flow: Flow, now: float
+    ) -> str:
+        """401 without keeping anything, "" if the request proves who sent it (RFC 3261 §22.1)."""
+        verdict = authority.check(request, now)
+        if verdict.outcome is AuthOutcome.PROVED:
+            request.auth_user = verdict.user
+            return ""
+        if verdict.outcome is AuthOutcome.WRONG:
+            self._core.events.append(AuthenticationFailed(None, request, flow, verdict.user))
+            if self.guard is not None:
+                self.guard.offend(flow.remote[0], Offence.BAD_PASSWORD, now)
+        lines = authority.challenge(now, stale=verdict.outcome is AuthOutcome.STALE)
+        return self._refuse(request, 401, flow, now, verdict.outcome.value, lines)
+
+    def _replaced(self, request: SipRequest) -> tuple[InviteCall | None, int]:
+        """The call an INVITE takes the place of, or the status to refuse it with (RFC 3891 §3)."""
+        if "replaces" not in self._core.settings.supported or not request.has("replaces"):
+            return None, 0
+        values = request.headers("replaces")
+        if len(values) > 1:
+            raise RemoteProtocolError("Replaces is there more than once")
+        replaces = parse_replaces(values[0])
+        call = self._core.calls.get(replaces.to_tag)
+        if call is None or not call.has_dialog(replaces.call_id, replaces.from_tag):
+            return None, 481
+        if call.state is CallState.CONNECTED:
+            return (None, 486) if replaces.early_only else (call, 0)
+        if call.state in UNANSWERED:
+            # Only a call of ours can be taken over while it rings.
+            return (call, 0) if call.is_caller else (None, 481)
+        return None, 603
 
     def _answer_options(self, request: SipRequest, flow: Flow, now: float) -> str:
         if self.draining:
@@ -248,7 +298,13 @@ class Reception:
         self._refuse(request, 200, flow, now, "", accept + core.allow_line + core.supported_line)
         return ""
 
-    def _on_invite(self, request: SipRequest, user: str, flow: Flow, now: float) -> None:
+    def _on_invite(self, request: SipRequest, user: str, flow: Flow, now: float) -> str:
+        minimum = too_small(request, self._core.settings)
+        if minimum:
+            return self._refuse(request, 422, flow, now, "session interval too small", minimum)
+        replaced, code = self._replaced(request)
+        if code:
+            return self._refuse(request, code, flow, now, "Replaces names no call to take over")
         core = self._core
         tag = core.tokens.tag()
         contact = make_contact(flow, user, core.settings)
@@ -260,6 +316,8 @@ class Reception:
             raise RemoteProtocolError(f"Contact: {error.reason}") from error
         transaction = self._transactions.add_server(request, flow, tag)
         call = InviteCall(core, self._transactions, dialog, core.digest_client(), is_caller=False)
+        call.replaces = replaced
         self._call = call
         call.on_invite(request, transaction, now)
         core.events.append(InviteReceived(call, request))
+        return ""
