@@ -26,8 +26,10 @@ __all__ = ["Resolver"]
 
 log = logging.getLogger("ivrbench.sip")
 
-ANSWER_WITHIN_S: Final = 5.0
+ANSWER_WITHIN_S: Final = 4.0
 """For one question, all name servers and repetitions together."""
+RESOLVED_WITHIN_S: Final = 6.0
+"""For all questions about one URI; a caller waits that long for a domain whose servers are dead."""
 MAX_CACHED: Final = 4096
 """Answers kept until their TTL is over, those that say "no such name" among them (RFC 2308)."""
 FAILED_FOR_S: Final = 10.0
@@ -64,7 +66,6 @@ class Resolver:
         if nameservers is not None:
             self._dns.nameservers = list(nameservers)
             self._dns.port = port
-        self._dns.lifetime = ANSWER_WITHIN_S
         self._dns.cache = dns.resolver.LRUCache(MAX_CACHED)
 
     async def candidates(
@@ -83,24 +84,30 @@ class Resolver:
         Raises:
             LocalProtocolError: the URI asks for something that cannot be.
         """
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + RESOLVED_WITHIN_S
         asking = candidates(uri, usable, versions, self._below)
         try:
             question = next(asking)
             while True:
-                question = asking.send(await self._records(question))
+                left_s = until_s - loop.time()
+                question = asking.send(await self._records(question, left_s))
         except StopIteration as done:
             found: list[Candidate] = done.value
             return found
 
-    async def _records(self, question: Question) -> Sequence[Record]:
+    async def _records(self, question: Question, left_s: float) -> Sequence[Record]:
         if question.kind in (RecordType.A, RecordType.AAAA) and (known := self._known(question)):
             return known
         now = asyncio.get_running_loop().time()
-        if now < self._failed.get(question, 0.0):
+        if left_s <= 0 or now < self._failed.get(question, 0.0):
             return ()
         try:
             answer = await self._dns.resolve(
-                question.name, question.kind.value, raise_on_no_answer=False
+                question.name,
+                question.kind.value,
+                raise_on_no_answer=False,
+                lifetime=min(ANSWER_WITHIN_S, left_s),
             )
         except dns.resolver.NXDOMAIN:
             return ()

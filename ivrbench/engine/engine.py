@@ -26,11 +26,14 @@ from .cdr import CdrFile
 from .control import ControlServer
 from .datagrams import local_address_towards
 from .desk import Desk
+from .dns import Resolver
 from .host import ScriptHost
 from .library import ScriptLibrary
 from .media_link import MediaLink, Worker
+from .registrations import Registrations
 from .registry import Registry
 from .reports import Reporter
+from .routing import Router
 from .switchboard import Switchboard
 from .tls import tls_contexts
 from .transports import Transports
@@ -95,7 +98,7 @@ class Engine:
             self._receive,
             self._flow_failed,
             self._settle,
-            in_use=lambda flow: self.board.endpoint.uses(flow),
+            in_use=self._in_use,
             tls=tls_contexts(settings),
         )
         self.board = Switchboard(
@@ -103,6 +106,9 @@ class Engine:
         )
         self.board.media = MediaLink(self.board)
         self.board.on_idle = self._idle
+        router = Router(Resolver(), self.transports)
+        self.registrations = Registrations(self.board, router, self.transports)
+        self.board.on_outcome = self.registrations.take
         self.library = ScriptLibrary(
             settings.script_path,
             settings.script_config_dirs,
@@ -147,6 +153,7 @@ class Engine:
         if self.settings.watch:
             self.library.start_watching()
         self._reporter = Reporter(self.board)
+        self.registrations.apply(self.settings)
 
     async def ended(self) -> None:
         """Wait until the engine was told to stop and its calls are over."""
@@ -159,6 +166,7 @@ class Engine:
             session.finish()  # nobody waits for the answer to this BYE
         self.board.settle()
         await self._media_closed()
+        await self.registrations.close(SOON_S)
         self.library.close()
         if self._reporter is not None:
             self._reporter.close()
@@ -191,6 +199,7 @@ class Engine:
         within_s = float(self.board.settings.max_shutdown_time)
         log.info("draining: %d calls are up", len(self.board.sessions))
         self.board.drain(within_s)
+        self.registrations.leave()
         if not self.board.sessions:
             self._idle()
         self._loop.call_later(within_s, self.stop)
@@ -246,6 +255,7 @@ class Engine:
         changed = replace(self.board.settings, **{name: getattr(new, name) for name in applied})
         try:
             self.board.apply(changed)
+            self.registrations.apply(changed)
         except ConfigError as exc:
             self.hub.publish(ConfigChanged((), (), str(exc)))
             return
@@ -326,6 +336,10 @@ class Engine:
 
     def _flow_failed(self, flow: Flow, reason: str) -> None:
         self.board.flow_failed(flow, reason)
+        self.registrations.flow_failed(flow, reason)
+
+    def _in_use(self, flow: Flow) -> bool:
+        return self.board.endpoint.uses(flow) or self.registrations.uses(flow)
 
     def _settle(self) -> None:
         self.board.settle()

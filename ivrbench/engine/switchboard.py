@@ -52,10 +52,12 @@ if TYPE_CHECKING:
     from .media_link import MediaLink
     from .registry import Registry
 
-__all__ = ["TEST_PHONE", "Switchboard"]
+__all__ = ["TEST_PHONE", "Outcome", "Switchboard"]
 
 log = logging.getLogger("ivrbench.call")
 
+Outcome = ProvisionalReceived | ResponseReceived | RequestTimedOut
+"""What becomes of a request outside any call."""
 TEST_PHONE: Final = "test phone"
 """What the workbench shows as the peer of a call from our own phone."""
 PHONE_AGENT: Final = "ivrbench test phone"
@@ -105,11 +107,10 @@ class Switchboard:
         self.inbox = Inbox(loop, self.settle)
         self.pool = ScriptPool(loop, self.inbox, clock, settings.script_threads)
         self.flow = call_flow
-        self.endpoint = Endpoint(
-            EndpointSettings(symmetric=settings.nat == "latch", public_host=settings.public_ip),
-            tokens=tokens,
-            observer=self._seen,
+        self.endpoint_settings = EndpointSettings(
+            symmetric=settings.nat == "latch", public_host=settings.public_ip
         )
+        self.endpoint = Endpoint(self.endpoint_settings, tokens=tokens, observer=self._seen)
         self.sessions: dict[str, Session] = {}
         """By the first leg's name."""
         self.by_local_tag: dict[str, Session] = {}
@@ -117,6 +118,8 @@ class Switchboard:
         """Called when the last session of a draining engine is over."""
         self.on_call: Callable[[Session], None] | None = None
         """Called with each new session."""
+        self.on_outcome: Callable[[Outcome], bool] = lambda _: False
+        """Called with what became of a request outside any call; False: it is nobody's."""
         self._send = send
         self._settings = settings
         self.admission = Admission(settings)
@@ -207,8 +210,9 @@ class Switchboard:
             # ivr-api §7: outside a dialog the endpoint answers OPTIONS; nothing else is served.
             self.endpoint.respond(event.request, 404, now=self.now())
         else:
-            assert isinstance(event, (ProvisionalReceived, ResponseReceived, RequestTimedOut))
-            log.debug("%s %d", event.request.method, event.response.code)
+            assert isinstance(event, Outcome), "all others belong to a call"
+            if not self.on_outcome(event):
+                log.debug("%s %d", event.request.method, event.response.code)
 
     # --- new calls ----------------------------------------------------------------------------
 

@@ -130,6 +130,12 @@ class Transports:
         elif not self._large.take(data, flow):
             self.datagrams.send(data, flow)
 
+    def keep_alive(self, flow: Flow, every_s: float) -> None:
+        """Ping the peer of a flow's connection; it is closed when no answer comes."""
+        connection = self.connections.find(flow)
+        if connection is not None:
+            connection.keep_alive_s = every_s
+
     def local(self, transport: str, remote_ip: str) -> Address | None:
         """The address of ours that stands in Via and Contact of what goes to `remote_ip`.
 

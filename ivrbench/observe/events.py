@@ -34,6 +34,7 @@ __all__ = [
     "MediaEnded",
     "QueueFlushed",
     "RecordingEnded",
+    "RegistrationChanged",
     "ScriptFailed",
     "ScriptLoaded",
     "ScriptLoading",
@@ -63,6 +64,19 @@ class ListenerChanged(_Event, frozen=True):
     up: bool
     reason: str = ""
     """For people: "port 5060 is taken, using 5061", or why it failed."""
+
+
+class RegistrationChanged(_Event, frozen=True):
+    """What became of one `register` of `ivr.conf`."""
+
+    account: str
+    """As in the file: `sip:bench@example.org`."""
+    state: str
+    """"not registered", "registering", "registered", "refreshing", "waiting", "leaving"."""
+    reason: str = ""
+    """For people: why it waits to try again; "" if there is nothing to say."""
+    expires_s: int = 0
+    """What the registrar granted last; 0 while nothing is bound."""
 
 
 class WorkerChanged(_Event, frozen=True):
@@ -441,6 +455,7 @@ class RecordingEnded(_Event, frozen=True):
 
 Event = (
     ListenerChanged
+    | RegistrationChanged
     | WorkerChanged
     | EngineReported
     | EngineDraining

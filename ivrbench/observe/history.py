@@ -17,6 +17,7 @@ from ivrbench.observe.events import (
     EngineReported,
     ListenerChanged,
     LogWritten,
+    RegistrationChanged,
     SipTraced,
     Stamped,
     WorkerChanged,
@@ -143,6 +144,13 @@ def _listener(history: History, _: Stamped, event: ListenerChanged) -> None:
         listeners[name] = event
 
 
+def _registration(history: History, _: Stamped, event: RegistrationChanged) -> None:
+    if event.state == "not registered":
+        history.engine.registrations.pop(event.account, None)
+    else:
+        history.engine.registrations[event.account] = event
+
+
 def _worker(history: History, _: Stamped, event: WorkerChanged) -> None:
     history.engine.workers[event.worker] = event
 
@@ -174,6 +182,7 @@ def _sip(history: History, stamped: Stamped, event: SipTraced) -> None:
 # The events differ in type per entry; `apply` looks each up by its own class.
 _FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     ListenerChanged: _listener,
+    RegistrationChanged: _registration,
     WorkerChanged: _worker,
     EngineReported: _report,
     EngineDraining: _draining,

@@ -20,6 +20,7 @@ from ivrbench.observe.events import (
     LegStarted,
     ListenerChanged,
     MediaAgreed,
+    RegistrationChanged,
     ScriptFailed,
     ScriptLoaded,
     ScriptLoading,
@@ -52,6 +53,8 @@ class EngineView(Struct):
     """Wall clock, seconds since 1970."""
     listeners: dict[str, ListenerChanged] = field(default_factory=dict)
     """By "udp 127.0.0.1:5060"."""
+    registrations: dict[str, RegistrationChanged] = field(default_factory=dict)
+    """By account; those taken back are gone."""
     workers: dict[int, WorkerChanged] = field(default_factory=dict)
     report: EngineReported | None = None
     draining: EngineDraining | None = None

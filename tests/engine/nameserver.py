@@ -26,6 +26,7 @@ class NameServer(asyncio.DatagramProtocol):
         zone: `("_sip._udp.example.org", "SRV"): ["10 1 5060 a.example.org."]`.
         asked: names and types, in order.
         broken: names it answers SERVFAIL for.
+        silent: names it does not answer for.
         ttl_s: of every record.
     """
 
@@ -33,6 +34,7 @@ class NameServer(asyncio.DatagramProtocol):
         self.zone: dict[tuple[str, str], list[str]] = {}
         self.asked: list[tuple[str, str]] = []
         self.broken: set[str] = set()
+        self.silent: set[str] = set()
         self.ttl_s = 60
         self.port = 0
 
@@ -46,6 +48,8 @@ class NameServer(asyncio.DatagramProtocol):
         name = question.name.to_text(omit_final_dot=True).lower()
         kind = dns.rdatatype.to_text(question.rdtype)
         self.asked.append((name, kind))
+        if name in self.silent:
+            return
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
         records = self.zone.get((name, kind))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.engine import dns as module
 from ivrbench.engine.dns import Resolver
 from ivrbench.engine.routing import Router, wants_another_way
 from ivrbench.engine.transports import Transports
@@ -94,6 +95,17 @@ async def test_name_server_in_trouble(server: NameServer, tmp_path: Path) -> Non
     assert await find(resolver, "sip:x@a.example.org:5060") == []
     assert len(server.asked) == asked
     assert await find(resolver, f"sip:x@{'a' * 64}.example:5060") == []
+
+
+async def test_name_servers_that_are_silent(
+    server: NameServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All questions about one URI share one time: a call does not wait for each of them."""
+    resolver = resolver_for(server, tmp_path)
+    server.silent.add("example.org")
+    monkeypatch.setattr(module, "RESOLVED_WITHIN_S", 0.05)
+    assert await find(resolver, "sip:x@example.org") == []
+    assert server.asked == [("example.org", "NAPTR")]
 
 
 async def test_names_the_machine_knows(server: NameServer, tmp_path: Path) -> None:

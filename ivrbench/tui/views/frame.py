@@ -40,6 +40,11 @@ def _engine_spans(model: Model, engine: EngineView, *, wide: bool) -> list[Span]
     spans: list[Span] = [(f"  {_listeners(engine, wide=wide)}", "")]
     if not any(listener.up for listener in engine.listeners.values()):
         spans = [(f"  {model.glyphs.bad} not listening", "bad")]
+    if engine.registrations:
+        bound = sum(each.expires_s > 0 for each in engine.registrations.values())
+        whole = bound == len(engine.registrations)
+        shown = f"  registered {bound}/{len(engine.registrations)}"
+        spans.append((shown, "ok" if whole else "warn"))
     if wide and engine.rtp_low_port:
         spans.append((f"  RTP {engine.rtp_low_port}-{engine.rtp_high_port}", ""))
     spans.append(("  engine ", ""))
