@@ -1,4 +1,4 @@
-"""The prompt arena: one piece of shared memory with prompts as bytes of a call's codec.
+"""The prompt arena: one piece of shared memory with prompts in the forms of calls' codecs.
 
 The engine fills it and decides what stays; the worker only reads. The memory is an anonymous
 file whose descriptor the worker inherits, so nothing is left behind however a process ends.
@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ivrbench.audio.codecs import g711
 from ivrbench.errors import MediaError
+from ivrbench.media.codecs import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from numpy.typing import NDArray
 
-__all__ = ["PAD_SAMPLES", "RESERVED_BYTES", "Clip", "PromptArena", "map_arena", "silence_offset"]
+__all__ = ["RESERVED_BYTES", "Clip", "PromptArena", "map_arena", "silence_offset"]
 
-SILENCE_BYTES = 1024
-"""Silence of one codec: the longest frame."""
-RESERVED_BYTES = SILENCE_BYTES * len(g711.LAWS)
+PAD_MS = 60
+"""Silence kept after each clip, so that its last, padded frame reads as it is sent."""
+SILENCE_BYTES = 5824
+"""Silence of one form: the longest frame, 60 ms of 48 kHz, rounded up to `ALIGN_BYTES`."""
+RESERVED_BYTES = SILENCE_BYTES * len(FORMS)
 """Start of the arena, which holds silence; never part of a clip."""
-PAD_SAMPLES = 480
-"""Silence kept after each clip, so that its last, padded frame (<= 60 ms) reads as it is sent."""
 ALIGN_BYTES = 64
 """Clips start on cache lines."""
 
@@ -42,8 +42,8 @@ class Clip:
 
     Attributes:
         offset: byte offset of its first sample.
-        n_samples: length in samples of the codec's clock.
-        rate_hz: that clock.
+        n_samples: length in samples.
+        rate_hz: sample rate.
         pins: users; a clip with none may be evicted.
     """
 
@@ -74,9 +74,10 @@ class PromptArena:
         self.fd = os.memfd_create("ivrbench-prompts", os.MFD_CLOEXEC)
         os.ftruncate(self.fd, self._size)
         self.memory: NDArray[np.uint8] = map_arena(self.fd, writable=True)
-        for name, law in g711.LAWS.items():
-            start = silence_offset(name)
-            self.memory[start : start + SILENCE_BYTES] = law.silence
+        for form, codec in FORMS.items():
+            start = silence_offset(form)
+            silence = codec.law.silence if codec.law is not None else 0
+            self.memory[start : start + SILENCE_BYTES] = silence
         self._lock = threading.Lock()
         self._clips: OrderedDict[Hashable, Clip] = OrderedDict()
         self._making: dict[Hashable, Future[None]] = {}
@@ -93,16 +94,16 @@ class PromptArena:
     def clip(
         self,
         key: Hashable,
-        codec: str,
+        form: str,
         make: Callable[[], tuple[bytes, int, int]],
     ) -> Clip:
-        """The clip for `key` in `codec`, made if it is not there. It comes pinned once.
+        """The clip for `key` in `form`, made if it is not there. It comes pinned once.
 
         Args:
             key: what it is made from, e.g. a file's identity.
-            codec: encoding name as in SDP.
-            make: gives encoded bytes, the byte of silence, the clock rate in Hz; may take long
-                and is called without any lock held.
+            form: how its samples are to lie there, see `codecs.FORMS`.
+            make: gives the samples in that form, the byte of silence, the sample rate in Hz; may
+                take long and is called without any lock held.
 
         Returns:
             The clip; call `unpin()` when no queued item needs it any more.
@@ -110,7 +111,7 @@ class PromptArena:
         Raises:
             MediaError: no room. Also whatever `make` raises.
         """
-        name = (key, codec)
+        name = (key, form)
         while True:
             with self._lock:
                 found = self._clips.get(name)
@@ -123,7 +124,7 @@ class PromptArena:
                 if made is None:
                     made = self._making[name] = Future()
             if mine:
-                return self._make(name, made, make)
+                return self._make(name, made, make, FORMS[form].sample_bytes)
             made.result()
 
     def pin(self, clip: Clip) -> None:
@@ -144,12 +145,16 @@ class PromptArena:
             self.fd = -1
 
     def _make(
-        self, name: Hashable, made: Future[None], make: Callable[[], tuple[bytes, int, int]]
+        self,
+        name: Hashable,
+        made: Future[None],
+        make: Callable[[], tuple[bytes, int, int]],
+        sample_bytes: int,
     ) -> Clip:
         try:
             data, silence, rate_hz = make()
             with self._lock:
-                clip = self._store(data, silence, rate_hz)
+                clip = self._store(data, silence, rate_hz, sample_bytes)
                 self._clips[name] = clip
         except BaseException as exc:
             self._settle(name)
@@ -163,13 +168,14 @@ class PromptArena:
         with self._lock:
             del self._making[name]
 
-    def _store(self, data: bytes, silence: int, rate_hz: int) -> Clip:
-        need = -(-(len(data) + PAD_SAMPLES) // ALIGN_BYTES) * ALIGN_BYTES
+    def _store(self, data: bytes, silence: int, rate_hz: int, sample_bytes: int) -> Clip:
+        pad = rate_hz * PAD_MS // 1000 * sample_bytes
+        need = -(-(len(data) + pad) // ALIGN_BYTES) * ALIGN_BYTES
         offset = self._take(need)
         end = offset + len(data)
         self.memory[offset:end] = np.frombuffer(data, np.uint8)
         self.memory[end : offset + need] = silence
-        return Clip(offset, len(data), rate_hz, pins=1, size_bytes=need)
+        return Clip(offset, len(data) // sample_bytes, rate_hz, pins=1, size_bytes=need)
 
     def _take(self, need: int) -> int:
         """Offset of `need` free bytes, evicting unpinned clips, oldest first."""
@@ -212,6 +218,6 @@ def map_arena(fd: int, *, writable: bool) -> NDArray[np.uint8]:
     return np.frombuffer(memory, np.uint8)
 
 
-def silence_offset(codec: str) -> int:
-    """Where in the arena a frame of a codec's silence lies."""
-    return list(g711.LAWS).index(codec) * SILENCE_BYTES
+def silence_offset(form: str) -> int:
+    """Where in the arena, in bytes, a frame of a form's silence lies."""
+    return list(FORMS).index(form) * SILENCE_BYTES

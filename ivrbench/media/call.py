@@ -7,10 +7,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ivrbench.media import messages
+from ivrbench.media.coder import Coder
 from ivrbench.media.inbound import Inbound
 from ivrbench.media.playlist import Item, Playlist
 from ivrbench.media.receive import unsync
 from ivrbench.media.reports import RtcpReporter
+from ivrbench.media.transmit import audio_packet
 from ivrbench.rtp import dtmf
 from ivrbench.rtp.packet import RtpPacket
 
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from ivrbench.media.sockets import Address, Datagram, RtcpSocket, RtpSocket
 
 __all__ = ["Call"]
-
-KEY_STEP_MS = 20
 
 
 class Call:
@@ -52,9 +52,9 @@ class Call:
         self.rtp, self.rtcp = sockets
         self.stream = stream
         self.switches = messages.SetSwitches(number)
-        self.inbound = Inbound(number, stream, outbox)
         self.ssrc = random_source.getrandbits(32)
         self.reporter = RtcpReporter(self.ssrc, random_source, wall_offset_s)
+        self.inbound = Inbound(number, stream, outbox, self.reporter)
         self.peer: Address | None = None
         """Where we send to and accept from; the RTP socket is connected to it."""
         self.meters: tuple[Meter, Meter] | None = None
@@ -72,23 +72,25 @@ class Call:
 
     # -- its place
 
-    def enter(self, lane: Lane, row: int, now: float) -> None:
-        """Sit down in a fresh row."""
-        self.lane, self.row = lane, row
-        self.inbound.sit(lane, row)
+    def enter(self, lane: Lane, now: float) -> None:
+        """Sit down in a fresh row. Raises MediaError: the codec's library is missing."""
+        coder = self._coder(lane, self.stream)
+        row = lane.add(self)
+        self._sit(lane, row, coder)
         self.playlist = Playlist(lane, row, self)
         lane.seq[row] = self._random.getrandbits(16)
         lane.tx_ts[row] = self._random.getrandbits(32)
         lane.rtcp_at[row] = now + self.reporter.next_interval_s() / 2  # RFC 3550 §6.2
         self.agree(self.stream, now)
 
-    def move(self, lane: Lane, row: int) -> None:
-        """Change to another lane because the codec changed."""
+    def move(self, lane: Lane, stream: StreamParams) -> None:
+        """Change to another lane because codec or packet length changed. Raises as `enter`."""
         old_lane, old_row = self.lane, self.row
+        coder = self._coder(lane, stream)
+        row = lane.add(self)
         lane.adopt(row, old_lane, old_row)
         unsync(lane, row)  # the jitter buffer held the other codec
-        self.lane, self.row = lane, row
-        self.inbound.sit(lane, row)
+        self._sit(lane, row, coder)
         self.playlist.move(lane, row)
         if old_row in old_lane.held_keys:
             lane.held_keys.add(row)
@@ -97,6 +99,17 @@ class Call:
         if self.meters is not None:
             lane.watched.add(row)
         old_lane.remove(old_row)
+
+    def _sit(self, lane: Lane, row: int, coder: Coder | None) -> None:
+        self.lane, self.row = lane, row
+        lane.coders[row] = coder
+        self.inbound.sit(lane, row)
+
+    @staticmethod
+    def _coder(lane: Lane, stream: StreamParams) -> Coder | None:
+        if lane.codec.law is not None:
+            return None
+        return Coder(lane.codec, stream.fmtp, lane.ptime_ms)
 
     def agree(self, stream: StreamParams, now: float) -> None:
         """Offer/answer completed: take over address, payload types and direction."""
@@ -110,8 +123,12 @@ class Call:
         lane, row = self.lane, self.row
         lane.tx["b1"][row] = stream.payload_type
         lane.tx["ssrc"][row] = self.ssrc
-        if stream.payload_type != lane.rx_pt[row]:
-            lane.rx_pt[row] = stream.payload_type
+        if stream.audio_in != lane.rx_pt[row]:
+            lane.rx_pt[row] = stream.audio_in
+            unsync(lane, row)
+        coder = lane.coders[row]
+        if coder is not None and stream.fmtp != old.fmtp:
+            lane.coders[row] = self._coder(lane, stream)
             unsync(lane, row)
         self.refresh()
 
@@ -167,7 +184,7 @@ class Call:
         token = recorded_ms = 0
         if item.recorder is not None and item.records:
             token = self._outbox.token()
-            recorded_ms = item.recorded_samples * 1000 // item.recorder.rate_hz
+            recorded_ms = item.recorded_ms
             item.recorder.seal(token)
         event = messages.ItemEnded(
             self.number, item.number, reason, played_ms, recorded_ms, self._outbox.now, error
@@ -215,13 +232,19 @@ class Call:
         """Queue telephone-events to be sent instead of audio."""
         if self.stream.dtmf_payload_type < 0:
             return
+        step_ms = self.lane.ptime_ms
         for key in command.keys:
             if not 0 <= key <= dtmf.FLASH:
                 continue
-            packets = dtmf.dtmf_packets(key, command.duration_ms, ptime_ms=KEY_STEP_MS)
+            packets = dtmf.dtmf_packets(
+                key,
+                command.duration_ms,
+                ptime_ms=step_ms,
+                clock_rate_hz=self.stream.dtmf_clock_rate_hz,
+            )
             self._keys_out.extend(packets)
             # The copies of the last packet already take two periods of the gap.
-            pause = max(1, -(-command.gap_ms // KEY_STEP_MS) - 2)
+            pause = max(1, -(-command.gap_ms // step_ms) - 2)
             self._keys_out.extend([None] * pause)
         if self._keys_out:
             self.lane.keying.add(self.row)
@@ -232,7 +255,7 @@ class Call:
         lane, row = self.lane, self.row
         packet = self._keys_out.popleft()
         if packet is None:
-            data: bytes | memoryview = lane.tx_views[row]
+            data: bytes | memoryview = audio_packet(lane, row)
         else:
             if packet.marker:
                 self._key_ts = int(lane.tx_ts[row])
@@ -257,21 +280,24 @@ class Call:
         lane, row = self.lane, self.row
         lane.rtcp_at[row] = now + self.reporter.next_interval_s()
         to = self._rtcp_peer()
-        if to is None or not self.switches.attached:
+        if to is None or self.peer is None or not self.switches.attached:
             return
         sent = int(lane.sent[row])
         data = self.reporter.report(
             now,
             rtp_ts=int(lane.tx_ts[row]),
             packets=sent,
-            octets=sent * lane.frame,
+            octets=int(lane.octets[row]),
             sending=sent > self._sent_reported,
             reception=self.inbound.reception(),
             goodbye=goodbye,
         )
         self._sent_reported = sent
         with contextlib.suppress(OSError):
-            self.rtcp.send_to(data, to)
+            if self.stream.rtcp_mux:
+                self.rtp.send(data)
+            else:
+                self.rtcp.send_to(data, to)
 
     def accept_rtcp(self, datagram: Datagram, now: float) -> None:
         """Take a packet from the RTCP port; other machines than the peer are not heard."""
@@ -294,7 +320,7 @@ class Call:
             duplicate=self.inbound.duplicate,
             foreign=self._foreign,
             invalid=self.inbound.invalid + self.reporter.invalid,
-            jitter_ms=round(float(lane.jitter[row]) * 1000 / lane.codec.rate_hz, 2),
+            jitter_ms=round(float(lane.jitter[row]) * 1000 / lane.codec.clock_hz, 2),
             rtt_ms=-1.0 if rtt_s is None else round(rtt_s * 1000, 2),
         )
 
@@ -314,8 +340,8 @@ class Call:
             out_peak_dbfs=out_peak_dbfs,
             item=item.number if item is not None else 0,
             position_ms=self.playlist.position // per_ms if item is not None else 0,
-            recorded_ms=item.recorded_samples // per_ms if item is not None else 0,
-            buffer_ms=depth // per_ms,
+            recorded_ms=item.recorded_ms if item is not None else 0,
+            buffer_ms=depth * 1000 // lane.codec.clock_hz,
             counts=self.counts(),
         )
 

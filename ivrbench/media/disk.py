@@ -47,9 +47,10 @@ class FdFile:
 
 
 class WavSink:
-    """One WAV file being written. Used by the writing thread alone.
+    """One WAV file being written. Used by the writing thread alone, but for `rate_hz`.
 
     Attributes:
+        rate_hz: of the samples; may be set until the first of them is submitted.
         n_bytes: audio bytes on disk.
         error: why writing stopped, "" while all is well.
     """
@@ -57,7 +58,7 @@ class WavSink:
     def __init__(self, file: RecordingFile, sample_format: str, rate_hz: int) -> None:
         self._file = file
         self._subtype = SUBTYPES[sample_format]
-        self._rate_hz = rate_hz
+        self.rate_hz = rate_hz
         self._header_bytes = len(wav_header(0, self._subtype, rate_hz))
         self.n_bytes = 0
         self.error = ""
@@ -88,7 +89,7 @@ class WavSink:
             self.n_bytes += done - done % self._subtype.sample_bytes
 
     def _write_header(self) -> None:
-        self._write(wav_header(self.n_bytes, self._subtype, self._rate_hz), 0)
+        self._write(wav_header(self.n_bytes, self._subtype, self.rate_hz), 0)
 
     def _write(self, data: bytes, offset: int) -> int:
         written = self._file.write_at(data, offset)

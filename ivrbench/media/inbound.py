@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ivrbench.audio.codecs.comfort_noise import STATIC_PT as COMFORT_NOISE_PT
+from ivrbench.audio.codecs.comfort_noise import ComfortNoise
 from ivrbench.media import messages
-from ivrbench.media.receive import LATE_LIMIT, Placed, note_arrival, place, restart, unsync
+from ivrbench.media.codecs import packet_ts
+from ivrbench.media.receive import LATE_LIMIT, Placed, delay, note_arrival, place, restart, unsync
 from ivrbench.media.reports import Reception
 from ivrbench.rtp import dtmf
 from ivrbench.rtp.packet import RtpPacket, parse_rtp
@@ -17,15 +20,16 @@ if TYPE_CHECKING:
     from ivrbench.media.lane import Lane
     from ivrbench.media.messages import SetSwitches, StreamParams
     from ivrbench.media.outbox import Outbox
+    from ivrbench.media.reports import RtcpReporter
     from ivrbench.media.sockets import Address
 
 __all__ = ["Inbound"]
 
 HISTORY_BITS = 64
+RTCP_TYPES = range(192, 224)
+"""RFC 5761 §4: the second byte of RTCP on a shared port; RTP has no such payload types there."""
 MAX_DROPOUT = 3000
 """RFC 3550 A.1: a larger jump in sequence is another stream, or garbage."""
-COMFORT_NOISE_PT = 13
-"""RFC 3551 §6: static; says that the peer is silent."""
 
 
 class Inbound:
@@ -35,9 +39,12 @@ class Inbound:
         number: the call.
         stream: what offer/answer agreed.
         outbox: where events go.
+        reporter: takes RTCP that comes through the RTP port.
     """
 
-    def __init__(self, number: int, stream: StreamParams, outbox: Outbox) -> None:
+    def __init__(
+        self, number: int, stream: StreamParams, outbox: Outbox, reporter: RtcpReporter
+    ) -> None:
         self.number = number
         self.stream = stream
         self.switches = messages.SetSwitches(number)
@@ -49,7 +56,8 @@ class Inbound:
         self.heard = False
         """A valid packet came from the present source."""
         self._outbox = outbox
-        self._keys = dtmf.DtmfReceiver()
+        self._reporter = reporter
+        self._keys = dtmf.DtmfReceiver(stream.dtmf_clock_rate_hz)
         self._expected_before = 0
         self._counting = False
         self._suspect_seq = -1
@@ -64,9 +72,12 @@ class Inbound:
 
     def agree(self, stream: StreamParams, now: float) -> None:
         """Offer/answer completed again."""
-        if stream.dtmf_payload_type != self.stream.dtmf_payload_type:
+        old, self.stream = self.stream, stream
+        if stream.dtmf_in != old.dtmf_in:
             self.release_keys(now)
-        self.stream = stream
+        if stream.dtmf_clock_rate_hz != old.dtmf_clock_rate_hz:
+            self.release_keys(now)
+            self._keys = dtmf.DtmfReceiver(stream.dtmf_clock_rate_hz)
 
     def switch(self, switches: SetSwitches, now: float) -> None:
         """The script changed what may pass."""
@@ -77,21 +88,23 @@ class Inbound:
     def may_be_peer(self, data: bytes) -> bool:
         """Whether this is RTP of a payload type that was agreed."""
         packet = parse_rtp(data)
-        known = (self.stream.payload_type, self.stream.dtmf_payload_type)
+        known = (self.stream.audio_in, self.stream.dtmf_in)
         return packet is not None and packet.payload_type in known
 
     def accept(self, data: bytes, now: float) -> None:
         """Take a packet from the peer that the lane did not recognise at once."""
+        if len(data) > 1 and data[1] in RTCP_TYPES:
+            self._reporter.receive(data, now)
+            return
         packet = parse_rtp(data)
         if packet is None:
             self.invalid += 1
-        elif packet.payload_type == self.stream.dtmf_payload_type:
-            self._accept_key(packet, now)
-        elif packet.payload_type == self.stream.payload_type:
+        elif packet.payload_type == self.stream.audio_in:
             self._accept_audio(packet, now)
+        elif packet.payload_type == self.stream.dtmf_in:
+            self._accept_key(packet, now)
         elif packet.payload_type == COMFORT_NOISE_PT:
-            if self.lane.hears[self.row]:
-                self._count(packet, now)
+            self._accept_noise(packet, now)
         else:
             self.invalid += 1
 
@@ -104,6 +117,15 @@ class Inbound:
             self._keys.receive(packet.payload, packet.timestamp, now)
             self._tell_keys(now)
 
+    def _accept_noise(self, packet: RtpPacket, now: float) -> None:
+        """The peer is silent and says how that sounds."""
+        lane, row = self.lane, self.row
+        if lane.hears[row] and self._count(packet, now):
+            known = lane.noises.get(row)
+            noise = known[0] if known else ComfortNoise(lane.codec.rate_hz, seed=self.number)
+            noise.receive(packet.payload)
+            lane.noises[row] = noise, int(lane.end[row])
+
     def _accept_audio(self, packet: RtpPacket, now: float) -> None:
         lane, row = self.lane, self.row
         if not lane.hears[row] or not self._count(packet, now):
@@ -111,11 +133,14 @@ class Inbound:
         note_arrival(lane, row, packet.timestamp, now)
         if not lane.synced[row]:
             restart(lane, row, packet.timestamp)
-        if len(packet.payload) < lane.frame:
+        if packet_ts(lane.codec, packet.payload) < lane.frame_ts:
             lane.busy.add(row)
         placed = place(lane, row, packet.timestamp, packet.payload)
         if placed is Placed.LATE:
             self.late += 1
+            if not packet.marker and delay(lane, row, packet.timestamp):
+                placed = place(lane, row, packet.timestamp, packet.payload)
+        if placed is Placed.LATE:
             again = packet.marker or self._is_late_again()
         else:
             # One packet from far ahead may be garbage, two in sequence are a new clock.

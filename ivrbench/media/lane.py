@@ -1,19 +1,17 @@
 """The table of calls: numpy arrays with one row for each call, one packet period for all rows.
 
-A lane holds calls of one codec whose packets are due in the same tick. Everything that happens
-for every packet works on whole columns; what is rare works on one row (`call.py`).
+A lane holds calls of one codec and packet length whose packets are due in the same tick.
+Everything that happens for every packet works on whole columns; what is rare works on one row
+(`call.py`).
 """
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ivrbench.audio.codecs import g711
-from ivrbench.audio.frame import FRAME_MS, SAMPLE_RATE_HZ
 from ivrbench.media.arena import silence_offset
 
 if TYPE_CHECKING:
@@ -21,46 +19,36 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ivrbench.audio.codecs.comfort_noise import ComfortNoise
+    from ivrbench.audio.conceal import Concealer
     from ivrbench.media.call import Call
+    from ivrbench.media.codecs import LaneCodec
+    from ivrbench.media.coder import Coder
 
-__all__ = ["CODECS", "PERIOD_S", "Lane", "LaneCodec"]
+__all__ = ["TICK_MS", "Lane"]
 
-PERIOD_S = FRAME_MS / 1000
-"""Length of the packets we send, and the period of a row."""
+TICK_MS = 5
+"""Time between two ticks of the plane."""
 MAX_PACKET_BYTES = 640
 """Room for a received packet: header, 15 CSRCs and 60 ms of G.711; longer ones are invalid."""
+MAX_CODED_BYTES = 2048
+"""The same where other codecs than G.711 are carried: more than an Ethernet frame."""
+MAX_CODED_PAYLOAD_BYTES = 1460
+"""Room for a payload we send: an Ethernet frame without IP, UDP, RTP and SRTP."""
 HEADER_BYTES = 12
 """RTP header without CSRCs (RFC 3550 §5.1)."""
 RTP_HEAD = 0x8000
 """RFC 3550 §5.1: version 2, no padding, no extension, no CSRC; second byte the payload type."""
-RING_BLOCKS = 32
-"""Jitter buffer: blocks of half a frame, 320 ms. Peers' packets are multiples of 10 ms."""
+RING_MS = 480
+"""Length of the jitter buffer, in blocks of half a frame: peers' packets are often 10 ms."""
+HEARD_MS = 40
+"""What is remembered of a call's audio, to conceal a gap with."""
 FOREVER = 1 << 60
 """Samples left of an item that never ends by itself."""
 FIRST_ROWS = 16
 """Rows of a new lane; doubled when full."""
-
-
-@dataclass(frozen=True, slots=True)
-class LaneCodec:
-    """What a lane carries. G.711 has one byte a sample, which `law` turns into linear ones."""
-
-    law: g711.Law
-    rate_hz: int
-
-    @property
-    def name(self) -> str:
-        """Encoding name as in SDP."""
-        return self.law.name
-
-    @property
-    def frame(self) -> int:
-        """Samples of a frame."""
-        return self.rate_hz * FRAME_MS // 1000
-
-
-CODECS = {name: LaneCodec(law, SAMPLE_RATE_HZ) for name, law in g711.LAWS.items()}
-"""What lanes can carry, by encoding name."""
+NO_ROOM = 1 << 40
+"""`room` before the first packet of a window."""
 
 _COLUMNS: dict[str, type[Any]] = {
     # What is sent: read position in the arena, samples left, advance a frame (0: the same silence
@@ -74,10 +62,12 @@ _COLUMNS: dict[str, type[Any]] = {
     "seq": np.uint16,
     "tx_ts": np.uint32,
     "sent": np.int64,
+    "octets": np.int64,
     # What is received. `rx_head`: first two bytes of an ordinary packet, 0 while none is one.
-    # `play` is the sample position of the playout, `play_ts` the same as the peer's timestamp;
-    # `end` is one past the newest sample in the ring. Bit i of `history`:
-    # packet `max_seq` - i came.
+    # `play` is the position of the playout in ticks of the RTP clock, `play_ts` the same as the
+    # peer's timestamp; `end` is one past the newest tick in the buffer. `room`: how many ticks
+    # before its turn the latest packet of this window came; `calm`: windows without a late one.
+    # Bit i of `history`: packet `max_seq` - i came.
     "hears": np.bool_,
     "synced": np.bool_,
     "rx_pt": np.uint8,
@@ -86,6 +76,8 @@ _COLUMNS: dict[str, type[Any]] = {
     "play_ts": np.uint32,
     "play": np.int64,
     "end": np.int64,
+    "room": np.int64,
+    "calm": np.int64,
     "max_seq": np.uint16,
     "cycles": np.int64,
     "base_seq": np.int64,
@@ -101,11 +93,13 @@ _COLUMNS: dict[str, type[Any]] = {
 
 
 class Lane:
-    """Rows of calls that share codec and tick.
+    """Rows of calls that share codec, packet length and tick.
 
     Args:
         codec: what all its calls send and receive.
         arena: the prompts' bytes, see `arena.py`.
+        ptime_ms: length of the packets sent, and the period of the rows.
+        phase: in which tick of its period it runs.
     """
 
     pos: NDArray[np.int64]
@@ -117,6 +111,7 @@ class Lane:
     seq: NDArray[np.uint16]
     tx_ts: NDArray[np.uint32]
     sent: NDArray[np.int64]
+    octets: NDArray[np.int64]
     hears: NDArray[np.bool_]
     synced: NDArray[np.bool_]
     rx_pt: NDArray[np.uint8]
@@ -125,6 +120,8 @@ class Lane:
     play_ts: NDArray[np.uint32]
     play: NDArray[np.int64]
     end: NDArray[np.int64]
+    room: NDArray[np.int64]
+    calm: NDArray[np.int64]
     max_seq: NDArray[np.uint16]
     cycles: NDArray[np.int64]
     base_seq: NDArray[np.int64]
@@ -137,22 +134,36 @@ class Lane:
     timeout_s: NDArray[np.float64]
     rtcp_at: NDArray[np.float64]
 
-    def __init__(self, codec: LaneCodec, arena: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, codec: LaneCodec, arena: NDArray[np.uint8], ptime_ms: int = 20, phase: int = 0
+    ) -> None:
         self.codec = codec
-        self.frame = codec.frame
-        self.block = codec.frame // 2
+        self.ptime_ms = ptime_ms
+        self.period_ticks = ptime_ms // TICK_MS
+        self.phase = phase
+        self.frame = codec.frame_samples(ptime_ms)
+        self.frame_ts = codec.frame_ts(ptime_ms)
+        self.block = self.frame // 2
+        self.block_ts = self.frame_ts // 2
+        self.ring_blocks = 2 * -(-RING_MS // ptime_ms)
+        self.ring_ts = self.ring_blocks * self.block_ts
         self.arena = arena
-        self.windows = np.lib.stride_tricks.sliding_window_view(arena, codec.frame)
-        self.silence_offset = silence_offset(codec.name)
-        self.packet_bytes = HEADER_BYTES + codec.frame
+        kind = np.uint8 if codec.law is not None else np.int16
+        self.windows = np.lib.stride_tricks.sliding_window_view(arena.view(kind), self.frame)
+        self.silence_at = silence_offset(codec.form) // codec.sample_bytes
+        room = self.frame if codec.law is not None else MAX_CODED_PAYLOAD_BYTES
+        rx_bytes = MAX_PACKET_BYTES if codec.law is not None else MAX_CODED_BYTES
+        self.packet_bytes = HEADER_BYTES + room
         header = [("b0", "u1"), ("b1", "u1"), ("seq", ">u2"), ("ts", ">u4"), ("ssrc", ">u4")]
-        payload = ("payload", "u1", (codec.frame,))
-        rest = ("rest", "u1", (MAX_PACKET_BYTES - self.packet_bytes,))
+        payload = ("payload", "u1", (room,))
+        rest = ("rest", "u1", (rx_bytes - self.packet_bytes,))
         self._tx_type = np.dtype([*header, payload])
         self._rx_type = np.dtype([("head", ">u2"), *header[2:], payload, rest])
         self.n = 0
         self.capacity = 0
         self.calls: list[Call | None] = []
+        self.coders: list[Coder | None] = []
+        """Encoder, decoder and buffer of each row where the codec is not G.711."""
         self.tx_views: list[memoryview] = []
         self.rx_views: list[memoryview] = []
         self._free: list[int] = []
@@ -166,6 +177,8 @@ class Lane:
         self.changed = True
         """The lists of who sends and who is read from are out of date."""
         self.senders: list[tuple[Callable[[memoryview], int], memoryview]] = []
+        self.sender_rows: list[int] = []
+        """The row of each of `senders`."""
         self.readers: list[tuple[int, Callable[[memoryview], int], memoryview]] = []
         self.starting: set[int] = set()
         """Rows whose item has been loaded and not sent a frame yet."""
@@ -182,10 +195,19 @@ class Lane:
         self.watched: set[int] = set()
         """Rows whose levels are measured."""
         self.listeners = np.empty(0, np.int64)
-        """Rows whose received audio somebody wants in this period: recording or watched."""
+        """Rows whose received audio somebody wants in this period."""
+        self.outgoing = np.empty((0, self.frame), np.int16)
+        """What each row sends in this period; empty where the codec is G.711."""
+        self.slides: dict[int, int] = {}
+        """Rows whose playout moves by a block, smoothly: 1 to drop one, -1 to insert one."""
+        self.concealers: dict[int, Concealer] = {}
+        """What hides the gap of a row that is in one."""
+        self.noises: dict[int, tuple[ComfortNoise, int]] = {}
+        """Rows whose peer is silent and said how that sounds, and their `end` at that time."""
 
     def __repr__(self) -> str:
-        return f"Lane({self.codec.name}, {len(self)} calls, {self.capacity} rows)"
+        what = f"{self.codec.name}/{self.codec.clock_hz} {self.ptime_ms} ms"
+        return f"Lane({what}, {len(self)} calls, {self.capacity} rows)"
 
     def __len__(self) -> int:
         """Calls in this lane."""
@@ -201,7 +223,7 @@ class Lane:
         for name in _COLUMNS:
             getattr(self, name)[row] = 0
         self.fresh[row] = False
-        self.last_pcm[row] = 0
+        self.heard[row] = 0
         self.sizes[row] = 0
         self.play_silence(row)
         self.changed = True
@@ -219,6 +241,9 @@ class Lane:
             rows.discard(row)
         for rows in (self.held_keys, self.recording, self.watched, self.busy):
             rows.discard(row)
+        for things in (self.slides, self.concealers, self.noises):
+            things.pop(row, None)
+        self.coders[row] = None
         heapq.heappush(self._free, row)
         while self.n and self.calls[self.n - 1] is None:
             self.n -= 1
@@ -231,13 +256,13 @@ class Lane:
 
     def play_silence(self, row: int, n_samples: int = FOREVER) -> None:
         """Let a row send silence for a while."""
-        self.pos[row] = self.silence_offset
+        self.pos[row] = self.silence_at
         self.step[row] = 0
         self.left[row] = n_samples
 
-    def play_arena(self, row: int, offset: int, n_samples: int) -> None:
+    def play_arena(self, row: int, offset_bytes: int, n_samples: int) -> None:
         """Let a row send samples of the arena, a frame each period."""
-        self.pos[row] = offset
+        self.pos[row] = offset_bytes // self.codec.sample_bytes
         self.step[row] = self.frame
         self.left[row] = n_samples
 
@@ -250,17 +275,20 @@ class Lane:
         self.tx = self._larger(getattr(self, "tx", None), (capacity,), self._tx_type)
         self.rx = self._larger(getattr(self, "rx", None), (capacity,), self._rx_type)
         self.tx["b0"] = RTP_HEAD >> 8
+        blocks = self.ring_blocks if self.codec.law is not None else 0
         self.ring: NDArray[np.uint8] = self._larger(
-            getattr(self, "ring", None), (capacity, RING_BLOCKS, self.block), np.uint8
+            getattr(self, "ring", None), (capacity, blocks, self.block), np.uint8
         )
         self.fresh: NDArray[np.bool_] = self._larger(
-            getattr(self, "fresh", None), (capacity, RING_BLOCKS), np.bool_
+            getattr(self, "fresh", None), (capacity, blocks), np.bool_
         )
-        self.last_pcm: NDArray[np.int16] = self._larger(
-            getattr(self, "last_pcm", None), (capacity, self.frame), np.int16
+        heard = max(self.frame, self.codec.frame_samples(HEARD_MS))
+        self.heard: NDArray[np.int16] = self._larger(
+            getattr(self, "heard", None), (capacity, heard), np.int16
         )
         self.sizes: list[int] = [0] * capacity
         self.calls.extend([None] * (capacity - old))
+        self.coders.extend([None] * (capacity - old))
         self.tx_views = _row_views(self.tx)
         self.rx_views = _row_views(self.rx)
         for row in range(old, capacity):

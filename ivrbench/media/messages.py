@@ -52,16 +52,17 @@ class StreamParams(Struct, frozen=True, array_like=True):
     """What offer/answer agreed for one call's audio."""
 
     codec: str
-    """Encoding name as in SDP, upper case: "PCMU", "PCMA"."""
+    """Encoding name as in SDP, upper case: "PCMU", "OPUS"."""
     payload_type: int
-    """Payload type of the codec in both directions."""
+    """Payload type we send the codec with."""
     dtmf_payload_type: int
-    """Payload type of telephone-event, -1 if not negotiated."""
+    """Payload type we send telephone-event with, -1 if not negotiated."""
     ptime_ms: int
-    """Packet length the peer prefers; we send 20 ms, which every peer must take (RFC 3551 §4.2)."""
+    """Packet length the peer prefers; the longest one not above it that the codec has is sent."""
     remote_rtp: tuple[str, int] | None
     """Where to send; None: not known yet."""
     remote_rtcp: tuple[str, int] | None
+    """The same as `remote_rtp`: RTCP shares the RTP port (RFC 5761)."""
     send: bool
     """False while the peer holds us (we may not send)."""
     receive: bool
@@ -70,10 +71,37 @@ class StreamParams(Struct, frozen=True, array_like=True):
     """`nat = latch`: take the first valid packet's source as the peer's address."""
     dead_rtp_s: float
     """Seconds without a packet until `RtpTimedOut`; 0 = never."""
+    clock_rate_hz: int = 8000
+    """RTP clock of the codec."""
+    fmtp: str = ""
+    """What the peer's fmtp asks for."""
+    receive_payload_type: int = -1
+    """Payload type of the codec in packets we receive; -1: as sent."""
+    receive_dtmf_payload_type: int = -1
+    """Payload type of telephone-event in packets we receive; -1: as sent."""
+    dtmf_clock_rate_hz: int = 8000
+    """RTP clock of telephone-event."""
+
+    @property
+    def audio_in(self) -> int:
+        """Payload type of received audio."""
+        received = self.receive_payload_type
+        return received if received >= 0 else self.payload_type
+
+    @property
+    def dtmf_in(self) -> int:
+        """Payload type of received keys, -1 if not negotiated."""
+        received = self.receive_dtmf_payload_type
+        return received if received >= 0 else self.dtmf_payload_type
+
+    @property
+    def rtcp_mux(self) -> bool:
+        """Whether RTCP comes and goes through the RTP port."""
+        return self.remote_rtcp is not None and self.remote_rtcp == self.remote_rtp
 
 
 class ClipPart(_Message, frozen=True, tag="clip"):
-    """Audio in the prompt arena, already in the call's codec."""
+    """Audio in the prompt arena, in the form of the call's codec (`codecs.form_of`)."""
 
     offset_bytes: int
     n_samples: int
@@ -178,6 +206,8 @@ class OpenRecorder(_Message, frozen=True):
     """Sample format written: "pcm16", "alaw" or "ulaw"."""
     limit_ms: int = -1
     """Recording length over the recorder's whole life; -1 = none."""
+    rate_hz: int = 0
+    """Sample rate of the file; 0: that of the first call that records into it."""
 
 
 class CloseRecorder(_Message, frozen=True):
@@ -323,6 +353,8 @@ class RecorderClosed(_Message, frozen=True):
     n_bytes: int
     """Audio bytes written, without the header."""
     error: str = ""
+    rate_hz: int = 8000
+    """Sample rate of the file."""
 
 
 class WorkerReady(_Message, frozen=True):

@@ -79,7 +79,10 @@ class Outbox:
 
 def _with_outcome(event: MediaEvent, report: DiskReport) -> MediaEvent:
     if isinstance(event, RecorderClosed):
-        return msgspec.structs.replace(event, n_bytes=report.n_bytes, error=report.error)
+        rate_hz = report.sink.rate_hz
+        return msgspec.structs.replace(
+            event, n_bytes=report.n_bytes, error=report.error, rate_hz=rate_hz
+        )
     if isinstance(event, ItemEnded) and report.error:
         return msgspec.structs.replace(event, reason="error", error=report.error)
     return event

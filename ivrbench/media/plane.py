@@ -1,27 +1,30 @@
 """The media plane: all calls' RTP, playlists and recordings, without process, socket or clock.
 
-`tick(now)` is called every 5 ms; each call has its turn in every fourth tick, so that packets
-are spread over the 20 ms. Nothing a peer sends, and no disk, makes `tick` raise.
+`tick(now)` is called every 5 ms; a call with packets of 20 ms has its turn in every fourth tick,
+so that all calls' packets are spread over the 20 ms. Nothing a peer sends, and no disk, makes
+`tick` raise.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ivrbench.audio.frame import SAMPLE_RATE_HZ
-from ivrbench.media import messages
+from ivrbench.errors import MediaError
+from ivrbench.media import codecs, messages
 from ivrbench.media.call import Call
 from ivrbench.media.disk import DirectWriter
-from ivrbench.media.lane import CODECS, PERIOD_S, Lane
+from ivrbench.media.lane import TICK_MS, Lane
 from ivrbench.media.levels import Meter
 from ivrbench.media.outbox import Outbox
 from ivrbench.media.playlist import Item
-from ivrbench.media.receive import play_out, read_packets
+from ivrbench.media.playout import ADAPT_MS, adapt, play_out
+from ivrbench.media.receive import read_packets
 from ivrbench.media.recorder import Recorder
-from ivrbench.media.transmit import transmit
+from ivrbench.media.transmit import sent_pcm, transmit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,13 +35,12 @@ if TYPE_CHECKING:
     from ivrbench.media.messages import Command, MediaEvent
     from ivrbench.media.sockets import Poller, RtcpSocket, RtpSocket
 
-__all__ = ["PHASES", "TICK_S", "MediaPlane"]
+__all__ = ["TICK_S", "MediaPlane"]
 
-PHASES = 4
-"""Ticks in a packet period; measured best: more cost in fixed work, fewer make bursts."""
-TICK_S = PERIOD_S / PHASES
+TICK_S = TICK_MS / 1000
+"""Four in a packet of 20 ms; measured best: more cost in fixed work, fewer make bursts."""
 CARE_EVERY = 8
-"""Timeouts and RTCP are looked at every so many periods: 160 ms."""
+"""Timeouts and RTCP are looked at every so many periods: 160 ms for packets of 20 ms."""
 MAX_STRAYS = 8
 """Packets of strangers looked at in one tick, for each port: a flood must not eat the tick."""
 
@@ -70,7 +72,7 @@ class MediaPlane:
         self._wall_offset_s = wall_offset_s
         self._calls: dict[int, Call] = {}
         self._recorders: dict[int, Recorder] = {}
-        self._lanes: list[dict[str, Lane]] = [{} for _ in range(PHASES)]
+        self._lanes: list[Lane] = []
         self._outbox = Outbox()
         self._ticks = 0
         self._watched: tuple[int, ...] = ()
@@ -137,10 +139,9 @@ class MediaPlane:
         """
         self._outbox.now = now
         self._ticks += 1
-        period, phase = divmod(self._ticks, PHASES)
-        for lane in self._lanes[phase].values():
-            if lane.n:
-                self._run(lane, now, period)
+        for lane in self._lanes:
+            if lane.n and self._ticks % lane.period_ticks == lane.phase:
+                self._run(lane, now, self._ticks // lane.period_ticks)
         self._read_rare(now)
         for report in self._writer.reports():
             self._disk_reported(report)
@@ -152,9 +153,10 @@ class MediaPlane:
         """Leave ticks out because their time is over: RTP clocks go on, nothing is sent."""
         for _ in range(n_ticks):
             self._ticks += 1
-            for lane in self._lanes[self._ticks % PHASES].values():
-                lane.tx_ts[: lane.n] += lane.frame
-                lane.behind = True
+            for lane in self._lanes:
+                if self._ticks % lane.period_ticks == lane.phase:
+                    lane.tx_ts[: lane.n] += lane.frame_ts
+                    lane.behind = True
 
     def close(self, now: float) -> list[MediaEvent]:
         """End all calls and recorders and wait for the disk.
@@ -182,6 +184,8 @@ class MediaPlane:
         lane.listeners = np.array(sorted(lane.recording | lane.watched), np.int64)
         self.packets_out += transmit(lane)
         self.packets_in += read_packets(lane, now, period)
+        if period % (ADAPT_MS // lane.ptime_ms) == 0:
+            adapt(lane)
         pcm, present = play_out(lane)
         for index, row in enumerate(lane.listeners.tolist()):
             self._listen(lane, row, pcm[index], bool(present[index]))
@@ -197,8 +201,7 @@ class MediaPlane:
         """Record and measure a received frame."""
         call = self._call_at(lane, row)
         if call.meters is not None:
-            law = lane.codec.law
-            sent = law.decode(lane.tx["payload"][row]) if lane.sends[row] else np.zeros_like(pcm)
+            sent = sent_pcm(lane, row) if lane.sends[row] else np.zeros_like(pcm)
             call.meters[0].add(pcm)
             call.meters[1].add(sent)
         if row not in lane.recording or not lane.runs[row]:
@@ -210,7 +213,7 @@ class MediaPlane:
         item.begun = item.begun or present
         if item.begun and lane.hears[row]:
             before = item.recorder.n_samples
-            item.recorder.write(pcm)
+            item.recorder.write(pcm, lane.codec.rate_hz)
             item.recorded_samples += item.recorder.n_samples - before
         if item.recorder.full:
             call.playlist.end("recorded")
@@ -264,42 +267,68 @@ class MediaPlane:
         rtp: RtpSocket
         rtcp: RtcpSocket
         rtp, rtcp = attached
-        if command.call in self._calls or command.stream.codec not in CODECS:
+        call = None
+        if command.call not in self._calls:
+            call = Call(
+                command.call,
+                (rtp, rtcp),
+                command.stream,
+                self._outbox,
+                self._random,
+                self._wall_offset_s,
+            )
+            try:
+                call.enter(self._lane(command.stream), self._outbox.now)
+            except MediaError:
+                call = None
+                self._outbox.say(messages.CallClosed(command.call, messages.StreamCounts()))
+        if call is None:
             rtp.close()
             rtcp.close()
-            if command.call not in self._calls:
-                self._outbox.say(messages.CallClosed(command.call, messages.StreamCounts()))
             return
-        call = Call(
-            command.call,
-            (rtp, rtcp),
-            command.stream,
-            self._outbox,
-            self._random,
-            self._wall_offset_s,
-        )
-        phase = min(range(PHASES), key=lambda p: sum(map(len, self._lanes[p].values())))
-        lane = self._lane(phase, command.stream.codec)
-        call.enter(lane, lane.add(call), self._outbox.now)
         self._calls[command.call] = call
         self._poller.add(rtp, (command.call, False))
         self._poller.add(rtcp, (command.call, True))
         self._watch(call)
 
-    def _lane(self, phase: int, codec: str) -> Lane:
-        lanes = self._lanes[phase]
-        if codec not in lanes:
-            lanes[codec] = Lane(CODECS[codec], self._arena)
-        return lanes[codec]
+    def _lane(self, stream: messages.StreamParams, near: Lane | None = None) -> Lane:
+        """The lane for a stream: where there is least to do, or in the phase of `near`.
+
+        Raises:
+            MediaError: there is no such codec.
+        """
+        codec = codecs.find(stream.codec, stream.clock_rate_hz)
+        if codec is None:
+            raise MediaError(f"there is no codec {stream.codec}/{stream.clock_rate_hz}")
+        ptime_ms = codecs.ptime_for(codec, stream.ptime_ms)
+        ticks = ptime_ms // TICK_MS
+        phase = near.phase % ticks if near is not None else min(range(ticks), key=self._load(ticks))
+        for lane in self._lanes:
+            if (lane.codec, lane.ptime_ms, lane.phase) == (codec, ptime_ms, phase):
+                return lane
+        lane = Lane(codec, self._arena, ptime_ms, phase)
+        self._lanes.append(lane)
+        return lane
+
+    def _load(self, ticks: int) -> Callable[[int], float]:
+        """What is to do in the ticks of each phase of a period, in calls of G.711."""
+
+        def load(phase: int) -> float:
+            return sum(
+                len(lane) * lane.codec.spec.cost_weight
+                for lane in self._lanes
+                if (lane.phase - phase) % math.gcd(lane.period_ticks, ticks) == 0
+            )
+
+        return load
 
     def _update_call(self, call: Call, command: messages.UpdateCall) -> None:
-        codec = command.stream.codec
-        if codec not in CODECS:
+        try:
+            lane = self._lane(command.stream, call.lane)
+            if lane.codec is not call.lane.codec or lane.ptime_ms != call.lane.ptime_ms:
+                call.move(lane, command.stream)
+        except MediaError:
             return
-        if codec != call.lane.codec.name:
-            phase = next(p for p in range(PHASES) if call.lane in self._lanes[p].values())
-            lane = self._lane(phase, codec)
-            call.move(lane, lane.add(call))
         call.agree(command.stream, self._outbox.now)
 
     def _close_call(self, call: Call, command: messages.CloseCall) -> None:
@@ -310,7 +339,7 @@ class MediaPlane:
 
     def _play_item(self, call: Call, command: messages.PlayItem) -> None:
         recorder = self._recorders.get(command.recorder)
-        item = Item(command.item, command.play, recorder, call.lane.codec.name)
+        item = Item(command.item, command.play, recorder, call.lane.codec.form)
         if command.recorder and recorder is None:
             call.item_ended(item, "error", 0, "the file to record into is closed")
         else:
@@ -325,7 +354,7 @@ class MediaPlane:
             command.recorder,
             file,
             command.law,
-            SAMPLE_RATE_HZ,
+            command.rate_hz,
             command.limit_ms,
             self._writer,
         )
@@ -368,6 +397,7 @@ def _relist(lane: Lane) -> None:
     """Bring up to date who sends and who is read from."""
     lane.changed = False
     lane.senders = []
+    lane.sender_rows = []
     lane.readers = []
     for row in range(lane.n):
         call = lane.calls[row]
@@ -376,3 +406,4 @@ def _relist(lane: Lane) -> None:
         lane.readers.append((row, call.rtp.recv_into, lane.rx_views[row]))
         if lane.sends[row] and row not in lane.keying:
             lane.senders.append((call.rtp.send, lane.tx_views[row]))
+            lane.sender_rows.append(row)

@@ -7,11 +7,12 @@ needs a frame put together from two places.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ivrbench.media.lane import CODECS, FOREVER, Lane
+from ivrbench.media.codecs import FORMS
+from ivrbench.media.lane import FOREVER, Lane
 from ivrbench.media.messages import ClipPart, SilencePart
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Item:
 
     __slots__ = (
         "begun",
-        "codec",
+        "form",
         "loop",
         "number",
         "play",
@@ -43,13 +44,13 @@ class Item:
         number: int,
         play: ClipPart | SilencePart | None,
         recorder: Recorder | None,
-        codec: str,
+        form: str,
     ) -> None:
         self.number = number
         self.play = play
         self.recorder = recorder
-        self.codec = codec
-        """Codec of the clip: the call's when the item was queued."""
+        self.form = form
+        """How the clip lies in the arena: in the form the call had when it was queued."""
         self.loop = isinstance(play, ClipPart) and play.loop
         self.start = 0
         """Sample to start at."""
@@ -59,6 +60,13 @@ class Item:
         self.begun = False
         """The recording has begun: the first packet came."""
         self.recorded_samples = 0
+
+    @property
+    def recorded_ms(self) -> int:
+        """How much of this item has been recorded."""
+        if self.recorder is None or not self.recorder.rate_hz:
+            return 0
+        return self.recorded_samples * 1000 // self.recorder.rate_hz
 
     def __repr__(self) -> str:
         return f"Item({self.number}, {self.play}, recorder={self.recorder})"
@@ -166,26 +174,42 @@ class Playlist:
         if self.current is None:
             self._owner.queue_emptied()
 
-    def compose(self) -> NDArray[np.uint8]:
-        """The next frame of a clip that loops within it, or that is in another codec."""
+    def compose(self) -> NDArray[np.uint8] | NDArray[np.int16]:
+        """The next frame of a clip that loops within it, or that is in another form."""
         item = self.current
         lane = self.lane
-        frame = np.full(lane.frame, lane.codec.law.silence, np.uint8)
+        law = lane.codec.law
+        frame: NDArray[np.uint8] | NDArray[np.int16]
+        if law is not None:
+            frame = np.full(lane.frame, law.silence, np.uint8)
+        else:
+            frame = np.zeros(lane.frame, np.int16)
         if item is None or not isinstance(item.play, ClipPart):
             return frame
-        clip = lane.arena[item.play.offset_bytes :][: item.play.n_samples]
-        part = clip[self.position : self.position + lane.frame]
-        if item.loop and len(clip):
-            index = (self.position + np.arange(lane.frame)) % len(clip)
-            part = clip[index]
-        if item.codec != lane.codec.name:
-            part = lane.codec.law.encode(CODECS[item.codec].law.decode(part))
+        form = FORMS[item.form]
+        if form.rate_hz != lane.codec.rate_hz:
+            return frame  # the engine is about to send it again in our form
+        part = self._part(item.play, np.dtype(np.uint8 if form.law is not None else np.int16))
+        if item.form != lane.codec.form:
+            pcm = form.law.decode(part) if form.law is not None else part
+            part = law.encode(pcm) if law is not None else pcm
         frame[: len(part)] = part
         return frame
 
+    def _part(self, clip: ClipPart, kind: np.dtype[Any]) -> NDArray[Any]:
+        """What follows of a clip, at most a frame; octets or samples, hence Any."""
+        size = clip.n_samples * kind.itemsize
+        samples = self.lane.arena[clip.offset_bytes : clip.offset_bytes + size].view(kind)
+        if self.current is not None and self.current.loop and len(samples):
+            return samples[(self.position + np.arange(self.lane.frame)) % len(samples)]
+        return samples[self.position : self.position + self.lane.frame]
+
     def move(self, lane: Lane, row: int) -> None:
         """Go on in another lane, whose row has the old one's columns already."""
-        position = self.position
+        old, position = self.lane, self.position
+        if self.current is None or not isinstance(self.current.play, ClipPart):
+            position = position * lane.codec.rate_hz // old.codec.rate_hz
+        lane.frames[row] = int(lane.frames[row]) * old.ptime_ms // lane.ptime_ms
         self.lane, self.row = lane, row
         if self.current is None:
             self._idle()
@@ -237,7 +261,9 @@ class Playlist:
             lane.recording.add(row)
         if isinstance(item.play, ClipPart):
             self._aim(item.play, position)
-        elif isinstance(item.play, SilencePart) and item.play.length_ms >= 0:
+            return
+        lane.patched.discard(row)
+        if isinstance(item.play, SilencePart) and item.play.length_ms >= 0:
             total = item.play.length_ms * lane.codec.rate_hz // 1000
             lane.play_silence(row, total - position)
         else:
@@ -249,8 +275,12 @@ class Playlist:
         item = self.current
         assert item is not None, "only an item's clip can be aimed at"
         left = clip.n_samples - position
-        lane.play_arena(row, clip.offset_bytes + position, left)
-        if (item.loop and left < lane.frame) or item.codec != lane.codec.name:
+        if item.form != lane.codec.form:
+            lane.play_silence(row, left)
+            lane.patched.add(row)
+            return
+        lane.play_arena(row, clip.offset_bytes + position * lane.codec.sample_bytes, left)
+        if item.loop and left < lane.frame:
             lane.patched.add(row)
         else:
             lane.patched.discard(row)

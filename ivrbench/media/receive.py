@@ -1,8 +1,9 @@
-"""Receiving: reading the sockets, the jitter buffer, concealment.
+"""Receiving: reading the sockets and filling the jitter buffers.
 
-The ring of a row holds encoded samples at their place in time. Ordinary packets (20 ms, in
-order, from the known source) are placed for all rows at once; anything else takes the way over
-`Call.accept`, one packet at a time, and ends in `place` here.
+The ring of a row holds encoded samples at their place in time. Ordinary packets (G.711, as long
+as ours, in order, from the known source) are placed for all rows at once; anything else takes the
+way over `Inbound.accept`, one packet at a time, and ends in `place` here. What comes out again is
+the business of `playout.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ivrbench.media.lane import HEADER_BYTES, MAX_PACKET_BYTES, RING_BLOCKS, RTP_HEAD
+from ivrbench.media.codecs import packet_ts
+from ivrbench.media.lane import HEADER_BYTES, MAX_PACKET_BYTES, NO_ROOM, RTP_HEAD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,19 +23,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LATE_LIMIT",
+    "LONG_GAP",
+    "TARGET_MS",
     "Placed",
+    "delay",
     "note_arrival",
     "place",
-    "play_out",
     "read_packets",
     "restart",
     "unsync",
 ]
 
-TARGET_FRAMES = 2
-"""Depth of the jitter buffer in frames when a stream begins: 40 ms."""
-MAX_FRAMES = 8
-"""Deeper than this (160 ms), the oldest is dropped down to the target: delay must not stay."""
+TARGET_MS = 40
+"""Depth of the jitter buffer when a stream begins."""
+MAX_DELAY_MS = 240
+"""It grows no deeper than this to wait for late packets."""
+STEP_MS = 40
+"""It grows by no more than this for one late packet: a single straggler tells little."""
 LATE_LIMIT = 3
 """So many late packets in a row mean that the delay has grown: start again with the new one."""
 SURE_STEP = 50
@@ -42,8 +48,6 @@ MAX_ROUNDS = 8
 """Reads of one row in one period, at most: a flood must not eat the tick."""
 DEEP_EVERY = 32
 """Each row is looked at for a second packet every so many periods, for clock drift."""
-FADE = np.array([1.0, 0.7, 0.4, 0.15, 0.0], np.float32)
-"""Gain of the repeated last frame by number of frames missing."""
 WORTH_A_BATCH = 6
 """Fewer packets than this are faster one by one."""
 LONG_GAP = 100
@@ -142,6 +146,9 @@ def _sort_in(lane: Lane, sizes: list[int], now: float) -> None:
         now: seconds.
     """
     n = lane.n
+    if lane.codec.law is None:
+        _accept_each(lane, [row for row in range(n) if sizes[row]], sizes, now)
+        return
     rx = lane.rx[:n]
     size = np.array(sizes[:n])
     ts = rx["ts"].astype(np.uint32)
@@ -153,7 +160,7 @@ def _sort_in(lane: Lane, sizes: list[int], now: float) -> None:
         & (rx["head"] == lane.rx_head[:n])
         & (rx["ssrc"] == lane.rx_ssrc[:n])
         & (step - np.uint16(1) < SURE_STEP)
-        & (ahead <= RING_BLOCKS * lane.block - lane.frame)
+        & (ahead <= lane.ring_ts - lane.frame)
         & (ahead % lane.block == 0)
     )
     _place_all(lane, plain, ts, seq, ahead, step, now)
@@ -177,24 +184,26 @@ def _place_all(
     Whole columns with `where` are several times faster than lists of rows.
     """
     n = lane.n
+    n_blocks = lane.ring_blocks
     at = lane.play[:n] + ahead
     rows = lane.listeners[plain[lane.listeners]]
     if rows.size:
-        block = (at[rows] // lane.block) % RING_BLOCKS
-        after = (block + 1) % RING_BLOCKS
+        block = (at[rows] // lane.block) % n_blocks
+        after = (block + 1) % n_blocks
         payload = lane.rx["payload"][rows]
         lane.ring[rows, block] = payload[:, : lane.block]
         lane.ring[rows, after] = payload[:, lane.block :]
         lane.fresh[rows, block] = True
         lane.fresh[rows, after] = True
     np.maximum(lane.end[:n], at + lane.frame, out=lane.end[:n], where=plain)
+    np.minimum(lane.room[:n], ahead, out=lane.room[:n], where=plain)
     lane.cycles[:n] += plain & (seq < lane.max_seq[:n])
     np.copyto(lane.max_seq[:n], seq, where=plain)
     np.copyto(lane.history[:n], lane.history[:n] << step | np.uint64(1), where=plain)
     lane.received[:n] += plain
     np.copyto(lane.last_rx[:n], now, where=plain)
     # RFC 3550 A.8, in units of the RTP clock.
-    transit = np.uint32(int(now * lane.codec.rate_hz) & 0xFFFF_FFFF) - ts
+    transit = np.uint32(int(now * lane.codec.clock_hz) & 0xFFFF_FFFF) - ts
     d = np.abs((transit - lane.transit[:n]).view(np.int32))
     np.copyto(lane.transit[:n], transit, where=plain)
     np.copyto(lane.jitter[:n], lane.jitter[:n] + (d - lane.jitter[:n]) / 16, where=plain)
@@ -202,7 +211,7 @@ def _place_all(
 
 def note_arrival(lane: Lane, row: int, ts: int, now: float) -> None:
     """Jitter (RFC 3550 A.8) by one packet of a row."""
-    transit = (int(now * lane.codec.rate_hz) - ts) & 0xFFFF_FFFF
+    transit = (int(now * lane.codec.clock_hz) - ts) & 0xFFFF_FFFF
     if lane.synced[row]:
         d = abs(((transit - int(lane.transit[row]) + HALF) & 0xFFFF_FFFF) - HALF)
         lane.jitter[row] += (d - lane.jitter[row]) / 16
@@ -217,115 +226,83 @@ def unsync(lane: Lane, row: int) -> None:
 
 def restart(lane: Lane, row: int, ts: int) -> None:
     """Begin a row's stream (again) with a packet of timestamp `ts`."""
-    target = TARGET_FRAMES * lane.frame
+    target = -(-TARGET_MS // lane.ptime_ms) * lane.frame_ts
     lane.fresh[row] = False
+    coder = lane.coders[row]
+    if coder is not None:
+        coder.reset()
     lane.play[row] = 0
     lane.end[row] = target
     lane.play_ts[row] = (ts - target) & 0xFFFF_FFFF
     lane.gap[row] = LONG_GAP
+    lane.room[row] = NO_ROOM
+    lane.calm[row] = 0
     lane.synced[row] = True
     lane.rx_head[row] = RTP_HEAD | int(lane.rx_pt[row])
 
 
+def delay(lane: Lane, row: int, ts: int) -> bool:
+    """Give late packets their turn: play everything later from now on.
+
+    Returns:
+        False: the delay would be too long.
+    """
+    behind = ((int(lane.play_ts[row]) - ts + HALF) & 0xFFFF_FFFF) - HALF
+    frames = min(-(-behind // lane.frame_ts), -(-STEP_MS // lane.ptime_ms))
+    more = frames * lane.frame_ts
+    depth = int(lane.end[row] - lane.play[row]) + more
+    if depth > MAX_DELAY_MS * lane.codec.clock_hz // 1000 or more > int(lane.play[row]):
+        return False
+    lane.play[row] -= more
+    lane.play_ts[row] = (int(lane.play_ts[row]) - more) & 0xFFFF_FFFF
+    lane.calm[row] = 0
+    return True
+
+
 def place(lane: Lane, row: int, ts: int, payload: bytes) -> Placed:
-    """Put the samples of one packet of any length into a row's ring.
+    """Put the samples of one packet of any length into a row's buffer.
 
     Returns:
         A value of `Placed`. A packet that is partly late is used as far as it goes.
     """
     ahead = ((ts - int(lane.play_ts[row]) + HALF) & 0xFFFF_FFFF) - HALF
-    if ahead + len(payload) <= 0:
+    length = packet_ts(lane.codec, payload)
+    if ahead + length <= 0:
         return Placed.LATE
-    if ahead < 0:
-        payload = payload[-ahead:]
-        ahead = 0
-    if ahead + len(payload) > RING_BLOCKS * lane.block:
+    if ahead + length > lane.ring_ts:
         return Placed.FAR
-    samples = np.frombuffer(payload, np.uint8)
     start = int(lane.play[row]) + ahead
-    ring = lane.ring[row]
-    done = 0
-    while done < len(samples):
-        block, inside = divmod(start + done, lane.block)
-        block %= RING_BLOCKS
-        n = min(lane.block - inside, len(samples) - done)
-        if not lane.fresh[row, block]:
-            ring[block] = lane.codec.law.silence
-            lane.fresh[row, block] = True
-        ring[block, inside : inside + n] = samples[done : done + n]
-        done += n
-    lane.end[row] = max(int(lane.end[row]), start + len(samples))
+    coder = lane.coders[row]
+    if coder is not None:
+        if not coder.put(start, payload):
+            return Placed.FAR
+    else:
+        _write(lane, row, start, payload)
+    if ahead < 0:
+        lane.slides[row] = -1
+    lane.room[row] = min(int(lane.room[row]), ahead)
+    lane.end[row] = max(int(lane.end[row]), start + length)
     return Placed.OK
 
 
-def play_out(lane: Lane) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-    """Take this period's frame out of every jitter buffer.
-
-    Args:
-        lane: whose rows.
-
-    Returns:
-        Linear samples (a row for each listener), and whether the frame was really received.
-    """
-    n = lane.n
-    synced = lane.synced[:n]
-    rows = np.arange(n)
-    block = (lane.play[:n] // lane.block) % RING_BLOCKS
-    after = (block + 1) % RING_BLOCKS
-    first = lane.fresh[rows, block]
-    second = lane.fresh[rows, after]
-    present = (first | second) & synced
-    gap = lane.gap[:n]
-    gap += 1
-    gap[present] = 0
-    listeners = lane.listeners
-    pcm = _linear(lane, listeners, block, after, first, second)
-    lane.fresh[rows, block] = False
-    lane.fresh[rows, after] = False
-    moved = synced * lane.frame
-    lane.play[:n] += moved
-    lane.play_ts[:n] += moved.astype(np.uint32)
-    deep = synced & (lane.end[:n] - lane.play[:n] > MAX_FRAMES * lane.frame)
-    if deep.any():
-        for row in np.flatnonzero(deep).tolist():
-            _drop_oldest(lane, row)
-    return pcm, present[listeners]
-
-
-def _linear(
-    lane: Lane,
-    listeners: NDArray[np.int64],
-    block: NDArray[np.int64],
-    after: NDArray[np.int64],
-    first: NDArray[np.bool_],
-    second: NDArray[np.bool_],
-) -> NDArray[np.int16]:
-    if not listeners.size:
-        return np.empty((0, lane.frame), np.int16)
-    codes = np.empty((len(listeners), 2, lane.block), np.uint8)
-    for half, blocks, have in ((0, block, first), (1, after, second)):
-        codes[:, half] = lane.ring[listeners, blocks[listeners]]
-        codes[~have[listeners], half] = lane.codec.law.silence
-    pcm = lane.codec.law.decode(codes.reshape(len(listeners), lane.frame))
-    gap = lane.gap[listeners]
-    missing = gap > 0
-    if missing.any():
-        gain = FADE[np.minimum(gap[missing], len(FADE) - 1)]
-        repeated = lane.last_pcm[listeners[missing]] * gain[:, np.newaxis]
-        pcm[missing] = repeated.astype(np.int16)
-    lane.last_pcm[listeners[~missing]] = pcm[~missing]
-    return pcm
-
-
-def _drop_oldest(lane: Lane, row: int) -> None:
-    """Jump a row's playout forward to the target depth."""
-    jump = int(lane.end[row] - lane.play[row]) - TARGET_FRAMES * lane.frame
-    jump -= jump % lane.block
-    start = int(lane.play[row]) // lane.block
-    for block in range(start, start + jump // lane.block):
-        lane.fresh[row, block % RING_BLOCKS] = False
-    lane.play[row] += jump
-    lane.play_ts[row] += np.uint32(jump)
+def _write(lane: Lane, row: int, start: int, payload: bytes) -> None:
+    """Put octets into a row's ring, what is late of them excepted."""
+    late = max(0, int(lane.play[row]) - start)
+    samples = np.frombuffer(payload, np.uint8)[late:]
+    start += late
+    ring = lane.ring[row]
+    law = lane.codec.law
+    assert law is not None, "only G.711 has a ring"
+    done = 0
+    while done < len(samples):
+        block, inside = divmod(start + done, lane.block)
+        block %= lane.ring_blocks
+        n = min(lane.block - inside, len(samples) - done)
+        if not lane.fresh[row, block]:
+            ring[block] = law.silence
+            lane.fresh[row, block] = True
+        ring[block, inside : inside + n] = samples[done : done + n]
+        done += n
 
 
 assert HEADER_BYTES + 3 * 160 <= MAX_PACKET_BYTES, "packets of 60 ms must fit"

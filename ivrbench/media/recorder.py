@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ivrbench.audio.codecs import g711
+from ivrbench.audio.frame import SAMPLE_RATE_HZ
+from ivrbench.audio.resample import StreamResampler
 from ivrbench.media.disk import SUBTYPES, DirectWriter, WavSink
 
 if TYPE_CHECKING:
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder"]
 
-BLOCK_SAMPLES = 8000
-"""Handed to the disk at once: a second. Less often would lose more in a crash."""
+BLOCK_MS = 1000
+"""Handed to the disk at once. Less often would lose more in a crash."""
 
 
 class Recorder:
@@ -27,7 +29,7 @@ class Recorder:
         number: the engine's number for it.
         file: where it goes; becomes the recorder's.
         sample_format: "pcm16", "alaw" or "ulaw"; anything else is written as "pcm16".
-        rate_hz: of the samples and the file.
+        rate_hz: of the file; 0: that of the first audio that is recorded.
         limit_ms: length over the recorder's whole life, -1 = none.
         writer: who writes.
     """
@@ -44,15 +46,16 @@ class Recorder:
         self.number = number
         self.rate_hz = rate_hz
         self.sample_format = sample_format if sample_format in SUBTYPES else "pcm16"
-        self.limit_samples = limit_ms * rate_hz // 1000 if limit_ms >= 0 else -1
+        self.limit_ms = limit_ms
         self.n_samples = 0
         self.error = ""
         self.in_use = False
         """An item is recording into it."""
-        self.sink = WavSink(file, self.sample_format, rate_hz)
+        self.sink = WavSink(file, self.sample_format, rate_hz or SAMPLE_RATE_HZ)
         self._writer = writer
-        self._block = np.empty(BLOCK_SAMPLES, np.int16)
+        self._block = np.empty(0, np.int16)
         self._filled = 0
+        self._resampler: tuple[int, StreamResampler] | None = None
         writer.submit(self.sink, b"")
 
     def __repr__(self) -> str:
@@ -61,18 +64,44 @@ class Recorder:
     @property
     def full(self) -> bool:
         """No more will be taken: the limit is reached."""
-        return 0 <= self.limit_samples <= self.n_samples
+        return self.limit_ms == 0 or 0 <= self._limit_samples <= self.n_samples
 
-    def write(self, pcm: NDArray[np.int16]) -> None:
-        """Take a frame, or as much of it as the limit allows."""
+    @property
+    def _limit_samples(self) -> int:
+        """The limit in samples, -1 while there is none or the rate is not known."""
+        if self.limit_ms < 0 or not self.rate_hz:
+            return -1
+        return self.limit_ms * self.rate_hz // 1000
+
+    def write(self, pcm: NDArray[np.int16], rate_hz: int = SAMPLE_RATE_HZ) -> None:
+        """Take a frame, or as much of it as the limit allows.
+
+        Args:
+            pcm: the frame.
+            rate_hz: its sample rate; resampled if the file has another.
+        """
+        if not self.rate_hz:
+            self.rate_hz = self.sink.rate_hz = rate_hz
+        if rate_hz != self.rate_hz:
+            pcm = self._resample(pcm, rate_hz)
+        limit = self._limit_samples
+        if limit >= 0:
+            pcm = pcm[: max(0, limit - self.n_samples)]
+        block_samples = self.rate_hz * BLOCK_MS // 1000
+        if len(self._block) < block_samples:
+            self._block = np.empty(block_samples, np.int16)
         n = len(pcm)
-        if self.limit_samples >= 0:
-            n = min(n, self.limit_samples - self.n_samples)
-        if self._filled + n > BLOCK_SAMPLES:
+        if self._filled + n > block_samples:
             self._hand_over(0, close=False)
-        self._block[self._filled : self._filled + n] = pcm[:n]
+        self._block[self._filled : self._filled + n] = pcm
         self._filled += n
         self.n_samples += n
+
+    def _resample(self, pcm: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:
+        """The call's codec changed to another rate, or another call records into the file."""
+        if self._resampler is None or self._resampler[0] != rate_hz:
+            self._resampler = (rate_hz, StreamResampler(rate_hz, self.rate_hz))
+        return self._resampler[1].resample(pcm)
 
     def seal(self, token: int) -> None:
         """Have all samples and the header written; the writer's report carries `token`."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ivrbench.media.lane import HEADER_BYTES, MAX_CODED_PAYLOAD_BYTES
+
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ivrbench.media.lane import Lane
 
-__all__ = ["MARKER", "transmit"]
+__all__ = ["MARKER", "audio_packet", "sent_pcm", "transmit"]
 
 MARKER = 0x80
 """The marker bit in the second byte of the header (RFC 3550 §5.1)."""
@@ -21,20 +26,23 @@ def transmit(lane: Lane) -> int:
     """
     n = lane.n
     tx = lane.tx
-    tx["payload"][:n] = lane.windows[lane.pos[:n]]
+    if lane.codec.law is not None:
+        frames = tx["payload"]
+        frames[:n] = lane.windows[lane.pos[:n]]
+    else:
+        frames = lane.outgoing = lane.windows[lane.pos[:n]]
     for row in lane.patched:
         call = lane.calls[row]
         if call is not None:
-            tx["payload"][row] = call.playlist.compose()
+            frames[row] = call.playlist.compose()
     tx["seq"][:n] = lane.seq[:n]
     tx["ts"][:n] = lane.tx_ts[:n]
     for row in lane.marked:
         tx["b1"][row] |= MARKER
-    for send, view in lane.senders:
-        try:
-            send(view)
-        except OSError:  # an ICMP error of an earlier packet, or no buffer: the next one may pass
-            continue
+    if lane.codec.law is not None:
+        _send(lane)
+    else:
+        _send_coded(lane)
     for row in list(lane.keying):
         call = lane.calls[row]
         if call is not None and lane.sends[row]:
@@ -46,12 +54,55 @@ def transmit(lane: Lane) -> int:
     return len(lane.senders)
 
 
+def audio_packet(lane: Lane, row: int) -> memoryview:
+    """The packet of a row's present frame."""
+    coder = lane.coders[row]
+    view = lane.tx_views[row]
+    if coder is None:
+        return view
+    payload = coder.encode(lane.outgoing[row])[:MAX_CODED_PAYLOAD_BYTES]
+    end = HEADER_BYTES + len(payload)
+    view[HEADER_BYTES:end] = payload
+    lane.octets[row] += len(payload)
+    return view[:end]
+
+
+def sent_pcm(lane: Lane, row: int) -> NDArray[np.int16]:
+    """The samples of a row's frame that was sent last."""
+    if lane.codec.law is None:
+        frame: NDArray[np.int16] = lane.outgoing[row]
+        return frame
+    return lane.codec.law.decode(lane.tx["payload"][row])
+
+
+def _send(lane: Lane) -> None:
+    for send, view in lane.senders:
+        try:
+            send(view)
+        except OSError:  # an ICMP error of an earlier packet, or no buffer: the next one may pass
+            continue
+
+
+def _send_coded(lane: Lane) -> None:
+    """Encode and send one by one. How many calls that can be, admission decides by weight."""
+    for row, (send, _) in zip(lane.sender_rows, lane.senders, strict=True):
+        packet = audio_packet(lane, row)
+        # An encoder that gives nothing wants nothing sent: discontinuous transmission.
+        if len(packet) > HEADER_BYTES:
+            try:
+                send(packet)
+            except OSError:
+                continue
+
+
 def _advance(lane: Lane, n: int) -> None:
     sends = lane.sends[:n]
     runs = lane.runs[:n]
     lane.seq[:n] += sends
     lane.sent[:n] += sends
-    lane.tx_ts[:n] += lane.frame
+    if lane.codec.law is not None:
+        lane.octets[:n] += sends * lane.frame
+    lane.tx_ts[:n] += lane.frame_ts
     lane.pos[:n] += lane.step[:n] * runs
     lane.left[:n] -= lane.frame * runs
     lane.frames[:n] += runs
