@@ -329,6 +329,7 @@ class InviteCall:
     def drop(self, *, now: float) -> None:
         """Forget the call without sending anything."""
         self.incoming.drop(now)
+        self.requests.drop(now)
         if self._outgoing is not None and self._outgoing.pending:
             self._outgoing.transaction.stop(now)
         self.finish(EndCause.DROPPED, now)
@@ -382,6 +383,7 @@ class InviteCall:
         self.advance(CallEvent.ENDED)
         self.dialog.state = DialogState.TERMINATED
         self.incoming.stop()
+        self.requests.stop(now)
         self.session.stop()
         if self._outgoing is not None:
             self._outgoing.retry.stop()

@@ -52,6 +52,7 @@ class CallRequests:
         "_core",
         "_description",
         "_end_cause",
+        "_open",
         "_referrals",
         "_sent",
         "_transactions",
@@ -64,6 +65,7 @@ class CallRequests:
         self._transactions = transactions
         self._end_cause = EndCause.BYE_SENT
         self._update: SipRequest | None = None
+        self._open: dict[SipRequest, None] = {}
         self._sent: OutgoingRequest | None = None
         self._referrals = 0
         self._bye: tuple[str, EndCause] | None = None
@@ -212,7 +214,24 @@ class CallRequests:
             return
         if request.method == "UPDATE":
             self._update = request
+        self._open[request] = None
         self._core.events.append(RequestReceived(self._call, request))
+
+    def stop(self, now: float) -> None:
+        """The call is over: RFC 3261 §15.1.2 has what is still unanswered get 487."""
+        waiting, self._open = self._open, {}
+        for request in waiting:
+            if request.transaction is not None:
+                request.transaction.respond(487, now=now)
+                request.transaction = None
+
+    def drop(self, now: float) -> None:
+        """Forget what is unanswered without a word."""
+        waiting, self._open = self._open, {}
+        for request in waiting:
+            if request.transaction is not None:
+                request.transaction.stop(now)
+                request.transaction = None
 
     def _own_answer(self, request: SipRequest, now: float) -> tuple[int, str]:
         """Status and header lines of the answer the core gives, (0, "") if the user gives it."""
@@ -276,6 +295,7 @@ class CallRequests:
         if code < 200:
             return
         request.transaction = None
+        self._open.pop(request, None)
         if request is self._update:
             self._update = None
             if code < 300:
