@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from ivrbench.sip.auth_server import DigestServer
 from ivrbench.sip.endpoint import Endpoint
 from ivrbench.sip.events import Event, InviteReceived
 from ivrbench.sip.flow import Flow
@@ -183,11 +184,27 @@ Fate = Callable[[int], Sequence[float]]
 class Network:
     """Two endpoints joined by packets that may be lost, doubled and overtaken, on one virtual
     clock.
+
+    With `secret` the called one asks for a password, which the caller knows.
     """
 
-    def __init__(self, fate: Fate, on_event: Callable[[str, Event, float], None]) -> None:
+    def __init__(
+        self,
+        fate: Fate,
+        on_event: Callable[[str, Event, float], None],
+        settings: EndpointSettings | None = None,
+        *,
+        secret: bool = False,
+    ) -> None:
         self.now = 0.0
-        self.ends = {name: Endpoint(tokens=CountingTokens(name)) for name in ("caller", "called")}
+        asks = DigestServer("r", {"me": "secret"}.get, b"k" * 16, CountingTokens("nonce"))
+        self.ends = {
+            "caller": Endpoint(settings, tokens=CountingTokens("caller")),
+            "called": Endpoint(
+                settings, tokens=CountingTokens("called"), authority=asks if secret else None
+            ),
+        }
+        self.ends["caller"].credentials = lambda _: ("me", "secret")
         self._flows = {
             "caller": Flow("udp", OURS, PEER),
             "called": Flow("udp", PEER, OURS),

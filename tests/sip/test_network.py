@@ -22,6 +22,8 @@ from ivrbench.sip.events import (
     ResponseReceived,
 )
 from ivrbench.sip.invite import CallState, InviteCall
+from ivrbench.sip.refer import ReferProgress, refer_headers
+from ivrbench.sip.settings import EndpointSettings, RefreshMethod
 
 from .helpers import SDP, Network
 
@@ -35,18 +37,42 @@ FATES = st.lists(st.lists(DELAYS, max_size=2), min_size=1, max_size=40)
 ACTIONS = st.lists(
     st.tuples(
         st.sampled_from(["caller", "called"]),
-        st.sampled_from(["bye", "cancel", "reinvite", "info", "drop", "reject", "accept", "ring"]),
+        st.sampled_from(
+            "bye cancel reinvite info update refer drop reject accept ring early".split()
+        ),
         st.floats(min_value=0, max_value=40, allow_nan=False),
     ),
     max_size=8,
+)
+# Session intervals of a few seconds, so that refreshes and their loss fall within the story.
+SETTINGS = st.sampled_from(
+    [
+        EndpointSettings(),
+        EndpointSettings(supported=()),
+        EndpointSettings(session_expires_s=12, min_session_expires_s=6),
+        EndpointSettings(
+            session_expires_s=12,
+            min_session_expires_s=6,
+            session_refresh_method=RefreshMethod.INVITE,
+        ),
+    ]
 )
 
 
 class Story:
     """One call over one network, with what both users do to it."""
 
-    def __init__(self, fates: Sequence[Sequence[float]], answer: str) -> None:
-        self.network = Network(lambda number: fates[number % len(fates)], self._on_event)
+    def __init__(
+        self,
+        fates: Sequence[Sequence[float]],
+        answer: str,
+        agreed: EndpointSettings | None = None,
+        *,
+        secret: bool = False,
+    ) -> None:
+        self.network = Network(
+            lambda number: fates[number % len(fates)], self._on_event, agreed, secret=secret
+        )
         self.calls: dict[str, InviteCall] = {}
         self.ends: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
@@ -66,6 +92,13 @@ class Story:
                     call.reinvite(SDP, now=now)
                 case "info":
                     call.request("INFO", now=now)
+                case "update":
+                    call.request("UPDATE", body=SDP, content_type="application/sdp", now=now)
+                case "refer":
+                    call.request("REFER", refer_headers("<sip:desk@192.0.2.3>"), now=now)
+                case "early" if who == "called":
+                    kind = "application/sdp"
+                    call.provisional(183, body=SDP, content_type=kind, now=now)
                 case "drop":
                     call.drop(now=now)
                 case "ring" if who == "called":
@@ -89,6 +122,10 @@ class Story:
                     call.reject(486, now=now)
             case ReinviteReceived(call=call, request=request):
                 call.respond(request, 200, body=SDP, content_type="application/sdp", now=now)
+            case RequestReceived(call=InviteCall() as call, request=request) if (
+                request.method == "REFER"
+            ):
+                ReferProgress(call, request, now=now).report(200, now=now)
             case RequestReceived(call=InviteCall() as call, request=request):
                 call.respond(request, 200, now=now)
             case ResponseReceived(request=request) | RequestTimedOut(request=request):
@@ -102,9 +139,13 @@ class Story:
 
 
 def play(
-    fates: Sequence[Sequence[float]], answer: str, actions: Sequence[tuple[str, str, float]]
+    fates: Sequence[Sequence[float]],
+    answer: str,
+    actions: Sequence[tuple[str, str, float]],
+    agreed: EndpointSettings,
+    secret: bool,
 ) -> Story:
-    story = Story(fates, answer)
+    story = Story(fates, answer, agreed, secret=secret)
     story.calls["caller"] = story.network.call()
     for who, what, when in actions:
         story.network.at(when, partial(story.act, who, what))
@@ -118,16 +159,22 @@ def play(
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(
     fates=FATES,
-    answer=st.sampled_from(["accept", "reject", "ring", "bye", "nothing"]),
+    answer=st.sampled_from(["accept", "reject", "ring", "early", "bye", "nothing"]),
     actions=ACTIONS,
+    agreed=SETTINGS,
+    secret=st.booleans(),
 )
 def test_every_schedule_ends(
-    fates: list[list[float]], answer: str, actions: list[tuple[str, str, float]]
+    fates: list[list[float]],
+    answer: str,
+    actions: list[tuple[str, str, float]],
+    agreed: EndpointSettings,
+    secret: bool,
 ) -> None:
     """No stuck call or transaction, one end per call, one outcome per request, whatever the network
     does.
     """
-    story = play(fates, answer, actions)
+    story = play(fates, answer, actions, agreed, secret)
     for name, end in story.network.ends.items():
         stats = end.stats()
         left = (stats.calls, stats.server_transactions, stats.client_transactions, stats.timers)
@@ -154,4 +201,15 @@ def test_heavy_loss_still_connects() -> None:
     story = Story([[], [], [0.02]], "accept")
     story.calls["caller"] = story.network.call()
     story.network.run(30.0)
+    assert {call.state for call in story.calls.values()} == {CallState.CONNECTED}
+
+
+def test_password_and_early_media_through_loss() -> None:
+    """Every second packet lost, a password asked for, the description in a reliable 183: the call
+    comes up.
+    """
+    story = Story([[], [0.02]], "early", secret=True)
+    story.calls["caller"] = story.network.call()
+    story.network.at(8.0, partial(story.act, "called", "accept"))
+    story.network.run(40.0)
     assert {call.state for call in story.calls.values()} == {CallState.CONNECTED}
