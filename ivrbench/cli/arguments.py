@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivrbench import __version__
 from ivrbench.config import Settings, load_settings, parse_listen
+from ivrbench.observe.phones import KEYS_BY
 
 if TYPE_CHECKING:
     from ivrbench.config import Listen
@@ -140,6 +141,7 @@ def _call_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("target", metavar="NAME|sip:URI", help="a script of the running engine, or any SIP URI")
     add("--keys", default="", metavar="12#", help="keys pressed once the call is up; , pauses")
+    add("--keys-by", choices=KEYS_BY, default="auto", help="how; auto: RFC 4733, else SIP INFO")
     add("--wav", type=Path, metavar="IN.wav", help="what the caller says")
     add("--loop-wav", action="store_true", help="say it again and again")
     add("--tone", type=int, default=0, metavar="HZ", help="a tone as the caller's voice")

@@ -32,6 +32,7 @@ def call(options: argparse.Namespace) -> int:
         CallOptions(
             target=options.target,
             keys=options.keys,
+            keys_by=options.keys_by,
             wav=options.wav,
             loop_wav=options.loop_wav,
             tone_hz=options.tone,

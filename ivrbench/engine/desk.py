@@ -9,10 +9,10 @@ from ivrbench.observe.commands import (
     Drain,
     HangUp,
     PlaceTestCall,
-    PressKeys,
     ReloadScripts,
     RollBack,
     Stop,
+    TellPhone,
 )
 
 from .phones import Phones
@@ -60,13 +60,14 @@ class Desk:
         return Answered(command.request, ok=ok, text=text)
 
     async def _place_call(self, command: PlaceTestCall) -> Answered:
-        leg, text = await self.phones.place(command)
-        return Answered(command.request, ok=text.startswith("calling"), text=text, leg=leg)
+        phone, leg, text = await self.phones.place(command)
+        ok = text.startswith("calling")
+        return Answered(command.request, ok=ok, text=text, leg=leg, phone=phone)
 
-    async def _press(self, command: PressKeys) -> Answered:
-        problem = self.phones.press(command.leg, command.keys)
-        text = problem or f"pressed {command.keys}"
-        return Answered(command.request, ok=not problem, text=text, leg=command.leg)
+    async def _tell_phone(self, command: TellPhone) -> Answered:
+        problem = self.phones.tell(command)
+        text = problem or f"{command.phone}: {command.verb} {command.argument}".rstrip()
+        return Answered(command.request, ok=not problem, text=text)
 
     async def _drain(self, command: Drain) -> Answered:
         self._engine.drain()
@@ -83,7 +84,7 @@ _COMMANDS: Final[dict[type, Callable[..., Awaitable[Answered]]]] = {
     ReloadScripts: Desk._reload,
     RollBack: Desk._roll_back,
     PlaceTestCall: Desk._place_call,
-    PressKeys: Desk._press,
+    TellPhone: Desk._tell_phone,
     Drain: Desk._drain,
     Stop: Desk._stop,
 }

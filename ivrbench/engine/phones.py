@@ -1,4 +1,4 @@
-"""Phones: test phone processes started for the workbench, and keys handed to them."""
+"""Phones: test phone processes started for the workbench, what they are told and what they tell."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import itertools
 import logging
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from ivrbench.observe.phones import PhoneEnded, PhoneEvent, PhoneStarted
 from ivrbench.sip.flow import host_port
 
 if TYPE_CHECKING:
-    from ivrbench.observe.commands import PlaceTestCall
+    from ivrbench.observe.commands import PlaceTestCall, TellPhone
 
     from .engine import Engine
     from .session import Session
@@ -25,14 +29,18 @@ log = logging.getLogger("ivrbench.engine")
 RINGS_WITHIN_S: Final = 5.0
 """Python and its sound library start in about 1 s; then the INVITE must come."""
 HANGS_UP_WITHIN_S: Final = 3.0
+_decoder: Final[msgspec.json.Decoder[PhoneEvent]] = msgspec.json.Decoder(PhoneEvent)
 _MARK: Final = re.compile(r";test-call=(\d+)")
 
 
 class _Phone:
     """One phone process and the leg it became."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+        self.name = name
         self.process = process
+        self.ended = False
+        """True once it told how its call ended."""
         self.leg: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
 
@@ -52,49 +60,57 @@ class Phones:
         self._watching: set[asyncio.Task[None]] = set()
         engine.board.on_call = self._call_began
 
-    async def place(self, command: PlaceTestCall) -> tuple[str, str]:
+    async def place(self, command: PlaceTestCall) -> tuple[str, str, str]:
         """Start a call and wait until it reaches us.
 
         Returns:
-            its leg, "" if there is none, and a sentence.
+            the phone and its leg, each "" if there is none, and a sentence.
         """
         target = self._target(command.target)
         if not target:
-            return "", "there is no SIP listener to call"
+            return "", "", "there is no SIP listener to call"
         number = next(self._numbers)
-        arguments = ["-m", "ivrbench", "call", f"{target};test-call={number}", "--from-workbench"]
-        arguments += ["--keys", command.keys] if command.keys else []
-        arguments += ["--wav", command.wav] if command.wav else []
-        arguments += ["--sound"] if command.sound else []
-        pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        pipe = asyncio.subprocess.PIPE
         try:
+            if command.record:
+                Path(command.record).parent.mkdir(parents=True, exist_ok=True)
             process = await asyncio.create_subprocess_exec(
-                sys.executable, *arguments, stdin=pipe, stdout=nowhere, stderr=pipe
+                *_command_line(command, f"{target};test-call={number}"),
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
             )
         except OSError as exc:
-            return "", f"the test phone did not start: {exc.strerror}"
-        phone = self._phones[number] = _Phone(process)
+            return "", "", f"the test phone did not start: {exc.strerror}"
+        phone = self._phones[number] = _Phone(f"p{number}", process)
+        self._engine.board.publish(
+            PhoneStarted(phone=phone.name, target=command.target, recording=command.record)
+        )
         task = asyncio.get_running_loop().create_task(self._watch(number, phone))
         self._watching.add(task)
         task.add_done_callback(self._watching.discard)
+        leg = ""
         if not command.target.startswith(("sip:", "sips:")):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RINGS_WITHIN_S):
                     leg = await asyncio.shield(phone.leg)
-                    return leg, f"calling {command.target}" if leg else "the test phone ended"
-        return "", f"calling {command.target}"
+            if phone.leg.done() and not leg:
+                return phone.name, "", "the test phone ended"
+        return phone.name, leg, f"calling {command.target}"
 
-    def press(self, leg: str, keys: str) -> str:
-        """Hand keys to the phone of a leg.
+    def tell(self, command: TellPhone) -> str:
+        """Hand a line to a phone.
 
         Returns:
-            "" if they were handed over, else why not.
+            "" if it was handed over, else why not.
         """
+        line = f"{command.verb} {command.argument}".strip()
         for phone in self._phones.values():
-            if phone.leg.done() and phone.leg.result() == leg and phone.process.stdin is not None:
-                phone.process.stdin.write(f"{keys}\n".encode())
+            leg = phone.leg.result() if phone.leg.done() else ""
+            if command.phone in (phone.name, leg) and phone.process.stdin is not None:
+                phone.process.stdin.write(" ".join(line.splitlines()).encode() + b"\n")
                 return ""
-        return f"{leg} is not a call of the test phone"
+        return f"{command.phone} is not a call of the test phone"
 
     async def close(self) -> None:
         """End all test calls."""
@@ -122,10 +138,49 @@ class Phones:
             phone.leg.set_result(session.leg.name)
 
     async def _watch(self, number: int, phone: _Phone) -> None:
-        assert phone.process.stderr is not None, "it was started with a pipe"
-        async for line in phone.process.stderr:
-            log.info("test phone: %s", line.decode("utf-8", "replace").rstrip())
+        await asyncio.gather(self._relay(phone), _log_errors(phone))
         await phone.process.wait()
         del self._phones[number]
         if not phone.leg.done():
             phone.leg.set_result("")
+        if not phone.ended:
+            text = f"the test phone ended with exit code {phone.process.returncode}"
+            self._engine.board.publish(
+                PhoneEnded(
+                    phone=phone.name,
+                    leg=phone.leg.result(),
+                    text=text,
+                    code=0,
+                    answered=False,
+                    duration_s=0.0,
+                )
+            )
+
+    async def _relay(self, phone: _Phone) -> None:
+        """Publish what the phone tells, under its name and its leg's."""
+        assert phone.process.stdout is not None, "it was started with a pipe"
+        async for line in phone.process.stdout:
+            try:
+                event = _decoder.decode(line)
+            except msgspec.MsgspecError:
+                log.info("test phone: %s", line.decode("utf-8", "replace").rstrip())
+                continue
+            leg = phone.leg.result() if phone.leg.done() else ""
+            phone.ended = phone.ended or isinstance(event, PhoneEnded)
+            self._engine.board.publish(msgspec.structs.replace(event, phone=phone.name, leg=leg))
+
+
+def _command_line(command: PlaceTestCall, target: str) -> list[str]:
+    arguments = [sys.executable, "-m", "ivrbench", "call", target, "--from-workbench"]
+    arguments += ["--keys", command.keys] if command.keys else []
+    arguments += ["--keys-by", command.keys_by] if command.keys_by else []
+    arguments += ["--wav", command.wav] if command.wav else []
+    arguments += ["--tone", str(command.tone_hz)] if command.tone_hz else []
+    arguments += ["--record", command.record] if command.record else []
+    return [*arguments, "--sound"] if command.sound else arguments
+
+
+async def _log_errors(phone: _Phone) -> None:
+    assert phone.process.stderr is not None, "it was started with a pipe"
+    async for line in phone.process.stderr:
+        log.info("test phone: %s", line.decode("utf-8", "replace").rstrip())

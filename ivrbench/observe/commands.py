@@ -10,10 +10,10 @@ __all__ = [
     "Drain",
     "HangUp",
     "PlaceTestCall",
-    "PressKeys",
     "ReloadScripts",
     "RollBack",
     "Stop",
+    "TellPhone",
     "Watch",
 ]
 
@@ -55,16 +55,28 @@ class PlaceTestCall(_Command, frozen=True):
 
     target: str
     keys: str = ""
+    """Pressed once the call is up; `,` pauses 0.5 s."""
+    keys_by: str = ""
+    """One of `phones.KEYS_BY`, "" for auto."""
     wav: str = ""
+    """File that is the caller's voice."""
+    tone_hz: int = 0
+    """Without a file: a tone as the caller's voice, 0 for none."""
     sound: bool = False
     """True: microphone and speaker of the engine's machine."""
+    record: str = ""
+    """WAV file for what the phone hears; its folder is made if it is not there."""
 
 
-class PressKeys(_Command, frozen=True):
-    """Keys for the test phone's call."""
+class TellPhone(_Command, frozen=True):
+    """Turn a switch of a test phone, or press its keys."""
 
-    leg: str
-    keys: str
+    phone: str
+    """The phone, "p3", or the leg it is, "c12"."""
+    verb: str
+    """"press", "mute", "hold", "keys-by", "network", "say" or "hangup": see docs/phone.md."""
+    argument: str = ""
+    """"12#", "on", "inband", "5 200 20" (loss in percent, delay and jitter in ms), …"""
 
 
 class Drain(_Command, frozen=True):
@@ -75,7 +87,7 @@ class Stop(_Command, frozen=True):
     """End all calls and exit."""
 
 
-Command = Watch | HangUp | ReloadScripts | RollBack | PlaceTestCall | PressKeys | Drain | Stop
+Command = Watch | HangUp | ReloadScripts | RollBack | PlaceTestCall | TellPhone | Drain | Stop
 
 
 class Answered(Struct, frozen=True, tag=True):
@@ -87,3 +99,5 @@ class Answered(Struct, frozen=True, tag=True):
     """What was done, or why not, for people."""
     leg: str = ""
     """The leg the command made, if any."""
+    phone: str = ""
+    """The test phone the command started, if any."""

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from ivrbench.observe._event import EventBase
+from ivrbench.observe.phones import PhoneEvent, PhoneMeasured
+
 __all__ = [
     "COALESCING",
     "ApiCalled",
@@ -42,19 +45,16 @@ __all__ = [
     "ScriptRetired",
     "ScriptUnchanged",
     "SipTraced",
+    "SourceRefused",
     "Stamped",
     "WorkerChanged",
 ]
 
 
-class _Event(Struct, frozen=True, tag=True):
-    """Base of all events: immutable, told apart by class name on the wire."""
-
-
 # --- engine ---------------------------------------------------------------------------------
 
 
-class ListenerChanged(_Event, frozen=True):
+class ListenerChanged(EventBase, frozen=True):
     """A SIP listener opened, failed or closed."""
 
     transport: str
@@ -66,7 +66,7 @@ class ListenerChanged(_Event, frozen=True):
     """For people: "port 5060 is taken, using 5061", or why it failed."""
 
 
-class RegistrationChanged(_Event, frozen=True):
+class RegistrationChanged(EventBase, frozen=True):
     """What became of one `register` of `ivr.conf`."""
 
     account: str
@@ -79,7 +79,18 @@ class RegistrationChanged(_Event, frozen=True):
     """What the registrar granted last; 0 while nothing is bound."""
 
 
-class WorkerChanged(_Event, frozen=True):
+class SourceRefused(EventBase, frozen=True):
+    """Somebody sends too much, or what nobody should: its messages are not answered any more."""
+
+    source: str
+    """IP address, or the network of an IPv6 one."""
+    reason: str
+    """For people: "gives wrong passwords", "sends too much"."""
+    banned_s: float
+    """How long nothing of it is taken; 0: only what is too much is dropped."""
+
+
+class WorkerChanged(EventBase, frozen=True):
     """A media worker started or ended."""
 
     worker: int
@@ -90,7 +101,7 @@ class WorkerChanged(_Event, frozen=True):
     reason: str = ""
 
 
-class EngineReported(_Event, frozen=True):
+class EngineReported(EventBase, frozen=True):
     """Health, once a second."""
 
     live_legs: int
@@ -107,20 +118,20 @@ class EngineReported(_Event, frozen=True):
     sip_out: int
     sip_retransmitted: int
     sip_refused: int
-    """Messages that could not be parsed or were dropped."""
+    """Messages that could not be parsed, were dropped, or came from who is kept away."""
     transactions: int
     script_threads_busy: int
     script_threads: int
 
 
-class EngineDraining(_Event, frozen=True):
+class EngineDraining(EventBase, frozen=True):
     """No new calls; the engine ends with its last call or after `within_s`."""
 
     within_s: float
     live_legs: int
 
 
-class ConfigChanged(_Event, frozen=True):
+class ConfigChanged(EventBase, frozen=True):
     """`ivr.conf` changed on disk."""
 
     applied: tuple[str, ...]
@@ -130,7 +141,7 @@ class ConfigChanged(_Event, frozen=True):
     """Why the new file is not used at all, with file and line."""
 
 
-class LogWritten(_Event, frozen=True):
+class LogWritten(EventBase, frozen=True):
     """One log line."""
 
     level: int
@@ -147,7 +158,7 @@ class LogWritten(_Event, frozen=True):
 # --- scripts --------------------------------------------------------------------------------
 
 
-class ScriptLoading(_Event, frozen=True):
+class ScriptLoading(EventBase, frozen=True):
     """A load takes longer than 2 s."""
 
     script: str
@@ -158,7 +169,7 @@ class ScriptLoading(_Event, frozen=True):
     elapsed_s: float
 
 
-class ScriptLoaded(_Event, frozen=True):
+class ScriptLoaded(EventBase, frozen=True):
     """A generation loaded; new calls get it. A helper (no application) has `helper_of`."""
 
     script: str
@@ -175,7 +186,7 @@ class ScriptLoaded(_Event, frozen=True):
     """Text of this generation."""
 
 
-class ScriptFailed(_Event, frozen=True):
+class ScriptFailed(EventBase, frozen=True):
     """A generation did not load; `serving_generation` keeps serving."""
 
     script: str
@@ -193,21 +204,21 @@ class ScriptFailed(_Event, frozen=True):
     source: str = ""
 
 
-class ScriptUnchanged(_Event, frozen=True):
+class ScriptUnchanged(EventBase, frozen=True):
     """Saved with the same text: no new generation."""
 
     script: str
     generation: int
 
 
-class ScriptRemoved(_Event, frozen=True):
+class ScriptRemoved(EventBase, frozen=True):
     """The file is gone; live calls keep their generation, new calls are refused."""
 
     script: str
     live_calls: int
 
 
-class ScriptRetired(_Event, frozen=True):
+class ScriptRetired(EventBase, frozen=True):
     """The last call of an older generation ended."""
 
     script: str
@@ -221,7 +232,7 @@ class ScriptRetired(_Event, frozen=True):
 # --- legs -----------------------------------------------------------------------------------
 
 
-class LegStarted(_Event, frozen=True):
+class LegStarted(EventBase, frozen=True):
     """A call leg exists. `leg` is "c12"; the other leg of a two-legged call is "c12b"."""
 
     leg: str
@@ -238,7 +249,7 @@ class LegStarted(_Event, frozen=True):
     """The leg it belongs to, "" for a first leg."""
 
 
-class LegChanged(_Event, frozen=True):
+class LegChanged(EventBase, frozen=True):
     """Signalling state: "trying", "early", "up", "held", "ending"."""
 
     leg: str
@@ -247,7 +258,7 @@ class LegChanged(_Event, frozen=True):
     reason: str = ""
 
 
-class LegEnded(_Event, frozen=True):
+class LegEnded(EventBase, frozen=True):
     """The leg is over."""
 
     leg: str
@@ -261,14 +272,14 @@ class LegEnded(_Event, frozen=True):
     """From answer to end; 0.0 if never answered."""
 
 
-class LegWarned(_Event, frozen=True):
+class LegWarned(EventBase, frozen=True):
     """Something about the leg the developer should know, in one sentence; "" takes it back."""
 
     leg: str
     text: str
 
 
-class MediaAgreed(_Event, frozen=True):
+class MediaAgreed(EventBase, frozen=True):
     """Offer/answer completed."""
 
     leg: str
@@ -285,7 +296,7 @@ class MediaAgreed(_Event, frozen=True):
     """Ours: "sendrecv", "sendonly", "recvonly", "inactive"."""
 
 
-class SipTraced(_Event, frozen=True):
+class SipTraced(EventBase, frozen=True):
     """One SIP message on the wire."""
 
     leg: str
@@ -300,7 +311,7 @@ class SipTraced(_Event, frozen=True):
     retransmission: bool = False
 
 
-class LegMeasured(_Event, frozen=True):
+class LegMeasured(EventBase, frozen=True):
     """Levels, position and RTP counters; coalesces."""
 
     leg: str
@@ -321,7 +332,7 @@ class LegMeasured(_Event, frozen=True):
     rtt_ms: float
 
 
-class MediaEnded(_Event, frozen=True):
+class MediaEnded(EventBase, frozen=True):
     """The leg's audio is over; its last counts, whether somebody watched or not."""
 
     leg: str
@@ -337,7 +348,7 @@ class MediaEnded(_Event, frozen=True):
 # --- what the script does -------------------------------------------------------------------
 
 
-class ItemEnqueued(_Event, frozen=True):
+class ItemEnqueued(EventBase, frozen=True):
     """`enqueue()` put an item into the playlist."""
 
     leg: str
@@ -356,12 +367,12 @@ class ItemEnqueued(_Event, frozen=True):
     """"resampled 44.1 → 8 kHz", …"""
 
 
-class ItemStarted(_Event, frozen=True):
+class ItemStarted(EventBase, frozen=True):
     leg: str
     item: int
 
 
-class ItemEnded(_Event, frozen=True):
+class ItemEnded(EventBase, frozen=True):
     """How an item ended: "played", "recorded", "flushed", "closed", "error"."""
 
     leg: str
@@ -373,12 +384,12 @@ class ItemEnded(_Event, frozen=True):
     """"key 1", "call ended", "disk full: …"."""
 
 
-class QueueFlushed(_Event, frozen=True):
+class QueueFlushed(EventBase, frozen=True):
     leg: str
     items: int
 
 
-class KeyReceived(_Event, frozen=True):
+class KeyReceived(EventBase, frozen=True):
     """A key reached us, before its handler runs."""
 
     leg: str
@@ -388,7 +399,7 @@ class KeyReceived(_Event, frozen=True):
     """"RFC 4733", "INFO", "in-band"."""
 
 
-class HandlerStarted(_Event, frozen=True):
+class HandlerStarted(EventBase, frozen=True):
     """Only for handlers that run longer than 20 ms: it has not returned yet."""
 
     leg: str
@@ -399,7 +410,7 @@ class HandlerStarted(_Event, frozen=True):
     elapsed_ms: float
 
 
-class HandlerCalled(_Event, frozen=True):
+class HandlerCalled(EventBase, frozen=True):
     """A handler ran and returned."""
 
     leg: str
@@ -416,7 +427,7 @@ class HandlerCalled(_Event, frozen=True):
     line: int
 
 
-class HandlerRaised(_Event, frozen=True):
+class HandlerRaised(EventBase, frozen=True):
     """A handler raised; `on_script_error` says what became of the call."""
 
     leg: str
@@ -435,7 +446,7 @@ class HandlerRaised(_Event, frozen=True):
     """"the call goes on", "the call was ended", …"""
 
 
-class ApiCalled(_Event, frozen=True):
+class ApiCalled(EventBase, frozen=True):
     """The script called a method that changes its call: flush, setTimer, stopSession, …"""
 
     leg: str
@@ -445,7 +456,7 @@ class ApiCalled(_Event, frozen=True):
     line: int
 
 
-class RecordingEnded(_Event, frozen=True):
+class RecordingEnded(EventBase, frozen=True):
     leg: str
     file: str
     n_bytes: int
@@ -456,6 +467,7 @@ class RecordingEnded(_Event, frozen=True):
 Event = (
     ListenerChanged
     | RegistrationChanged
+    | SourceRefused
     | WorkerChanged
     | EngineReported
     | EngineDraining
@@ -485,9 +497,10 @@ Event = (
     | HandlerRaised
     | ApiCalled
     | RecordingEnded
+    | PhoneEvent
 )
 
-COALESCING: tuple[type, ...] = (LegMeasured, EngineReported, HandlerStarted)
+COALESCING: tuple[type, ...] = (LegMeasured, EngineReported, HandlerStarted, PhoneMeasured)
 """Events of which a slow client needs only the newest."""
 
 

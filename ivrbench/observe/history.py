@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ivrbench.observe import _fold_legs, _fold_scripts
+from ivrbench.observe import _fold_legs, _fold_phones, _fold_scripts
 from ivrbench.observe._fold_legs import KEY_NAMES
 from ivrbench.observe.events import (
     ConfigChanged,
@@ -19,10 +19,11 @@ from ivrbench.observe.events import (
     LogWritten,
     RegistrationChanged,
     SipTraced,
+    SourceRefused,
     Stamped,
     WorkerChanged,
 )
-from ivrbench.observe.snapshot import EngineView, LegView, ScriptView, Snapshot
+from ivrbench.observe.snapshot import EngineView, LegView, PhoneView, ScriptView, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,6 +86,7 @@ class History:
         self.live: dict[str, LegView] = {}
         self.done: dict[str, LegView] = {}
         self.done_total = 0
+        self.phones: dict[str, PhoneView] = {}
         self.sip = Ring(MAX_SIP_MESSAGES, MAX_SIP_BYTES)
         self.logs = Ring(MAX_LOG_LINES, MAX_LOG_BYTES)
         self.seq = 0
@@ -98,6 +100,7 @@ class History:
         history.live = snapshot.live
         history.done = snapshot.done
         history.done_total = snapshot.done_total
+        history.phones = snapshot.phones
         history.sip.fill(snapshot.sip)
         history.logs.fill(snapshot.logs)
         history.seq, history.at_s = snapshot.seq, snapshot.at_s
@@ -113,6 +116,7 @@ class History:
             live=self.live,
             done=self.done,
             done_total=self.done_total,
+            phones=self.phones,
             sip=list(self.sip.events),
             logs=list(self.logs.events),
         )
@@ -121,6 +125,11 @@ class History:
         """Fold one event in. Events about a leg or script that is not known are ignored."""
         self.seq, self.at_s = stamped.seq, stamped.at_s
         _FOLDS[type(stamped.event)](self, stamped, stamped.event)
+
+    def phone_of(self, leg: str) -> PhoneView | None:
+        """The test phone that a leg is, None if it is somebody else."""
+        phones = reversed(self.phones.values())
+        return next((phone for phone in phones if leg and phone.leg == leg), None)
 
     def leg(self, name: str) -> LegView | None:
         """A leg by name, live or done."""
@@ -149,6 +158,10 @@ def _registration(history: History, _: Stamped, event: RegistrationChanged) -> N
         history.engine.registrations.pop(event.account, None)
     else:
         history.engine.registrations[event.account] = event
+
+
+def _source(history: History, _: Stamped, event: SourceRefused) -> None:
+    history.engine.refused_source = event
 
 
 def _worker(history: History, _: Stamped, event: WorkerChanged) -> None:
@@ -183,6 +196,7 @@ def _sip(history: History, stamped: Stamped, event: SipTraced) -> None:
 _FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     ListenerChanged: _listener,
     RegistrationChanged: _registration,
+    SourceRefused: _source,
     WorkerChanged: _worker,
     EngineReported: _report,
     EngineDraining: _draining,
@@ -191,4 +205,5 @@ _FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     SipTraced: _sip,
     **_fold_scripts.FOLDS,
     **_fold_legs.FOLDS,
+    **_fold_phones.FOLDS,
 }

@@ -70,7 +70,7 @@ class Feed:
         if type(event) in _COALESCING:
             if isinstance(event, LegMeasured) and not self._watches(event.leg):
                 return
-            key = (type(event), getattr(event, "leg", ""))
+            key = (type(event), getattr(event, "phone", "") or getattr(event, "leg", ""))
             self.coalesced += self._newest.pop(key, None) is not None
             self._newest[key] = queued
         else:

@@ -24,8 +24,18 @@ from ivrbench.observe.events import (
     ScriptFailed,
     ScriptLoaded,
     ScriptLoading,
+    SourceRefused,
     Stamped,
     WorkerChanged,
+)
+from ivrbench.observe.phones import (
+    PhoneChanged,
+    PhoneEnded,
+    PhoneHeard,
+    PhoneKeyPressed,
+    PhoneMeasured,
+    PhoneProgressed,
+    PhoneStarted,
 )
 
 __all__ = [
@@ -34,6 +44,7 @@ __all__ = [
     "HandlerStats",
     "ItemView",
     "LegView",
+    "PhoneView",
     "ScriptView",
     "Snapshot",
 ]
@@ -55,6 +66,8 @@ class EngineView(Struct):
     """By "udp 127.0.0.1:5060"."""
     registrations: dict[str, RegistrationChanged] = field(default_factory=dict)
     """By account; those taken back are gone."""
+    refused_source: SourceRefused | None = None
+    """The last one."""
     workers: dict[int, WorkerChanged] = field(default_factory=dict)
     report: EngineReported | None = None
     draining: EngineDraining | None = None
@@ -180,6 +193,33 @@ class LegView(Struct):
         return next((item for item in self.items if item.state == "playing"), None)
 
 
+class PhoneView(Struct):
+    """One test phone and its call."""
+
+    started: PhoneStarted
+    at_s: float
+    """When it was started."""
+    leg: str = ""
+    """The leg it is, "" if it has not reached us (yet)."""
+    steps: list[PhoneProgressed] = field(default_factory=list)
+    keys: list[PhoneKeyPressed] = field(default_factory=list)
+    """Keys that went down, oldest first."""
+    sounds: list[PhoneHeard] = field(default_factory=list)
+    """When sound began and ended at its ear."""
+    switches: PhoneChanged | None = None
+    measured: PhoneMeasured | None = None
+    ended: PhoneEnded | None = None
+
+    @property
+    def name(self) -> str:
+        """ "p3"."""
+        return self.started.phone
+
+    def after_ms(self, step: str) -> float | None:
+        """How long a step took, None if it has not come."""
+        return next((s.after_ms for s in self.steps if s.step == step), None)
+
+
 class Snapshot(Struct, tag=True):
     """Everything at one moment; the next event is `seq` + 1."""
 
@@ -193,6 +233,8 @@ class Snapshot(Struct, tag=True):
     """In the order they ended, oldest first."""
     done_total: int
     """Legs ended in the engine's life, more than `done` holds."""
+    phones: dict[str, PhoneView]
+    """Test phones, oldest first."""
     sip: list[Stamped]
     """Messages that belong to no leg."""
     logs: list[Stamped]

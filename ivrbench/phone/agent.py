@@ -6,18 +6,23 @@ import asyncio
 import signal
 import sys
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ivrbench.clock import SystemClock
 from ivrbench.errors import ConfigError, DeviceError, EngineGone, SipError
+from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed
 from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sip.flow import Address, Flow, host_port
 
 from .call import PhoneCall
+from .control import Control
 from .facts import Ended, Fact, Noted
 from .keys import Step, parse_keys
+from .network import BadNetwork
 from .options import CallOptions
 from .recording import Recording
+from .relay import event_of, json_line
 from .report import Report
 from .rtp_stream import RtpStream
 from .settings import CallSettings
@@ -26,13 +31,19 @@ from .target import Target, engine_listeners, read_target, resolve
 from .voice import Speaker, file_voice, silent_voice, tone_voice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ivrbench.observe.phones import PhoneEvent
+
     from .hearing import Ear
+    from .sound import Sound
 
 __all__ = ["Agent", "CallOptions", "run"]
 
 EXIT_INTERRUPTED: Final = 130
 END_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-MAX_LINE_BYTES: Final = 4096  # a line of keys on stdin
+MAX_LINE_BYTES: Final = 4096  # a line on stdin
+MEASURE_S: Final = 0.2  # how often the workbench gets levels
 
 
 def run(options: CallOptions) -> int:
@@ -67,9 +78,12 @@ class Agent:
     def __init__(self, options: CallOptions) -> None:
         self._options = options
         self._clock = SystemClock()
+        self._wall_minus_now_s = self._clock.wall() - self._clock.now()
         self._keys: tuple[Step, ...] = parse_keys(options.keys)
         self._open = ExitStack()
         self._recording: Recording | None = None
+        self._sound: Sound | None = None
+        self._network = BadNetwork()
         self._call: PhoneCall | None = None
         self._report = Report(options.target)
         self._timer: asyncio.TimerHandle | None = None
@@ -88,16 +102,15 @@ class Agent:
                 ended = await self._done
         finally:
             self._loop.set_exception_handler(None)
-        self._tell_recording()
+        if not self._options.from_workbench:
+            self._tell_recording()
         exit_code = EXIT_INTERRUPTED if self._interrupted else ended.exit_code
         if self._options.json:
             self._say(self._report.to_json(exit_code))
         return exit_code
 
     async def _dial(self) -> None:
-        stream = RtpStream(
-            *self._mouth_and_ears(), wall_minus_now_s=self._clock.wall() - self._clock.now()
-        )
+        self._stream = RtpStream(*self._mouth_and_ears(), wall_minus_now_s=self._wall_minus_now_s)
         target = await self._find_target()
         remote = await resolve(target)
         host = local_address_for(remote)
@@ -111,16 +124,35 @@ class Agent:
             media=LocalMedia(host, self._rtp.local[1], session_id=int(self._clock.wall())),
             from_=f'"test phone" <sip:phone@{host_port(host, 0)}>',
             keys=self._keys,
+            keys_by=self._options.keys_by,
             for_s=self._options.for_s,
         )
-        self._call = PhoneCall(settings, stream)
-        self._say(f"calling {target.uri} at {host_port(*remote)} over {target.transport}")
+        self._call = PhoneCall(settings, self._stream)
+        text = f"calling {target.uri} at {host_port(*remote)} over {target.transport}"
+        if self._options.from_workbench:
+            self._steer(self._call, text)
+        else:
+            self._say(text)
         self._rtp.start(self._loop)
         self._rtcp.start(self._loop)
         self._call.dial(self._clock.now())
         self._pump()
         if self._options.from_workbench:
             await self._watch_stdin()
+
+    def _steer(self, call: PhoneCall, text: str) -> None:
+        """Tell the workbench from now on, and let it steer."""
+        self._control = Control(
+            call,
+            self._stream,
+            self._network,
+            self._clock,
+            voice=self._options.voice,
+            microphone=self._sound,
+        )
+        self._relay(PhoneProgressed(step="dialled", after_ms=0.0, text=text))
+        self._relay(self._control.switches)
+        self._loop.call_later(MEASURE_S, self._measure)
 
     async def _find_target(self) -> Target:
         options = self._options
@@ -129,7 +161,7 @@ class Agent:
             try:
                 listeners = await engine_listeners(options.control_socket) or listeners
             except EngineGone as exc:
-                self._say(f"{exc}; calling where the configuration says")
+                self._tell(Noted(f"{exc}; calling where the configuration says"))
         target = read_target(options.target, listeners)
         self._report = Report(target.uri)
         return target
@@ -159,8 +191,9 @@ class Agent:
             try:
                 sound = Sound()
             except DeviceError as exc:
-                self._say(f"no sound card: the call is silent ({exc})")
+                self._tell(Noted(f"no sound card: the call is silent ({exc})"))
             else:
+                self._sound = sound
                 self._open.callback(sound.close)
                 ears.append(sound.hear)
                 speaker = speaker or sound
@@ -179,9 +212,20 @@ class Agent:
             self._pump()
 
     def _on_rtp(self, data: bytes, source: Address) -> None:
+        self._through_network(lambda: self._hear(data, source))
+
+    def _hear(self, data: bytes, source: Address) -> None:
         if self._call is not None:
             self._call.receive_rtp(data, source, self._clock.now())
             self._tell_facts()
+
+    def _through_network(self, deliver: Callable[[], None]) -> None:
+        """Deliver a packet now, later or never, as the bad network has it."""
+        delay_s = self._network.fate()
+        if delay_s == 0:
+            deliver()
+        elif delay_s is not None:
+            self._loop.call_later(delay_s, deliver)
 
     def _on_rtcp(self, data: bytes, source: Address) -> None:
         if self._call is not None:
@@ -200,7 +244,7 @@ class Agent:
         for data, flow in call.sip_to_send():
             self._sip.send(data, flow)
         for data, remote in call.rtp_to_send():
-            self._rtp.send(data, remote)
+            self._through_network(partial(self._send_rtp, data, remote))
         for data, remote in call.rtcp_to_send():
             self._rtcp.send(data, remote)
         if self._timer is not None:
@@ -210,13 +254,45 @@ class Agent:
             self._timer = self._loop.call_later(deadline - self._clock.now(), self._on_timer)
         self._tell_facts()
 
+    def _send_rtp(self, data: bytes, remote: Address) -> None:
+        if not self._done.done():
+            self._rtp.send(data, remote)
+
     def _tell_facts(self) -> None:
         while self._call is not None and (fact := self._call.next_fact()) is not None:
             self._tell(fact)
             if isinstance(fact, Ended) and not self._done.done():
                 self._done.set_result(fact)
 
+    def _measure(self) -> None:
+        if self._done.done():
+            return
+        self._loop.call_later(MEASURE_S, self._measure)
+        said, heard, buffer_ms = self._stream.levels()
+        figures = self._stream.figures()
+        self._relay(
+            PhoneMeasured(
+                out_dbfs=round(said[0], 1),
+                out_peak_dbfs=round(said[1], 1),
+                in_dbfs=round(heard[0], 1),
+                in_peak_dbfs=round(heard[1], 1),
+                received=figures.received,
+                lost=figures.lost,
+                late=figures.late,
+                jitter_ms=round(figures.jitter_ms, 1),
+                rtt_ms=-1.0 if figures.rtt_ms is None else round(figures.rtt_ms, 1),
+                buffer_ms=buffer_ms,
+                card_ms=0 if self._sound is None else self._sound.delay_ms,
+            )
+        )
+
+    def _relay(self, event: PhoneEvent) -> None:
+        self._say(json_line(event))
+
     def _tell(self, fact: Fact) -> None:
+        if self._options.from_workbench:
+            self._relay(event_of(fact, self._clock.wall(), self._wall_minus_now_s))
+            return
         for line in self._report.lines(fact):
             self._say(line)
 
@@ -267,7 +343,7 @@ class Agent:
             self._done.set_exception(error)
 
     async def _watch_stdin(self) -> None:
-        """Take lines of keys from the workbench; when stdin closes it is gone: hang up."""
+        """Take lines from the workbench; when stdin closes it is gone: hang up."""
         reader = asyncio.StreamReader(limit=MAX_LINE_BYTES)
         await self._loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
@@ -282,17 +358,17 @@ class Agent:
             except ValueError:
                 self._tell(Noted(f"a line of more than {MAX_LINE_BYTES} bytes on stdin"))
                 continue
-            text = line.decode("utf-8", "replace").strip()
-            if not line or text == "hangup":
+            if not line:
                 self._hang_up()
                 return
-            self._press(text)
+            await self._obey(line.decode("utf-8", "replace").strip())
 
-    def _press(self, text: str) -> None:
+    async def _obey(self, line: str) -> None:
         try:
-            steps = parse_keys(text)
+            turned = await self._control.do(line)
         except ConfigError as exc:
             self._tell(Noted(str(exc)))
             return
-        if self._call is not None:
-            self._call.press(steps)
+        if turned:
+            self._relay(self._control.switches)
+        self._pump()

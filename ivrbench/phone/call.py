@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from ivrbench.audio.frame import FRAME_MS
-from ivrbench.errors import SdpError
+from ivrbench.errors import LocalProtocolError, SdpError
 from ivrbench.rtp.dtmf import key_name
-from ivrbench.rtp.info import DTMF_RELAY, build_dtmf_relay
+from ivrbench.rtp.info import DTMF_RELAY
+from ivrbench.sdp.description import Direction
 from ivrbench.sdp.session import OfferAnswer, OfferAnswerState
 from ivrbench.sip.endpoint import Endpoint
 from ivrbench.sip.events import (
@@ -31,15 +31,16 @@ from .facts import (
     Answered,
     Ended,
     Fact,
-    KeyPressed,
+    Heard,
     MediaChanged,
     Noted,
     Progressed,
     RtpStarted,
     SoundStarted,
+    shown_body,
 )
 from .frame_clock import FrameClock
-from .keys import KeyQueue, Press, Step
+from .key_sender import KeySender
 from .rtp_stream import FRAME_S, RtpStream
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ TAKEN_METHODS: Final = frozenset(("OPTIONS", "INFO", "MESSAGE"))
 
 
 class PhoneCall:
-    """One outgoing call: signalling, audio, keys.
+    """One outgoing call: signalling and audio; `keys` are pressed after its answer.
 
     Call `dial` once. After any call into it: send what `sip_to_send`, `rtp_to_send` and
     `rtcp_to_send` give, take facts until `next_fact()` is None, and call `on_deadline(now)` when
@@ -85,8 +86,8 @@ class PhoneCall:
             EndpointSettings(user_agent=USER_AGENT, allowed_methods=METHODS), tokens=tokens
         )
         self._offer_answer = OfferAnswer(settings.media)
-        self._keys = KeyQueue(FRAME_MS)
-        self._keys.add(settings.keys)
+        self.keys = KeySender(stream, settings.keys_by, self._send_info)
+        self.keys.add(settings.keys)
         self._facts: deque[Fact] = deque()
         self._call: InviteCall | None = None
         self._dialled_s = 0.0
@@ -98,6 +99,8 @@ class PhoneCall:
         self._failure = ""
         self._trouble = ""
         self._told_rtp = self._told_sound = False
+        self.held = False
+        """True: we put the other side on hold."""
 
     def dial(self, now: float) -> None:
         """Send the INVITE.
@@ -139,9 +142,19 @@ class PhoneCall:
         self._endpoint.flow_failed(flow, now, reason)
         self._take_events(now)
 
-    def press(self, steps: tuple[Step, ...]) -> None:
-        """Press keys, after those still waiting; before the answer they wait for it."""
-        self._keys.add(steps)
+    def hold(self, on: bool, now: float) -> None:
+        """Put the other side on hold by a re-INVITE, or take it off; not while one is pending.
+
+        Raises:
+            LocalProtocolError: the call is not up.
+        """
+        if self._call is None or self._answered_s is None:
+            raise LocalProtocolError("the call is not up")
+        if on != self.held and not self._call.invite_pending:
+            wanted = Direction.SENDONLY if on else Direction.SENDRECV
+            self._call.reinvite(self._offer_answer.make_offer(wanted), now=now)
+            self.held = on
+            self._take_events(now)
 
     def hang_up(self, now: float) -> None:
         """End the call, whatever its state: BYE, or CANCEL before the answer.
@@ -203,25 +216,22 @@ class PhoneCall:
 
     def _run_frame(self, now: float) -> None:
         if self._answered_s is not None and self._stream.sending:
-            press = self._keys.next_frame()
-            if press is not None:
-                self._press(press, now)
+            fact = self.keys.run_frame(now)
+            if fact is not None:
+                self._facts.append(fact)
         self._stream.run_frame(now)
         while (heard := self._stream.next_key_heard()) is not None:
             key, duration_ms = heard
             self._facts.append(Noted(f"heard key {key_name(key)} for {duration_ms} ms"))
+        while (edge := self._stream.next_edge()) is not None:
+            self._facts.append(Heard(*edge))
         if not self._told_sound and self._stream.first_sound_s is not None:
             self._told_sound = True
             self._facts.append(SoundStarted(self._since_answer(self._stream.first_sound_s)))
 
-    def _press(self, press: Press, now: float) -> None:
-        if self._stream.press(press):
-            way = "RFC 4733"
-        elif self._call is not None:
-            way = "SIP INFO"
-            body = build_dtmf_relay(press.key, press.duration_ms)
-            self._call.request("INFO", body=body, content_type=DTMF_RELAY, now=now)
-        self._facts.append(KeyPressed(press.name, press.duration_ms, way))
+    def _send_info(self, body: bytes, now: float) -> None:
+        assert self._call is not None, "frames run while there is a call"
+        self._call.request("INFO", body=body, content_type=DTMF_RELAY, now=now)
 
     def _agree(self, agreement: Agreement, now: float) -> None:
         self._stream.agree(agreement, now)
@@ -251,6 +261,8 @@ class PhoneCall:
         if event.call is not self._call or self._call is None:
             return
         if event.request is not self._call.invite_request:
+            if event.request.method == "INVITE":
+                self._on_reoffer_answered(event, now)
             if response.code >= 300:
                 self._facts.append(
                     Noted(f"{event.request.method} got {response.code} {response.reason}")
@@ -259,6 +271,14 @@ class PhoneCall:
         self._final = (response.code, response.reason)
         if 200 <= response.code < 300 and self._call.state is CallState.CONNECTED:
             self._on_answer(event, now)
+
+    def _on_reoffer_answered(self, event: ResponseReceived, now: float) -> None:
+        """Our re-INVITE was answered: hold it is, or it is not."""
+        if event.response.code < 300:
+            self._take_answer(event.response.body, now)
+        else:
+            self._offer_answer.withdraw_offer()
+            self.held = not self.held
 
     def _on_answer(self, event: ResponseReceived, now: float) -> None:
         response = event.response
@@ -328,7 +348,7 @@ class PhoneCall:
             self._answer_offer(call, request, now)
         elif request.method in TAKEN_METHODS or request.method == "UPDATE":
             call.respond(request, 200, now=now)
-            self._facts.append(Noted(f"{request.method} received{_shown(request.body)}"))
+            self._facts.append(Noted(f"{request.method} received{shown_body(request.body)}"))
         else:
             call.respond(request, 501, now=now)
             self._facts.append(Noted(f"{request.method} refused with 501"))
@@ -364,12 +384,6 @@ class PhoneCall:
                 trouble=self._trouble,
             )
         )
-
-
-def _shown(body: bytes) -> str:
-    """A short body as one line of text."""
-    text = " ".join(body.decode("utf-8", "replace").split())
-    return f": {text[:200]}" if text else ""
 
 
 # Any: each handler takes its own event class, which the table's key guarantees.

@@ -15,12 +15,14 @@ __all__ = [
     "Ended",
     "Fact",
     "Figures",
+    "Heard",
     "KeyPressed",
     "MediaChanged",
     "Noted",
     "Progressed",
     "RtpStarted",
     "SoundStarted",
+    "shown_body",
 ]
 
 EXIT_OK: Final = 0
@@ -98,10 +100,23 @@ class KeyPressed:
     duration_ms: int
     """How long it is held."""
     way: str
-    """`RFC 4733` or `SIP INFO`."""
+    """`RFC 4733`, `SIP INFO` or `in-band`."""
 
     def __str__(self) -> str:
         return f"key {self.name} for {self.duration_ms} ms by {self.way}"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Sound began or ended at our ear."""
+
+    sounding: bool
+    """True: it began."""
+    at_s: float
+    """When, by the clock of `now`."""
+
+    def __str__(self) -> str:
+        return "sound begins" if self.sounding else "sound ends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +207,23 @@ class Ended:
         return self.cause.value
 
 
-Fact = Progressed | Answered | MediaChanged | RtpStarted | SoundStarted | KeyPressed | Noted | Ended
+Fact = (
+    Progressed
+    | Answered
+    | MediaChanged
+    | RtpStarted
+    | SoundStarted
+    | KeyPressed
+    | Heard
+    | Noted
+    | Ended
+)
+
+
+def shown_body(body: bytes) -> str:
+    """A short body as one line of text, with a colon before it."""
+    text = " ".join(body.decode("utf-8", "replace").split())
+    return f": {text[:200]}" if text else ""
 
 
 def _audio_text(agreement: Agreement) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -10,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ivrbench.audio.codecs.g711 import LAWS
-from ivrbench.audio.frame import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from ivrbench.audio.levels import FLOOR_DBFS, FULL_SCALE
+from ivrbench.audio.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from ivrbench.rtp.dtmf import DtmfReceiver, KeyReleased
 from ivrbench.rtp.jitter import JitterBuffer
 from ivrbench.rtp.packet import parse_rtp
@@ -19,6 +19,7 @@ from ivrbench.rtp.sequence import Arrival
 from ivrbench.rtp.stats import ReceptionStats
 
 from .facts import Figures
+from .levels import SOUND_RMS, LevelWindow, SoundEdges, dbfs
 from .voice import Frame
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Ear", "Hearing"]
 
 Ear = Callable[[Frame], None]
-SOUND_RMS: Final = FULL_SCALE * 10 ** (-50 / 20)  # -50 dBFS: louder than comfort noise
 FADE: Final = 0.5  # -6 dB for each concealed frame in a row
 FADED_OUT: Final = 0.1  # after three of them silence is better
 
@@ -52,6 +52,10 @@ class Hearing:
         self._gain = 0.0
         self._frames = self._audio_frames = self._concealed_frames = self._peak = 0
         self._energy = 0.0
+        self.window = LevelWindow()
+        """Levels lately."""
+        self._edges = SoundEdges()
+        self._found_edges: deque[tuple[bool, float]] = deque()
         self.first_packet_s: float | None = None
         self.first_sound_s: float | None = None
 
@@ -102,15 +106,27 @@ class Hearing:
         """Play one frame to the ears."""
         self._keys.on_deadline(now)
         frame = self._next_frame()
-        wide = frame.astype(np.float64)
-        energy = float(wide @ wide)
+        energy = self.window.add(frame)
         self._frames += 1
         self._energy += energy
-        self._peak = max(self._peak, int(np.abs(wide).max()))
-        if self.first_sound_s is None and energy > SOUND_RMS**2 * len(frame):
+        self._peak = max(self._peak, int(np.abs(frame.astype(np.int32)).max()))
+        is_loud = energy > SOUND_RMS**2 * len(frame)
+        if self.first_sound_s is None and is_loud:
             self.first_sound_s = now
+        edge = self._edges.hear(is_loud, now)
+        if edge is not None:
+            self._found_edges.append(edge)
         for ear in self._ears:
             ear(frame)
+
+    def next_edge(self) -> tuple[bool, float] | None:
+        """Where sound next began (True) or ended (False), and when; None if that was all."""
+        return self._found_edges.popleft() if self._found_edges else None
+
+    @property
+    def buffer_ms(self) -> int:
+        """Audio that waits to be played."""
+        return round(self._jitter.waiting_frames * FRAME_MS)
 
     def figures(self) -> Figures:
         """What was heard up to now."""
@@ -119,8 +135,8 @@ class Hearing:
         return replace(
             figures,
             late=self._jitter.late,
-            level_dbfs=_dbfs(math.sqrt(self._energy / n_samples) if n_samples else 0.0),
-            peak_dbfs=_dbfs(self._peak),
+            level_dbfs=dbfs(math.sqrt(self._energy / n_samples) if n_samples else 0.0),
+            peak_dbfs=dbfs(self._peak),
             audio_s=self._audio_frames * FRAME_SAMPLES / SAMPLE_RATE_HZ,
             concealed_s=self._concealed_frames * FRAME_SAMPLES / SAMPLE_RATE_HZ,
         )
@@ -158,9 +174,3 @@ class Hearing:
         # A gap is filled with the last frame, ever softer; before the first frame that is silence.
         self._gain = self._gain * FADE if self._gain * FADE > FADED_OUT else 0.0
         return (self._last_frame * self._gain).astype(np.int16)
-
-
-def _dbfs(amplitude: float) -> float:
-    if amplitude <= 0:
-        return FLOOR_DBFS
-    return max(20 * math.log10(amplitude / FULL_SCALE), FLOOR_DBFS)

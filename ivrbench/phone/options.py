@@ -21,6 +21,8 @@ class CallOptions:
     """A script's name, or a `sip:` URI."""
     keys: str = ""
     """Keys pressed once the call is up, as `keys.parse_keys` reads them; `,` pauses 0.5 s."""
+    keys_by: str = "auto"
+    """How keys are sent: one of `observe.phones.KEYS_BY`."""
     wav: Path | None = None
     """Audio file that plays the caller's voice; None: a tone or silence."""
     loop_wav: bool = False
@@ -40,4 +42,13 @@ class CallOptions:
     json: bool = False
     """True: the last line on stdout is one JSON object with the call's figures."""
     from_workbench: bool = False
-    """True: lines on stdin are keys to press, or `hangup`."""
+    """True: lines on stdin steer the call (see `control`), lines on stdout are events in JSON."""
+
+    @property
+    def voice(self) -> str:
+        """What the phone says, in words."""
+        if self.wav is not None:
+            return self.wav.name
+        if self.tone_hz:
+            return f"tone {self.tone_hz} Hz"
+        return "microphone" if self.sound else "silence"

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-from .facts import Answered, Ended, Fact, KeyPressed, Progressed, RtpStarted, SoundStarted
+from .facts import Answered, Ended, Fact, Heard, KeyPressed, Progressed, RtpStarted, SoundStarted
 
 __all__ = ["Report"]
 
@@ -25,6 +25,8 @@ class Report:
     def lines(self, fact: Fact) -> list[str]:
         """What people read about a fact."""
         self._note(fact)
+        if isinstance(fact, Heard):
+            return []  # too many for people; the first sound is a fact of its own
         if isinstance(fact, Ended):
             shown = [str(fact)]
             return [*shown, str(fact.figures)] if fact.answered else shown

@@ -7,8 +7,11 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from ivrbench.audio.codecs.g711 import LAWS
 from ivrbench.audio.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from ivrbench.audio.tones import dtmf_tone
 from ivrbench.rtp.dtmf import EventPacket, dtmf_packets
 from ivrbench.rtp.packet import RtpPacket
 from ivrbench.rtp.rtcp import (
@@ -27,6 +30,7 @@ from ivrbench.rtp.rtcp import (
 from ivrbench.rtp.sequence import sequence_add, timestamp_add
 
 from .hearing import Ear, Hearing
+from .levels import LevelWindow
 
 if TYPE_CHECKING:
     from ivrbench.sdp.negotiate import Agreement
@@ -86,6 +90,11 @@ class RtpStream:
         self._key_timestamp = 0
         self._agreement: Agreement | None = None
         self._hearing = Hearing(ears)
+        self._tone: deque[Frame] = deque()
+        self.muted = False
+        """True: silence is sent instead of what the speaker says; keys are still sent."""
+        self.said = LevelWindow()
+        """Levels of what is sent."""
         self._rtp_out: list[tuple[bytes, Address]] = []
         self._rtcp_out: list[tuple[bytes, Address]] = []
         self._sent_packets = self._sent_octets = self._reported_packets = 0
@@ -146,9 +155,32 @@ class RtpStream:
         self._key_timestamp = self._timestamp
         return True
 
+    def speak(self, speaker: Speaker) -> None:
+        """Say something else from now on."""
+        self._speaker = speaker
+
+    def sound_key(self, press: Press) -> None:
+        """Send a key as its two tones, beginning with the next frame."""
+        samples = dtmf_tone(press.key, press.duration_ms)
+        whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
+        self._tone.extend(samples[:whole].reshape(-1, FRAME_SAMPLES))
+
+    def next_edge(self) -> tuple[bool, float] | None:
+        """Where sound next began (True) or ended (False) at our ear; None if that was all."""
+        return self._hearing.next_edge()
+
+    def levels(self) -> tuple[tuple[float, float], tuple[float, float], int]:
+        """RMS and peak of what was said and heard since the last look; milliseconds buffered."""
+        return self.said.take(), self._hearing.window.take(), self._hearing.buffer_ms
+
     def run_frame(self, now: float) -> None:
         """Say and hear one frame."""
         samples = self._speaker.next_frame(FRAME_SAMPLES)
+        if self.muted:
+            samples = np.zeros(FRAME_SAMPLES, np.int16)
+        if self._tone:
+            samples = self._tone.popleft()
+        self.said.add(samples)
         agreement = self._agreement
         if agreement is not None and agreement.direction.sends:
             self._send_frame(agreement, samples)

@@ -28,5 +28,7 @@ class CallSettings:
     """From value without tag."""
     keys: tuple[Step, ...] = ()
     """Pressed once the call is up."""
+    keys_by: str = "auto"
+    """One of `observe.phones.KEYS_BY`."""
     for_s: float | None = None
     """Seconds from the answer until we hang up; None: never."""

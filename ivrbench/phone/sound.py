@@ -13,7 +13,7 @@ import numpy as np
 import soxr
 
 from ivrbench.audio.device import Duplex, open_duplex
-from ivrbench.audio.frame import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from ivrbench.audio.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from ivrbench.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class Sound:
             else:
                 return device, rate_hz
         raise trouble
+
+    @property
+    def delay_ms(self) -> int:
+        """Audio that waits for the loudspeaker, and one block of the microphone."""
+        return (len(self._to_say) + 1) * FRAME_MS
 
     def next_frame(self, n_samples: int) -> Frame:
         """What the microphone heard; silence where the card is late."""

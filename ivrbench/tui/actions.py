@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import App
 
-from ivrbench.observe.commands import PlaceTestCall, PressKeys, ReloadScripts
+from ivrbench.observe.commands import PlaceTestCall, ReloadScripts, TellPhone
 from ivrbench.tui import bindings, palette
 from ivrbench.tui.leaving import hang_up, leave
 from ivrbench.tui.model import DTMF_KEYS
@@ -96,7 +96,7 @@ class Actions(App[str]):
         if key in DTMF_KEYS:
             self.model.send_key(key)
             self.draw_now()
-            self.ask(PressKeys(self.model.test_leg, key))
+            self.ask(TellPhone(self.model.test_leg, "press", key))
 
     def action_give_keys(self) -> None:
         """The keyboard to the test call."""

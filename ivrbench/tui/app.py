@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ivrbench.clock import Clock, SystemClock
 from ivrbench.errors import IvrbenchError
 from ivrbench.observe.client import ControlClient
-from ivrbench.observe.commands import Command, PlaceTestCall, PressKeys
+from ivrbench.observe.commands import Command, PlaceTestCall, TellPhone
 from ivrbench.tui.actions import Actions
 from ivrbench.tui.link import Link
 from ivrbench.tui.model import Model, News
@@ -151,7 +151,7 @@ class Workbench(Actions):
             return
         if isinstance(command, PlaceTestCall) and answered.leg:
             self.model.follow_test_call(answered.leg)
-        if answered.text and not isinstance(command, PlaceTestCall | PressKeys):
+        if answered.text and not isinstance(command, PlaceTestCall | TellPhone):
             self.say(answered.text, "ok")
         self.draw_now()
 

@@ -18,11 +18,12 @@ from ivrbench.observe.commands import (
     Drain,
     HangUp,
     PlaceTestCall,
-    PressKeys,
     ReloadScripts,
     RollBack,
+    TellPhone,
 )
 from ivrbench.observe.events import ConfigChanged, Event, HandlerCalled, LegEnded, ScriptLoaded
+from ivrbench.observe.phones import PhoneKeyPressed
 from ivrbench.observe.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -119,17 +120,20 @@ async def test_commands_of_the_workbench(process: Process) -> None:
     client = await ControlClient.connect(str(process.control))
     watch = Watcher(client)
 
-    async def ask(command: PlaceTestCall | PressKeys | HangUp | RollBack | Drain) -> Answered:
+    async def ask(command: PlaceTestCall | TellPhone | HangUp | RollBack | Drain) -> Answered:
         return await client.request(command)
 
     placed = await ask(PlaceTestCall(target="app"))
     assert (placed.ok, placed.text, placed.leg) == (True, "calling app", "c1")
     # The phone takes keys as soon as its call is up, which is what the answer says.
-    assert (await ask(PressKeys(leg="c1", keys="5"))).ok
+    assert (await ask(TellPhone(phone="c1", verb="press", argument="5"))).ok
     called = await watch.until(lambda e: isinstance(e, HandlerCalled) and e.handler == "onDtmf")
     assert isinstance(called, HandlerCalled)
     assert called.arguments.startswith("5, ")
-    assert not (await ask(PressKeys(leg="c9", keys="5"))).ok
+    pressed = await watch.until(lambda e: isinstance(e, PhoneKeyPressed))
+    assert isinstance(pressed, PhoneKeyPressed)
+    assert (pressed.phone, pressed.leg, pressed.name) == (placed.phone, "c1", "5")
+    assert not (await ask(TellPhone(phone="c9", verb="press", argument="5"))).ok
     assert (await ask(HangUp(leg="c1"))).ok
     ended = await watch.until(lambda e: isinstance(e, LegEnded))
     assert isinstance(ended, LegEnded)

@@ -23,6 +23,7 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "level": st.integers(-1, 5),
     "line": st.integers(0, 5),
     "state": st.sampled_from(["trying", "early", "up", "held", "ending", "odd"]),
+    "phone": st.sampled_from(["p1", "p2"]),
     "peer": st.sampled_from(["test phone", "sip:bob@10.0.0.8", ""]),
 }
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {

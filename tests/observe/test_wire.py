@@ -29,7 +29,7 @@ def test_events_survive_the_wire(event: ev.Event) -> None:
         commands.ReloadScripts(request=3),
         commands.RollBack("menu", 3, request=4),
         commands.PlaceTestCall("menu", keys="12#", request=5),
-        commands.PressKeys("c1", "1", request=6),
+        commands.TellPhone("c1", "press", "1", request=6),
         commands.Drain(request=7),
         commands.Stop(request=8),
     ],

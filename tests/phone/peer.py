@@ -21,7 +21,7 @@ from ivrbench.rtp.packet import RtpPacket, parse_rtp
 from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sdp.session import OfferAnswer
 from ivrbench.sip.endpoint import Endpoint
-from ivrbench.sip.events import Event, InviteReceived
+from ivrbench.sip.events import Event, InviteReceived, ReinviteReceived
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.tokens import CountingTokens
 
@@ -87,6 +87,11 @@ class Peer:
                     self.answer(now)
                 elif self.answer_code:
                     event.call.reject(self.answer_code, now=now)
+            elif isinstance(event, ReinviteReceived):
+                body = self.offer_answer.receive_offer(event.request.body).local_sdp
+                event.call.respond(
+                    event.request, 200, body=body, content_type="application/sdp", now=now
+                )
 
     def answer(self, now: float) -> None:
         """Accept the call with an answer to its offer."""
@@ -157,7 +162,7 @@ class Network:
         self.heard: list[Frame] = []
         self.facts: list[Fact] = []
         self.fact_times_s: list[float] = []
-        stream = RtpStream(
+        self.stream = RtpStream(
             voice or silent_voice(),
             (self.heard.append,),
             identity=StreamIdentity(1, 1, 0, "phone"),
@@ -170,7 +175,7 @@ class Network:
             keys=parse_keys(keys),
             for_s=for_s,
         )
-        self.phone = PhoneCall(settings, stream, tokens=CountingTokens("phone"))
+        self.phone = PhoneCall(settings, self.stream, tokens=CountingTokens("phone"))
         self.sip_from_phone: list[bytes] = []
         self.rtp_times_s: list[float] = []
         self.talking = talking

@@ -10,16 +10,18 @@ import wave
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
 from ivrbench.config import Listen
 from ivrbench.errors import ConfigError, DeviceError
+from ivrbench.observe import phones
 from ivrbench.phone import sound
 from ivrbench.phone.agent import Agent, CallOptions, run
 from ivrbench.phone.sockets import DatagramPort, open_rtp_pair
 from ivrbench.sdp.negotiate import LocalMedia
-from ivrbench.sip.events import ByeReceived, CancelReceived
+from ivrbench.sip.events import ByeReceived, CancelReceived, ReinviteReceived
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.framer import StreamFramer
 
@@ -261,17 +263,35 @@ async def test_sigterm_in_a_call_hangs_up(tmp_path: Path) -> None:
         assert file.getnframes() > 0
 
 
-async def test_workbench_presses_keys_and_hangs_up() -> None:
-    """Lines on stdin are keys; what is no key is said; `hangup` ends the call with BYE."""
+async def test_the_workbench_steers_and_is_told() -> None:
+    """Lines on stdin steer the call, each fact is an event in JSON, and nothing else is said."""
+    decoder = msgspec.json.Decoder(phones.PhoneEvent)
+    told: list[phones.PhoneEvent] = []
+
+    async def until(kind: type[phones.PhoneEvent], **fields: object) -> None:
+        while True:
+            told.append(decoder.decode(await reader.readline()))
+            found = {name: getattr(told[-1], name, None) for name in fields}
+            if isinstance(told[-1], kind) and found == fields:
+                return
+
     async with uas() as side:
         phone = await start_phone(f"sip:hello@{HOST}:{side.udp[1]}", "--from-workbench")
         assert phone.stdin is not None
         assert phone.stdout is not None
-        phone.stdin.write(b"4?\n5\n")
-        while not (line := await phone.stdout.readline()).startswith(b"key 5"):
-            assert line, "the phone ended"
+        reader = phone.stdout
+        phone.stdin.write(b"4?\npress 5\n")
+        await until(phones.PhoneProgressed, step="200")
+        await until(phones.PhoneKeyPressed, name="5", way="RFC 4733")
+        phone.stdin.write(b"mute on\nkeys-by info\nnetwork 0 5 1\nsay tone 440\nhold on\n")
+        await until(phones.PhoneChanged, muted=True, keys_by="info", voice="tone 440 Hz", held=True)
+        await until(phones.PhoneMeasured)
         phone.stdin.write(b"hangup\n")
-        out, _ = await phone.communicate()
+        await until(phones.PhoneEnded, answered=True)
+        await phone.communicate()
         assert phone.returncode == 0
         assert side.peer.of(ByeReceived)
-        assert b"we hung up after" in out
+        assert side.peer.of(ReinviteReceived)
+    notes = [e.text for e in told if isinstance(e, phones.PhoneProgressed) and e.step == "note"]
+    assert any("there is no key '?'" in text for text in notes)
+    assert any(isinstance(e, phones.PhoneHeard) and e.sounding for e in told)

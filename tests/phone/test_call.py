@@ -194,7 +194,7 @@ def test_keys_fall_back_to_sip_info() -> None:
 def test_keys_pressed_during_the_call() -> None:
     """What the workbench types goes out at once, also after the first keys."""
     network = Network(Peer(), keys="1").dial().run(1)
-    network.phone.press(parse_keys("2D"))
+    network.phone.keys.add(parse_keys("2D"))
     network.run(1)
     assert [name for name, _ in network.peer.keys_heard()] == ["1", "2", "D"]
 

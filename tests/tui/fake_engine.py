@@ -161,7 +161,7 @@ class FakeEngine:
                 self.publish(*leg_up(leg, target, self._serving(target), "test phone"))
             case commands.HangUp(leg=ended):
                 self.publish(ev.LegEnded(ended, "engine", 200, "hung up", 4.0))
-            case commands.PressKeys(leg=pressed, keys=keys):
+            case commands.TellPhone(phone=pressed, verb="press", argument=keys):
                 for key in keys:
                     code = KEY_NAMES.index(key)
                     self.publish(ev.KeyReceived(pressed, code, 100, "RFC 4733"))

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def pressed(engine: FakeEngine) -> str:
     """Keys that reached the engine."""
-    return "".join(c.keys for c in engine.asked if isinstance(c, commands.PressKeys))
+    told = (c for c in engine.asked if isinstance(c, commands.TellPhone) and c.verb == "press")
+    return "".join(c.argument for c in told)
 
 
 def test_every_binding_can_be_remapped_and_explained() -> None:

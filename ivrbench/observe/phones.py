@@ -1,0 +1,127 @@
+"""What test phones report: events of the same stream, told by the phone's own process.
+
+The phone writes each as one line of JSON; the engine adds which phone it was and which leg that
+is, and publishes it. Times are the wall clock of the machine where phone and engine run.
+"""
+
+from __future__ import annotations
+
+from ivrbench.observe._event import EventBase
+
+__all__ = [
+    "KEYS_BY",
+    "PhoneChanged",
+    "PhoneEnded",
+    "PhoneEvent",
+    "PhoneHeard",
+    "PhoneKeyPressed",
+    "PhoneMeasured",
+    "PhoneProgressed",
+    "PhoneStarted",
+]
+
+KEYS_BY = ("auto", "rfc4733", "info", "inband")
+"""How the phone sends keys; auto: RFC 4733 where it was agreed on, else SIP INFO."""
+
+
+class _PhoneEvent(EventBase, frozen=True, kw_only=True):
+    phone: str = ""
+    """"p3"; filled in by the engine."""
+    leg: str = ""
+    """The leg it is, "" while it has not reached us, or calls somebody else."""
+
+
+class PhoneStarted(_PhoneEvent, frozen=True):
+    """A test phone was started."""
+
+    target: str
+    """What was asked for: a script's name or a URI."""
+    recording: str = ""
+    """WAV file of what it hears, on the engine's machine."""
+
+
+class PhoneProgressed(_PhoneEvent, frozen=True):
+    """The call got further, or something is to be said about it."""
+
+    step: str
+    """"dialled", a SIP code, "packet" (first audio packet), "sound" (first sound), "audio" or
+    "note"."""
+    after_ms: float
+    """Since the INVITE; "packet" and "sound" since the answer, below zero for early media."""
+    text: str
+    """The same for people."""
+
+
+class PhoneKeyPressed(_PhoneEvent, frozen=True):
+    """A key of the phone went down."""
+
+    name: str
+    """As printed on it."""
+    duration_ms: int
+    way: str
+    """"RFC 4733", "SIP INFO" or "in-band"."""
+    at_s: float
+    """When, wall clock."""
+
+
+class PhoneHeard(_PhoneEvent, frozen=True):
+    """Sound began or ended at the phone's ear."""
+
+    sounding: bool
+    at_s: float
+
+
+class PhoneChanged(_PhoneEvent, frozen=True):
+    """Its switches, after one was turned."""
+
+    muted: bool
+    held: bool
+    keys_by: str
+    """One of `KEYS_BY`."""
+    voice: str
+    """What it says: "silence", "tone 440 Hz", a file's name, "microphone"."""
+    loss_percent: float
+    delay_ms: int
+    jitter_ms: int
+
+
+class PhoneMeasured(_PhoneEvent, frozen=True):
+    """Levels and counters at the phone; coalesces."""
+
+    out_dbfs: float
+    """What it says."""
+    out_peak_dbfs: float
+    in_dbfs: float
+    """What it hears."""
+    in_peak_dbfs: float
+    received: int
+    lost: int
+    late: int
+    jitter_ms: float
+    rtt_ms: float
+    """-1.0: not known yet."""
+    buffer_ms: int
+    """Audio waiting to be played."""
+    card_ms: int
+    """Delay of the sound card, both ways; 0 without one."""
+
+
+class PhoneEnded(_PhoneEvent, frozen=True):
+    """The call is over."""
+
+    text: str
+    """How, for people."""
+    code: int
+    answered: bool
+    duration_s: float
+
+
+PhoneEvent = (
+    PhoneStarted
+    | PhoneProgressed
+    | PhoneKeyPressed
+    | PhoneHeard
+    | PhoneChanged
+    | PhoneMeasured
+    | PhoneEnded
+)

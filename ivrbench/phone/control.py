@@ -1,0 +1,153 @@
+"""Control: lines that the workbench writes to a phone while it calls, and its switches."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.errors import ConfigError, LocalProtocolError
+from ivrbench.observe.phones import KEYS_BY, PhoneChanged
+
+from .keys import parse_keys
+from .voice import file_voice, silent_voice, tone_voice
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ivrbench.clock import Clock
+
+    from .call import PhoneCall
+    from .network import BadNetwork
+    from .rtp_stream import RtpStream
+    from .voice import Speaker
+
+__all__ = ["Control"]
+
+
+class Control:
+    """Carries out `press 12#`, `mute on`, `hold off`, `keys-by inband`, `network 5 200 20`,
+    `say tone 440` and `hangup`; a line without a verb is keys.
+
+    Args:
+        call: whom it steers.
+        stream: its audio.
+        network: what its packets go through.
+        clock: now.
+        voice: what the phone says at first, in words.
+        microphone: None without a sound card.
+    """
+
+    def __init__(
+        self,
+        call: PhoneCall,
+        stream: RtpStream,
+        network: BadNetwork,
+        clock: Clock,
+        *,
+        voice: str,
+        microphone: Speaker | None,
+    ) -> None:
+        self._call = call
+        self._stream = stream
+        self._network = network
+        self._clock = clock
+        self._voice = voice
+        self._microphone = microphone
+
+    @property
+    def switches(self) -> PhoneChanged:
+        """How they are now."""
+        return PhoneChanged(
+            muted=self._stream.muted,
+            held=self._call.held,
+            keys_by=self._call.keys.by,
+            voice=self._voice,
+            loss_percent=self._network.loss_percent,
+            delay_ms=self._network.delay_ms,
+            jitter_ms=self._network.jitter_ms,
+        )
+
+    async def do(self, line: str) -> bool:
+        """Carry out one line.
+
+        Returns:
+            True if a switch was turned.
+
+        Raises:
+            ConfigError: it cannot be understood, or not be done; the sentence says why.
+        """
+        verb, _, argument = line.strip().partition(" ")
+        action = _VERBS.get(verb)
+        if action is None:
+            self._call.keys.add(parse_keys(line))
+            return False
+        await action(self, argument.strip())
+        return verb not in ("press", "hangup")
+
+    async def _press(self, keys: str) -> None:
+        self._call.keys.add(parse_keys(keys))
+
+    async def _mute(self, argument: str) -> None:
+        self._stream.muted = _on(argument)
+
+    async def _hold(self, argument: str) -> None:
+        try:
+            self._call.hold(_on(argument), self._clock.now())
+        except LocalProtocolError as exc:
+            raise ConfigError(f"no hold now: {exc}") from exc
+
+    async def _keys_by(self, argument: str) -> None:
+        if argument not in KEYS_BY:
+            raise ConfigError(f"keys are sent by {', '.join(KEYS_BY)}, not by {argument!r}")
+        self._call.keys.by = argument
+
+    async def _be_bad(self, argument: str) -> None:
+        self._network.set(argument)
+
+    async def _say(self, argument: str) -> None:
+        what, _, value = argument.partition(" ")
+        match what:
+            case "silence":
+                speaker: Speaker = silent_voice()
+            case "tone":
+                speaker = tone_voice(_whole(value))
+            case "wav":
+                speaker = await asyncio.to_thread(file_voice, Path(value), loop=False)
+            case "microphone" if self._microphone is not None:
+                speaker = self._microphone
+            case "microphone":
+                raise ConfigError("this call was started without a sound card")
+            case _:
+                raise ConfigError(
+                    f"a phone says silence, tone HZ, wav FILE or microphone, not {argument!r}"
+                )
+        self._stream.speak(speaker)
+        self._voice = f"tone {value} Hz" if what == "tone" else Path(value).name or what
+
+    async def _hang_up(self, argument: str) -> None:
+        self._call.hang_up(self._clock.now())
+
+
+def _on(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ConfigError(f"on or off, not {text!r}")
+    return text == "on"
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no frequency in Hz") from None
+
+
+_VERBS: Final[dict[str, Callable[[Control, str], Awaitable[None]]]] = {
+    "press": Control._press,
+    "mute": Control._mute,
+    "hold": Control._hold,
+    "keys-by": Control._keys_by,
+    "network": Control._be_bad,
+    "say": Control._say,
+    "hangup": Control._hang_up,
+}
