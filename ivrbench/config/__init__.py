@@ -3,6 +3,7 @@
 from .parse import load_settings
 from .settings import NEEDS_RESTART, Settings, differences
 from .syntax import Pair, as_dict, read_pairs
+from .users import read_users
 from .values import Account, CallLimit, Listen, parse_listen
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "load_settings",
     "parse_listen",
     "read_pairs",
+    "read_users",
 ]

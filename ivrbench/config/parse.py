@@ -27,6 +27,7 @@ KEYS: Final[dict[str, Callable[[str], object]]] = {
     "accept_501_reply": values.parse_bool,
     "allow_from": values.parse_networks,
     "application": values.parse_application,
+    "ban_time": _seconds,
     "b2b_media": values.one_of("auto", "direct", "anchored"),
     "cdr": Path,
     "codec_order": values.parse_codecs,
@@ -69,6 +70,7 @@ KEYS: Final[dict[str, Callable[[str], object]]] = {
     "tls_verify_server": values.parse_bool,
     "unknown_application_code": values.whole_number(400, 699),
     "user": str,
+    "users": Path,
 }
 """Each key and how its text is read."""
 
@@ -80,6 +82,7 @@ _FOLDERS_AND_FILES = (
     "tls_ca",
     "tls_cert",
     "tls_key",
+    "users",
 )
 
 _ACCOUNT_KEYS = ("register", "user", "password")
@@ -94,8 +97,6 @@ NOT_YET: Final = frozenset(
         "maximum_timer",
         "metrics_listen",
         "minimum_timer",
-        "outbound_proxy",
-        "public_ip",
         "session_expires",
         "session_refresh_method",
         "srtp",

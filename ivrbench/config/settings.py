@@ -45,6 +45,10 @@ class Settings:
     """Port for it; 0: any free one."""
     allow_from: tuple[Network, ...] = ()
     """Networks calls may come from; empty: any that reaches us."""
+    users: Path | None = None
+    """File of who may call, `name = password`; None: nobody is asked."""
+    ban_time: int = 600
+    """Seconds a source is kept away after too many wrong passwords and the like; 0: never."""
     session_limit: CallLimit = CallLimit()
     """Calls at the same time."""
     cps_limit: CallLimit = CallLimit()
@@ -156,13 +160,16 @@ class Settings:
 
 NEEDS_RESTART: Final = frozenset(
     {
+        "ban_time",
         "control_socket",
         "listen",
         "media_workers",
         "metrics_listen",
+        "nat",
         "next_free_port",
         "plugin_config_path",
         "prompt_memory_mb",
+        "public_ip",
         "rtp_high_port",
         "rtp_low_port",
         "script_path",
@@ -174,6 +181,7 @@ NEEDS_RESTART: Final = frozenset(
         "tls_key",
         "tls_verify_client",
         "tls_verify_server",
+        "users",
         "watch",
     }
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ivrbench.config.settings import Settings
     from ivrbench.config.values import Network
 
-__all__ = ["Admission", "Refusal"]
+__all__ = ["Admission", "Refusal", "is_within"]
 
 RETRY_AFTER_S: Final = 2
 """Told to a caller that came at a bad moment; long enough for a burst of calls to be over."""
@@ -73,7 +73,7 @@ class Admission:
 
     def _refusal(self, source_ip: str, live_calls: int, now: float) -> Refusal | None:
         settings = self.settings
-        if settings.allow_from and not _is_within(source_ip, settings.allow_from):
+        if settings.allow_from and not is_within(source_ip, settings.allow_from):
             return Refusal(403, "Forbidden", f"{source_ip} is in no network of allow_from")
         if self.draining:
             return Refusal(
@@ -93,6 +93,7 @@ class Admission:
 
 
 @lru_cache(maxsize=4096)
-def _is_within(ip: str, networks: tuple[Network, ...]) -> bool:
-    address = ip_address(ip)
+def is_within(ip: str, networks: tuple[Network, ...]) -> bool:
+    """True if an address is in one of the networks."""
+    address = ip_address(ip.partition("%")[0])
     return any(address.version == net.version and address in net for net in networks)

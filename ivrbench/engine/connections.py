@@ -272,7 +272,11 @@ class Connections:
             reason = "the connection closed at once"
         if reason:
             log.info("%s to %s: %s", flow.transport, host_port(*flow.remote), reason)
-        for data, asked, failed in self._dialling.pop(flow, []):
+        self._dialled(connection, self._dialling.pop(flow, []), reason)
+
+    def _dialled(self, connection: Connection, waiting: list[_Waiting], reason: str) -> None:
+        """Send what waited for a connection, or tell why it is not sent."""
+        for data, asked, failed in waiting:
             if reason:
                 failed(asked, reason)
             else:

@@ -99,6 +99,7 @@ class Engine:
             self._flow_failed,
             self._settle,
             in_use=self._in_use,
+            admit=lambda ip: self.board.access.takes_connection(ip, clock.now()),
             tls=tls_contexts(settings),
         )
         self.board = Switchboard(
@@ -109,6 +110,7 @@ class Engine:
         router = Router(Resolver(), self.transports)
         self.registrations = Registrations(self.board, router, self.transports)
         self.board.on_outcome = self.registrations.take
+        self.board.access.trusts = self.registrations.knows
         self.library = ScriptLibrary(
             settings.script_path,
             settings.script_config_dirs,

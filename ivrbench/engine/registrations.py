@@ -312,6 +312,11 @@ class Registrations:
         """True if calls are to come by this connection."""
         return any(binding.flow == flow for binding in self._bindings)
 
+    def knows(self, ip: str) -> bool:
+        """True for the address of a registrar we are at."""
+        flows = (binding.flow for binding in self._bindings)
+        return any(flow is not None and flow.remote[0] == ip for flow in flows)
+
     def leave(self) -> None:
         """Take all bindings back: no more calls are to come."""
         if self._leaving is None:

@@ -54,7 +54,7 @@ class Reporter:
             sip_in=sip.received,
             sip_out=sip.sent,
             sip_retransmitted=sip.retransmissions_received,
-            sip_refused=sip.malformed_answered + sip.dropped,
+            sip_refused=sip.malformed_answered + sip.dropped + board.access.unanswered,
             transactions=sip.server_transactions + sip.client_transactions,
             script_threads_busy=board.pool.busy,
             script_threads=board.pool.threads,

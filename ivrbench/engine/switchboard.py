@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from ivrbench.errors import RemoteProtocolError
 from ivrbench.observe.events import (
     EngineDraining,
     LegEnded,
@@ -14,6 +13,7 @@ from ivrbench.observe.events import (
 )
 from ivrbench.sip.endpoint import Endpoint
 from ivrbench.sip.events import (
+    AuthenticationFailed,
     InviteReceived,
     ProvisionalReceived,
     RequestReceived,
@@ -24,9 +24,11 @@ from ivrbench.sip.flow import host_port
 from ivrbench.sip.settings import EndpointSettings
 
 from . import call_flow
+from .access import Access
 from .admission import Admission, Refusal
 from .application import MAPPING_FILE, Mapping, choose_application, read_mapping
 from .cdr import CallRecord
+from .describe import peer_name, summary_of
 from .inbox import Inbox
 from .leg import Leg
 from .runner import ScriptPool
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from ivrbench.observe.hub import Hub
     from ivrbench.sip.events import Event as SipEvent
     from ivrbench.sip.flow import Flow
-    from ivrbench.sip.message import SipRequest
     from ivrbench.sip.tokens import Tokens
     from ivrbench.sip.trace import MessageSeen
 
@@ -52,16 +53,12 @@ if TYPE_CHECKING:
     from .media_link import MediaLink
     from .registry import Registry
 
-__all__ = ["TEST_PHONE", "Outcome", "Switchboard"]
+__all__ = ["Outcome", "Switchboard"]
 
 log = logging.getLogger("ivrbench.call")
 
 Outcome = ProvisionalReceived | ResponseReceived | RequestTimedOut
 """What becomes of a request outside any call."""
-TEST_PHONE: Final = "test phone"
-"""What the workbench shows as the peer of a call from our own phone."""
-PHONE_AGENT: Final = "ivrbench test phone"
-"""Beginning of the test phone's User-Agent."""
 
 
 class Switchboard:
@@ -110,7 +107,14 @@ class Switchboard:
         self.endpoint_settings = EndpointSettings(
             symmetric=settings.nat == "latch", public_host=settings.public_ip
         )
-        self.endpoint = Endpoint(self.endpoint_settings, tokens=tokens, observer=self._seen)
+        self.access = Access(settings)
+        self.endpoint = Endpoint(
+            self.endpoint_settings,
+            tokens=tokens,
+            observer=self._seen,
+            authority=self.access.authority,
+            guard=self.access.guard,
+        )
         self.sessions: dict[str, Session] = {}
         """By the first leg's name."""
         self.by_local_tag: dict[str, Session] = {}
@@ -145,13 +149,15 @@ class Switchboard:
             folders = settings.script_config_dirs
             found = next((f for f in folders if (f / MAPPING_FILE).exists()), folders[0])
             self._mapping = read_mapping(found / MAPPING_FILE)
+        self.access.apply(settings)
         self._settings = self.admission.settings = settings
 
     # --- SIP in and out -----------------------------------------------------------------------
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """One SIP message came in."""
-        self.endpoint.receive(data, flow, self.now())
+        if self.access.takes(data, flow):
+            self.endpoint.receive(data, flow, self.now())
 
     def flow_failed(self, flow: Flow, reason: str) -> None:
         """A connection is gone, or a message could not be sent."""
@@ -173,6 +179,8 @@ class Switchboard:
                 break
             for data, flow in messages:
                 send(data, flow)
+        for notice in self.access.notices():
+            self.publish(notice)
         self._arm()
 
     def _arm(self) -> None:
@@ -206,6 +214,8 @@ class Switchboard:
         if call is not None:
             if isinstance(call.owner, Leg):
                 call_flow.receive(call.owner, event)
+        elif isinstance(event, AuthenticationFailed):
+            log.info("wrong password for %r from %s", event.user, event.flow.remote[0])
         elif isinstance(event, RequestReceived):
             # ivr-api §7: outside a dialog the endpoint answers OPTIONS; nothing else is served.
             self.endpoint.respond(event.request, 404, now=self.now())
@@ -229,9 +239,9 @@ class Switchboard:
         application = choose_application(way, RequestFacts(request), self._mapping)
         generation = self.registry.acquire(application)
         if generation is None:
-            self._refuse(event, name, application, self._unknown(application))
+            self._refuse(event, name, application, self._unknown(application, source))
             return
-        peer = _peer_name(request)
+        peer = peer_name(request)
         extra = {"leg": name, "script": application}
         log.info(
             "INVITE %s from %s → %s@%d",
@@ -248,7 +258,8 @@ class Switchboard:
         if self.on_call is not None:
             self.on_call(session)
 
-    def _unknown(self, application: str) -> Refusal:
+    def _unknown(self, application: str, source: str) -> Refusal:
+        self.access.missed(source, self.now())
         code = self._settings.unknown_application_code
         if application:
             text = f'no script "{application}" that loaded; see the load messages'
@@ -260,7 +271,7 @@ class Switchboard:
         call, request = event.call, event.request
         call.owner = name
         call.reject(refusal.code, refusal.reason, refusal.headers, now=self.now())
-        peer = _peer_name(request)
+        peer = peer_name(request)
         log.warning(
             "INVITE %s from %s refused with %d: %s",
             request.uri,
@@ -363,28 +374,8 @@ class Switchboard:
                     transport=flow.transport,
                     local=host_port(*flow.local),
                     remote=host_port(*flow.remote),
-                    summary=seen.refused or _summary_of(seen.data),
+                    summary=seen.refused or summary_of(seen.data),
                     raw=seen.data,
                     retransmission=seen.retransmission,
                 )
             )
-
-
-def _summary_of(data: bytes) -> str:
-    """The first line of a message in short: "INVITE (SDP)", "200 OK"."""
-    first = data[: data.find(b"\r\n")].decode("utf-8", "replace")
-    if first.startswith("SIP/2.0 "):
-        text = first[8:]
-    else:
-        text = first.partition(" ")[0]
-    return f"{text} (SDP)" if data.find(b"\r\n\r\nv=0") > 0 else text
-
-
-def _peer_name(request: SipRequest) -> str:
-    """Who calls, for people."""
-    if request.header("user-agent").startswith(PHONE_AGENT):
-        return TEST_PHONE
-    try:
-        return request.from_.uri
-    except RemoteProtocolError:
-        return "?"

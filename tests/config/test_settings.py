@@ -157,7 +157,6 @@ def test_unknown_key_is_a_note_when_serving(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("outbound_proxy = sip:p.example", "outbound_proxy: has no effect yet"),
         ("srtp = required", "srtp: has no effect yet"),
         ("on_script_error = announce", "on_script_error: announce has no effect yet"),
         ("codec_order = G722,PCMU", "codec_order: G722 cannot be used yet"),

@@ -1,0 +1,37 @@
+"""Describe: what a message is and who it is from, in a few words for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from ivrbench.sip.message import SipRequest
+
+__all__ = ["TEST_PHONE", "peer_name", "summary_of"]
+
+TEST_PHONE: Final = "test phone"
+"""What the workbench shows as the peer of a call from our own phone."""
+PHONE_AGENT: Final = "ivrbench test phone"
+"""Beginning of the test phone's User-Agent."""
+
+
+def summary_of(data: bytes) -> str:
+    """The first line of a message in short: "INVITE (SDP)", "200 OK"."""
+    first = data[: data.find(b"\r\n")].decode("utf-8", "replace")
+    if first.startswith("SIP/2.0 "):
+        text = first[8:]
+    else:
+        text = first.partition(" ")[0]
+    return f"{text} (SDP)" if data.find(b"\r\n\r\nv=0") > 0 else text
+
+
+def peer_name(request: SipRequest) -> str:
+    """Who calls."""
+    if request.header("user-agent").startswith(PHONE_AGENT):
+        return TEST_PHONE
+    try:
+        return request.from_.uri
+    except RemoteProtocolError:
+        return "?"
