@@ -151,10 +151,19 @@ class MediaDescription:
     @property
     def ptime_ms(self) -> int | None:
         """Packet time the sender of this description would like to receive, None if unsaid."""
-        for value in self.attribute_values("ptime"):
-            ptime_ms = parse_number(value.strip(), MAX_PTIME_MS)
-            if ptime_ms:
-                return ptime_ms
+        return self._milliseconds("ptime")
+
+    @property
+    def maxptime_ms(self) -> int | None:
+        """Longest packet time the sender of this description can receive, None if unsaid."""
+        return self._milliseconds("maxptime")
+
+    def _milliseconds(self, name: str) -> int | None:
+        for value in self.attribute_values(name):
+            # Some write fractions, such as 20.0 or 31.25.
+            time_ms = parse_number(value.strip().partition(".")[0], MAX_PTIME_MS)
+            if time_ms:
+                return time_ms
         return None
 
     @property

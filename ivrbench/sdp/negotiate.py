@@ -22,6 +22,18 @@ from ivrbench.sdp.description import (
     Origin,
     SessionDescription,
 )
+from ivrbench.sdp.remote import Address, peer_direction, remote_addresses
+from ivrbench.sdp.security import (
+    DtlsParameters,
+    LocalSecurity,
+    Security,
+    SrtpKeys,
+    agree,
+    complete,
+    is_secure,
+    offer_attributes,
+    usable_protos,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +52,6 @@ __all__ = [
     "offer",
 ]
 
-Address = tuple[str, int]
-"""Numeric IP address and port."""
-
 PCMU: Final = Codec("PCMU", 0, 8000)
 PCMA: Final = Codec("PCMA", 8, 8000)
 DEFAULT_CAPABILITIES: Final = (PCMU, PCMA)
@@ -52,7 +61,8 @@ TELEPHONE_EVENT: Final = "telephone-event"
 TELEPHONE_EVENT_PT: Final = 101  # no rule, but what nearly every other implementation offers
 TELEPHONE_EVENT_FMTP: Final = "0-16"  # digits, *, #, A-D and flash: RFC 4733 §3.2
 DEFAULT_PTIME_MS: Final = 20  # RFC 3551 §4.2
-SUPPORTED_PROTOS: Final = ("RTP/AVP", "RTP/AVPF")
+SHORT_PTIME_MS: Final = 10
+MAX_L16_RATE: Final = 32_000  # samples a second of which 20 ms fit 1500 bytes
 NOT_ACCEPTABLE: Final = 488
 DYNAMIC_PTS: Final = range(96, 128)  # RFC 3551 §6
 SESSION_NAME: Final = "ivrbench"
@@ -72,6 +82,8 @@ class LocalMedia:
     """Version in our `o=` line; goes up with each changed description."""
     rtcp_port: int | None = None
     """Port we receive RTCP at, None for the one after `rtp_port`."""
+    security: LocalSecurity | None = None
+    """What we can do for encryption, None if it is off."""
 
     def __post_init__(self) -> None:
         try:
@@ -106,6 +118,19 @@ class Agreement:
     """Where to send RTCP."""
     ptime_ms: int
     """Packet time the peer would like to receive, 20 if it did not say."""
+    peer_fmtp: str = ""
+    """What the peer's fmtp says about the codec."""
+    dtmf_clock_rate_hz: int = 8000
+    """RTP clock of RFC 4733 events."""
+    sdes: SrtpKeys | None = None
+    """Keys of encrypted audio, None if it is not encrypted so."""
+    dtls: DtlsParameters | None = None
+    """How DTLS is to agree on keys, None if it is not."""
+
+    @property
+    def rtcp_mux(self) -> bool:
+        """Whether RTCP shares the RTP port (RFC 5761)."""
+        return self.remote_rtcp == self.remote_rtp
 
 
 def answer(
@@ -113,6 +138,8 @@ def answer(
     local: LocalMedia,
     capabilities: Sequence[Codec] = DEFAULT_CAPABILITIES,
     direction: Direction = Direction.SENDRECV,
+    *,
+    our_order: bool = False,
 ) -> Agreement:
     """Answer a peer's offer.
 
@@ -122,8 +149,9 @@ def answer(
     Args:
         offered: the peer's offer.
         local: our side.
-        capabilities: what we can do; the peer's order decides.
+        capabilities: what we can do, best first.
         direction: what we would like.
+        our_order: choose the codec by our order, not by the peer's.
 
     Returns:
         The agreement; its `local_sdp` is the answer to send.
@@ -132,13 +160,14 @@ def answer(
         SdpError: with status 488 if nothing in the offer is usable, 400 if its audio stream has
             no address.
     """
-    index, codec = _choose(offered, capabilities)
+    index, theirs, codec, security = _choose(offered, local, capabilities, our_order)
     stream = offered.media[index]
-    remote_rtp, remote_rtcp = _remote_addresses(offered, stream, local)
-    ours = direction.agreed_with(_peer_direction(offered, stream))
+    remote_rtp, remote_rtcp = remote_addresses(offered, stream, local.address)
+    ours = direction.agreed_with(peer_direction(offered, stream))
     dtmf = _telephone_event(stream, codec.clock_rate_hz)
     formats = [codec] if dtmf is None else [codec, dtmf]
-    accepted = _our_stream(local, formats, ours, stream.proto)
+    mux = (Attribute("rtcp-mux"),) if remote_rtcp == remote_rtp else ()
+    accepted = _our_stream(local, formats, ours, stream.proto, (*mux, *security.attributes))
     media = tuple(
         accepted if number == index else _refused(other)
         for number, other in enumerate(offered.media)
@@ -153,7 +182,11 @@ def answer(
         direction=ours,
         remote_rtp=remote_rtp,
         remote_rtcp=remote_rtcp,
-        ptime_ms=stream.ptime_ms or DEFAULT_PTIME_MS,
+        ptime_ms=_wanted_ptime_ms(stream),
+        peer_fmtp=theirs.fmtp,
+        dtmf_clock_rate_hz=dtmf.clock_rate_hz if dtmf else codec.clock_rate_hz,
+        sdes=security.sdes,
+        dtls=security.dtls,
     )
 
 
@@ -186,7 +219,8 @@ def offer(
         # RFC 4733 §2.1: events run on the clock of the audio they stand in for.
         event_pt = _claim(dtmf_pt, taken)
         formats.append(Codec(TELEPHONE_EVENT, event_pt, rate_hz, fmtp=TELEPHONE_EVENT_FMTP))
-    stream = _our_stream(local, formats, direction, SUPPORTED_PROTOS[0])
+    proto, keys = offer_attributes(local.security)
+    stream = _our_stream(local, formats, direction, proto, (Attribute("rtcp-mux"), *keys))
     if previous is None:
         return _describe(local, (stream,))
     # RFC 3264 §8: a stream keeps its place in the list for the whole session.
@@ -231,43 +265,90 @@ def apply_answer(
         if _is_telephone_event(pair[0]) and pair[0].clock_rate_hz == codec.clock_rate_hz
     ]
     my_dtmf, dtmf = events[0] if events else (None, None)
-    remote_rtp, remote_rtcp = _remote_addresses(answered, theirs, local)
+    security = complete(theirs, local.security)
+    if security is None:
+        raise SdpError(
+            "The peer's answer has no key for encrypted audio.", status_hint=NOT_ACCEPTABLE
+        )
+    remote_rtp, remote_rtcp = remote_addresses(answered, theirs, local.address)
     return Agreement(
         local_sdp=offered.to_bytes(),
         codec=codec,
         receive_pt=mine.payload_type,
         dtmf_pt=dtmf.payload_type if dtmf else None,
         dtmf_receive_pt=my_dtmf.payload_type if my_dtmf else None,
-        direction=offered.direction_of(ours).agreed_with(_peer_direction(answered, theirs)),
+        direction=offered.direction_of(ours).agreed_with(peer_direction(answered, theirs)),
         remote_rtp=remote_rtp,
         remote_rtcp=remote_rtcp,
-        ptime_ms=theirs.ptime_ms or DEFAULT_PTIME_MS,
+        ptime_ms=_wanted_ptime_ms(theirs),
+        peer_fmtp=codec.fmtp,
+        dtmf_clock_rate_hz=codec.clock_rate_hz,
+        sdes=security.sdes,
+        dtls=security.dtls,
     )
 
 
-def _choose(offered: SessionDescription, capabilities: Sequence[Codec]) -> tuple[int, Codec]:
-    """Return the place of the stream to accept and the codec, with the peer's payload type."""
+def _choose(
+    offered: SessionDescription,
+    local: LocalMedia,
+    capabilities: Sequence[Codec],
+    our_order: bool,
+) -> tuple[int, Codec, Codec, Security]:
+    """Return the place of the stream to accept, the peer's codec, ours, and the encryption."""
     for index, stream in enumerate(offered.media):
-        if stream.media != "audio" or stream.port == 0 or stream.proto not in SUPPORTED_PROTOS:
+        if not _is_usable(stream, local):
             continue
-        for codec in stream.codecs:
-            # RFC 3264 §6.1: the offerer's order of preference decides.
-            for capability in capabilities:
-                if codec.same_format(capability):
-                    return index, replace(codec, fmtp=capability.fmtp)
-    raise SdpError(_why_unusable(offered, capabilities), status_hint=NOT_ACCEPTABLE)
+        pairs = [
+            (codec, capability)
+            for codec in stream.codecs  # RFC 3264 §6.1: the offerer's order of preference
+            for capability in capabilities
+            if codec.same_format(capability)
+        ]
+        if our_order:
+            pairs.sort(key=lambda pair: capabilities.index(pair[1]))
+        security = agree(offered, stream, local.security)
+        if pairs and security is not None:
+            theirs, ours = pairs[0]
+            return index, theirs, replace(theirs, fmtp=ours.fmtp), security
+    raise SdpError(_why_unusable(offered, local, capabilities), status_hint=NOT_ACCEPTABLE)
 
 
-def _why_unusable(offered: SessionDescription, capabilities: Sequence[Codec]) -> str:
+def _is_usable(stream: MediaDescription, local: LocalMedia) -> bool:
+    known = stream.proto in usable_protos(local.security)
+    return stream.media == "audio" and stream.port != 0 and known
+
+
+def _why_unusable(
+    offered: SessionDescription, local: LocalMedia, capabilities: Sequence[Codec]
+) -> str:
     audio = [media for media in offered.media if media.media == "audio" and media.port]
     if not audio:
         return "The offer has no audio stream."
-    plain = [media for media in audio if media.proto in SUPPORTED_PROTOS]
-    if not plain:
-        return f"The offer wants audio over {audio[0].proto}; only RTP/AVP is supported."
-    theirs = ", ".join(codec.name for codec in plain[0].codecs) or "none"
+    usable = [media for media in audio if _is_usable(media, local)]
+    if not usable:
+        proto = audio[0].proto
+        if local.security is None and is_secure(proto):
+            return f"The offer wants audio over {proto}; encryption is off (srtp = off)."
+        return f"The offer wants audio over {proto}, which is not supported."
+    if all(agree(offered, media, local.security) is None for media in usable):
+        if not any(is_secure(media.proto) for media in usable):
+            return "The offer has no encrypted audio, which is required (srtp = required)."
+        return "The offer's audio is encrypted with keys or in a way that cannot be used."
+    theirs = ", ".join(codec.name for codec in usable[0].codecs) or "none"
     ours = ", ".join(codec.name for codec in capabilities) or "none"
     return f"No common codec: offered {theirs}; supported {ours}."
+
+
+def _wanted_ptime_ms(stream: MediaDescription) -> int:
+    """Return the packet time the peer asks for (RFC 8866 §6.4)."""
+    wanted_ms = stream.ptime_ms or DEFAULT_PTIME_MS
+    return min(wanted_ms, stream.maxptime_ms or wanted_ms)
+
+
+def _our_ptime_ms(codec: Codec) -> int:
+    """Return the packet time we ask for: 20 ms, if that fits an Ethernet frame."""
+    big = codec.name.upper() == "L16" and codec.clock_rate_hz * codec.channels > MAX_L16_RATE
+    return SHORT_PTIME_MS if big else DEFAULT_PTIME_MS
 
 
 def _claim(payload_type: int, taken: set[int]) -> int:
@@ -303,66 +384,19 @@ def _pairs(ours: MediaDescription, theirs: MediaDescription) -> list[tuple[Codec
     return pairs
 
 
-def _peer_direction(described: SessionDescription, stream: MediaDescription) -> Direction:
-    direction = described.direction_of(stream)
-    connection = described.connection_of(stream)
-    if connection is not None and _is_unspecified(connection):
-        # RFC 3264 §8.4: an address of zeros is the old way to put on hold.
-        return Direction.of(sends=direction.sends, receives=False)
-    return direction
-
-
-def _is_unspecified(connection: Connection) -> bool:
-    return connection.host in ("0.0.0.0", "::")
-
-
-def _remote_addresses(
-    described: SessionDescription, stream: MediaDescription, local: LocalMedia
-) -> tuple[Address, Address]:
-    connection = described.connection_of(stream)
-    if connection is None:
-        raise SdpError("The audio stream has no address: there is no c= line.")
-    host = _usable_host(connection, local)
-    rtp = (host, stream.port)
-    rtcp = stream.rtcp
-    if rtcp is None:
-        # RFC 3550 §11: RTCP on the next higher port.
-        return rtp, (host, min(stream.port + 1, MAX_PORT))
-    rtcp_host = _usable_host(rtcp.connection, local) if rtcp.connection else host
-    return rtp, (rtcp_host, rtcp.port)
-
-
-def _usable_host(connection: Connection, local: LocalMedia) -> str:
-    """Return the address as the socket layer will report it, or refuse it."""
-    try:
-        address = ipaddress.ip_address(connection.host)
-    except ValueError as exc:
-        raise SdpError(
-            f"The media address {connection.host!r} is not an IP address.",
-            status_hint=NOT_ACCEPTABLE,
-        ) from exc
-    if address.is_multicast:
-        raise SdpError(
-            f"The media address {address} is a multicast address.", status_hint=NOT_ACCEPTABLE
-        )
-    if not _is_unspecified(connection):
-        ours = ipaddress.ip_address(local.address).version
-        if address.version != ours:
-            raise SdpError(
-                f"The media address {address} is IPv{address.version}, ours is IPv{ours}.",
-                status_hint=NOT_ACCEPTABLE,
-            )
-    return str(address)
-
-
 def _our_stream(
-    local: LocalMedia, formats: Sequence[Codec], direction: Direction, proto: str
+    local: LocalMedia,
+    formats: Sequence[Codec],
+    direction: Direction,
+    proto: str,
+    more: Sequence[Attribute],
 ) -> MediaDescription:
     attributes = [attribute for codec in formats for attribute in codec.to_attributes()]
     if local.rtcp_port is not None and local.rtcp_port != local.rtp_port + 1:
         attributes.append(Attribute("rtcp", str(local.rtcp_port)))  # RFC 3605 §2.1
-    attributes.append(Attribute("ptime", str(DEFAULT_PTIME_MS)))
+    attributes.append(Attribute("ptime", str(_our_ptime_ms(formats[0]))))
     attributes.append(Attribute(direction.value))
+    attributes += more
     return MediaDescription(
         media="audio",
         port=local.rtp_port,

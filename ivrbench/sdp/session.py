@@ -70,6 +70,8 @@ class OfferAnswer:
         local: LocalMedia,
         capabilities: Sequence[Codec] = DEFAULT_CAPABILITIES,
         direction: Direction = Direction.SENDRECV,
+        *,
+        our_order: bool = False,
     ) -> None:
         """Begin without an agreement.
 
@@ -77,10 +79,12 @@ class OfferAnswer:
             local: our address, ports and session id; its version is the first one used.
             capabilities: what we can do, best first.
             direction: what we would like as long as nothing else is said.
+            our_order: choose among offered codecs by our order, not by the peer's.
         """
         self.local = local
         self.capabilities = tuple(capabilities)
         self.direction = direction
+        self.our_order = our_order
         self.state = OfferAnswerState.STABLE
         self.agreement: Agreement | None = None
         """What is agreed now; None until the first exchange is complete."""
@@ -107,10 +111,10 @@ class OfferAnswer:
             raise SdpError("The peer's offer crossed ours.", status_hint=REQUEST_PENDING)
         offered = parse_sdp(body)
         wanted = direction or self.direction
-        agreement = answer(offered, self.local, self.capabilities, wanted)
+        agreement = self._answer(offered, wanted)
         if self._is_changed(agreement.local_sdp):
             self._raise_version()
-            agreement = answer(offered, self.local, self.capabilities, wanted)
+            agreement = self._answer(offered, wanted)
         self._move(_Event.OFFER_RECEIVED)
         self._agree(agreement, wanted)
         return agreement
@@ -160,6 +164,9 @@ class OfferAnswer:
     def withdraw_offer(self) -> None:
         """Forget an offer that was refused or never answered; the last agreement stands."""
         self._move(_Event.OFFER_WITHDRAWN)
+
+    def _answer(self, offered: SessionDescription, wanted: Direction) -> Agreement:
+        return answer(offered, self.local, self.capabilities, wanted, our_order=self.our_order)
 
     def _build_offer(self) -> SessionDescription:
         agreed = self.agreement

@@ -133,7 +133,7 @@ def test_the_profile_of_the_offer_is_answered() -> None:
         ("m=video 5004 RTP/AVP 31", "The offer has no audio stream."),
         (
             "m=audio 5004 RTP/SAVP 0",
-            "The offer wants audio over RTP/SAVP; only RTP/AVP is supported.",
+            "The offer wants audio over RTP/SAVP; encryption is off (srtp = off).",
         ),
     ],
 )
@@ -293,3 +293,41 @@ def test_streams_keep_their_places_in_a_new_offer() -> None:
     assert [(m.media, m.port) for m in again.media] == [("video", 0), ("audio", 4000)]
     reply = parse_sdp(sdp("m=video 0 RTP/AVP 31", "m=audio 7000 RTP/AVP 0"))
     assert apply_answer(again, reply, LOCAL).remote_rtp == ("192.0.2.7", 7000)
+
+
+def test_our_order_decides_where_asked() -> None:
+    """With `codec_order` written down, the first of ours that is offered is taken."""
+    offered = parse_sdp(sdp("m=audio 5004 RTP/AVP 0 8 96;a=rtpmap:96 opus/48000/2"))
+    assert answer(offered, LOCAL, (OPUS, PCMA, PCMU)).codec == PCMU
+    assert answer(offered, LOCAL, (OPUS, PCMA), our_order=True).codec.name == "opus"
+
+
+def test_the_peers_fmtp_and_packet_times_are_kept() -> None:
+    """What the peer's fmtp asks for is for our encoder; maxptime bounds ptime."""
+    agreement = answered(
+        "m=audio 5004 RTP/AVP 96;a=rtpmap:96 opus/48000/2;a=fmtp:96 maxplaybackrate=16000;"
+        "a=ptime:60;a=maxptime:40",
+        capabilities=(OPUS,),
+    )
+    assert agreement.peer_fmtp == "maxplaybackrate=16000"
+    assert agreement.codec.fmtp == "useinbandfec=1"
+    assert agreement.ptime_ms == 40
+
+
+def test_long_l16_packets_are_not_asked_for() -> None:
+    """20 ms of 48 kHz L16 do not fit an Ethernet frame: 10 ms are asked for."""
+    wide = Codec("L16", 97, 48000)
+    agreement = answered("m=audio 5004 RTP/AVP 97;a=rtpmap:97 L16/48000", capabilities=(wide,))
+    assert b"a=ptime:10\r\n" in agreement.local_sdp
+
+
+def test_rtcp_shares_the_port_where_both_can() -> None:
+    """RFC 5761 §5.1.1: offered, it is answered; a peer that does not answer it has it not."""
+    shared = answered("m=audio 5004 RTP/AVP 0;a=rtcp-mux")
+    assert shared.rtcp_mux
+    assert b"a=rtcp-mux\r\n" in shared.local_sdp
+    assert not answered("m=audio 5004 RTP/AVP 0").rtcp_mux
+    ours = offer(LOCAL)
+    assert b"a=rtcp-mux\r\n" in ours.to_bytes()
+    plain = answer(parse_sdp(sdp("m=audio 5004 RTP/AVP 0")), PEER)
+    assert not apply_answer(ours, parse_sdp(plain.local_sdp), LOCAL).rtcp_mux
