@@ -15,21 +15,25 @@ from ivrbench.sip.endpoint import Endpoint
 from ivrbench.sip.events import (
     ByeReceived,
     InviteReceived,
+    Redirected,
     ReinviteReceived,
     RequestReceived,
 )
 from ivrbench.sip.framer import StreamFramer
+from ivrbench.sip.invite import CallState
+from ivrbench.sip.message import SipRequest
 from ivrbench.sip.parser import parse_message
+from ivrbench.sip.settings import EndpointSettings
 from ivrbench.sip.tokens import CountingTokens
 
-from .helpers import SDP, TCP, UDP, request
+from .helpers import SDP, TCP, UDP, request, response
 from .test_torture import EXPECTED, FOLDER
 
 if TYPE_CHECKING:
     from ivrbench.sip.invite import InviteCall
 
-# The normal lane runs this many; a longer one sets the variable.
-MUTANTS = int(os.environ.get("IVRBENCH_FUZZ_MESSAGES", "20000"))
+# The normal lane runs this many; the long one sets the variable to 1000000 (some three minutes).
+MUTANTS = int(os.environ.get("IVRBENCH_FUZZ_MESSAGES", "50000"))
 SPICES = [
     b"\0",
     b"\r\n",
@@ -57,6 +61,34 @@ SPICES += [
 ]
 
 
+WITHIN_A_CALL = [
+    ("PRACK", "RAck: 1073741824 1 INVITE"),
+    ("UPDATE", "Session-Expires: 90;refresher=uac\nMin-SE: 90\nSupported: timer"),
+    ("REFER", "Refer-To: <sip:desk@192.0.2.3?Replaces=1%3Bto-tag%3Da%3Bfrom-tag%3Db>"),
+    ("NOTIFY", "Event: refer;id=3\nSubscription-State: terminated;reason=noresource"),
+    ("SUBSCRIBE", "o: refer"),
+]
+EXTENSIONS = (
+    "Supported: 100rel, timer, replaces\nx: 300;refresher=uac\nMin-SE: 90\n"
+    "Replaces: call-1;to-tag=fuzz-tag;from-tag=peer\nAllow: UPDATE\n"
+    'Authorization: Digest username="bob", realm="here", nonce="0.s.0", uri="sip:x", '
+    'response="0", qop=auth, nc=00000001, cnonce="c", algorithm=SHA-256'
+)
+ANSWERS = [
+    (100, ()),
+    (180, ()),
+    (183, ("Require: 100rel", "RSeq: 1")),
+    (200, ("Session-Expires: 90;refresher=uac", "Record-Route: <sip:p;lr>")),
+    (200, ()),
+    (302, ("Contact: <sip:x@192.0.2.3>;q=0.5, <sip:y@example.org>",)),
+    (401, ('WWW-Authenticate: Digest realm="r", nonce="1", qop="auth", algorithm=MD5',)),
+    (407, ('Proxy-Authenticate: Digest realm="p", nonce="1", stale=true',)),
+    (422, ("Min-SE: 300",)),
+    (486, ()),
+    (491, ()),
+]
+
+
 def seeds() -> list[bytes]:
     own = [
         request("INVITE", branch="i", body=SDP, extra="Record-Route: <sip:p;lr>"),
@@ -71,6 +103,11 @@ def seeds() -> list[bytes]:
     # Our own messages reach deeper than the torture set, so they are drawn more often.
     info = request("INFO", branch="f", to_tag="fuzz-tag", cseq=3, body=b"Signal=1")
     own += [info.replace(b"CSeq: 3", b"CSeq: %d" % cseq) for cseq in (3, 4, 5, 6)]
+    own += [
+        request(method, branch=f"x{number}", to_tag="fuzz-tag", cseq=5 + number, extra=extra)
+        for number, (method, extra) in enumerate(WITHIN_A_CALL)
+    ]
+    own.append(request("INVITE", branch="i3", call_id="c3", body=SDP, extra=EXTENSIONS))
     return own * 12 + [(FOLDER / f"{name}.dat").read_bytes() for name in sorted(EXPECTED)]
 
 
@@ -104,7 +141,9 @@ class Fuzz:
 
     def __init__(self) -> None:
         self.chance = random.Random(4475)
-        self.endpoint = Endpoint(tokens=CountingTokens("fuzz"))
+        settings = EndpointSettings(session_expires_s=120, max_redirects=3)
+        self.endpoint = Endpoint(settings, tokens=CountingTokens("fuzz"))
+        self.endpoint.credentials = lambda _: ("me", "secret")
         self.taken = 0
         self._calls: list[InviteCall] = []
         self._live = (b"call-1", b"none")
@@ -129,6 +168,26 @@ class Fuzz:
         for sent, _ in self.endpoint.to_send():
             parse_message(sent)
 
+    def call(self, number: int, now: float) -> None:
+        """Call somebody, and deliver a mutant of an answer to each request of ours."""
+        to = "<sip:menu@192.0.2.2>"
+        call = self.endpoint.invite(
+            "sip:menu@192.0.2.2", UDP, "<sip:me@192.0.2.1>", to, body=SDP, now=now
+        )
+        self._calls.append(call)
+        for _ in range(self.chance.randrange(6)):
+            for sent, flow in self.endpoint.to_send():
+                ours = parse_message(sent)
+                if isinstance(ours, SipRequest) and ours.method != "ACK":
+                    ours.check()
+                    code, extra = self.chance.choice(ANSWERS)
+                    answer_data = response(ours, code, to_tag="t", extra=extra)
+                    self.endpoint.receive(mutate(answer_data, self.chance), flow, now)
+            while (event := self.endpoint.next_event()) is not None:
+                answer(self.endpoint, event, now, number)
+            if call.state is CallState.CONNECTED and not call.invite_pending:
+                call.reinvite(SDP, now=now)
+
     def hang_up(self, now: float) -> None:
         """End what is still up and let the timers run out."""
         for call in self._calls:
@@ -146,7 +205,10 @@ def test_no_mutant_gets_through() -> None:
     fuzz = Fuzz()
     pool = seeds()
     for number in range(MUTANTS):
-        fuzz.send(fuzz.chance.choice(pool), number, number * 0.01)
+        if number % 20:
+            fuzz.send(fuzz.chance.choice(pool), number, number * 0.01)
+        else:
+            fuzz.call(number, number * 0.01)
     fuzz.hang_up(MUTANTS * 0.01)
     assert fuzz.taken > MUTANTS / 20, "the mutants are too broken to test anything"
     stats = fuzz.endpoint.stats()
@@ -157,6 +219,8 @@ def test_no_mutant_gets_through() -> None:
 def answer(endpoint: Endpoint, event: object, now: float, number: int) -> None:
     match event:
         case InviteReceived(call=call) if number % 3:
+            if number % 2:
+                call.provisional(183, body=SDP, content_type="application/sdp", now=now)
             call.accept(body=SDP, content_type="application/sdp", now=now)
         case InviteReceived(call=call):
             call.reject(486, now=now)
@@ -167,6 +231,8 @@ def answer(endpoint: Endpoint, event: object, now: float, number: int) -> None:
         case RequestReceived(call=call, request=asked):
             assert call is not None
             call.respond(asked, 200, now=now)
+        case Redirected(call=call):
+            call.follow(UDP, now=now)
         case ByeReceived():
             pass
 
