@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PACKAGES = {"sipp": "sip-tester", "baresip": "baresip-core", "tmux": "tmux", "nft": "nftables"}
+PACKAGES = {
+    "sipp": "sip-tester",
+    "baresip": "baresip-core",
+    "tmux": "tmux",
+    "nft": "nftables",
+    "kamailio": "kamailio kamailio-tls-modules kamailio-websocket-modules",
+    "sipsak": "sipsak",
+    "svmap": "sipvicious",
+}
 """Debian package of each program."""
 
 

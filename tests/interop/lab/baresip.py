@@ -67,7 +67,7 @@ class Baresip:
         folder: an empty folder for its files.
         says: 16-bit mono WAV at 8 kHz, longer than the call.
         codec: "PCMU" or "PCMA".
-        transport: "udp" or "tcp".
+        transport: "udp", "tcp" or "tls"; for the last it takes any certificate.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Baresip:
         """Call a script and return when the call is up."""
         while not self._events.empty():
             self._events.get_nowait()
-        suffix = ";transport=tcp" if self._transport == "tcp" else ""
+        suffix = "" if self._transport == "udp" else f";transport={self._transport}"
         await self.command("dial", f"sip:{script}@{IP}:{port}{suffix}")
         event = await self.event("CALL_ESTABLISHED", "CALL_CLOSED")
         assert event["type"] == "CALL_ESTABLISHED", f"{event}\n{self.log()}"

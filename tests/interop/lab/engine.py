@@ -174,7 +174,10 @@ class Engine(Watcher):
     async def ready(self) -> None:
         """Wait until it listens and every script was tried once."""
         names = {path.stem for path in self.scripts.glob("*.py")}
-        await self.until(lambda s: sum(found.up for found in s.engine.listeners.values()) >= 2)
+        n_listeners = self.arguments.count("--listen")
+        await self.until(
+            lambda s: sum(found.up for found in s.engine.listeners.values()) >= n_listeners
+        )
         await self.until(lambda s: names <= {n for n, v in s.scripts.items() if v.generations})
 
     async def __aenter__(self) -> Self:
