@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from ivrbench.media import messages
 from ivrbench.media.coder import Coder
 from ivrbench.media.inbound import Inbound
+from ivrbench.media.keying import Keying
 from ivrbench.media.playlist import Item, Playlist
 from ivrbench.media.receive import unsync
 from ivrbench.media.reports import RtcpReporter
+from ivrbench.media.srtp import is_dtls
 from ivrbench.media.transmit import audio_packet
 from ivrbench.rtp import dtmf
 from ivrbench.rtp.packet import RtpPacket
@@ -19,9 +21,14 @@ from ivrbench.rtp.packet import RtpPacket
 if TYPE_CHECKING:
     import random
 
+    from ivrbench.media.dtls import Dtls
     from ivrbench.media.lane import Lane
     from ivrbench.media.levels import Meter
-    from ivrbench.media.messages import SendKeys, SetSwitches, StreamParams
+    from ivrbench.media.messages import (
+        SendKeys,
+        SetSwitches,
+        StreamParams,
+    )
     from ivrbench.media.outbox import Outbox
     from ivrbench.media.sockets import Address, Datagram, RtcpSocket, RtpSocket
 
@@ -37,6 +44,7 @@ class Call:
         outbox: where its events go.
         random_source: for SSRC, first sequence number and timestamp (RFC 3550 §5.1).
         wall_offset_s: what to add to `now` for seconds since 1970.
+        dtls: makes DTLS handshakes; None if we have no certificate.
     """
 
     def __init__(
@@ -47,9 +55,10 @@ class Call:
         outbox: Outbox,
         random_source: random.Random,
         wall_offset_s: float,
+        dtls: Dtls | None = None,
     ) -> None:
         self.number = number
-        self.rtp, self.rtcp = sockets
+        self.keying = Keying(*sockets, dtls)
         self.stream = stream
         self.switches = messages.SetSwitches(number)
         self.ssrc = random_source.getrandbits(32)
@@ -114,6 +123,7 @@ class Call:
     def agree(self, stream: StreamParams, now: float) -> None:
         """Offer/answer completed: take over address, payload types and direction."""
         old, self.stream = self.stream, stream
+        self.keying.agree(stream)
         if stream.remote_rtp is not None and (
             self.peer is None or stream.remote_rtp != old.remote_rtp
         ):
@@ -130,7 +140,13 @@ class Call:
         if coder is not None and stream.fmtp != old.fmtp:
             lane.coders[row] = self._coder(lane, stream)
             unsync(lane, row)
+        self.keying.begin(stream)
         self.refresh()
+
+    def check_keys_agreed(self) -> None:
+        """Tell once if DTLS failed."""
+        if self.keying.awaits_keys and (reason := self.keying.failure()):
+            self._outbox.say(messages.KeysFailed(self.number, reason, self._outbox.now))
 
     def switch(self, switches: SetSwitches, now: float) -> None:
         """The script changed what may pass."""
@@ -164,8 +180,7 @@ class Call:
         self.send_report(now, goodbye=True)
         counts = self.counts()
         self.lane.remove(self.row)
-        self.rtp.close()
-        self.rtcp.close()
+        self.keying.close()
         self._outbox.say_in_order(self.number, messages.CallClosed(self.number, counts))
         # The worker runs without garbage collection: no reference cycle may stay.
         del self.playlist
@@ -199,7 +214,9 @@ class Call:
 
     def accept_stray(self, datagram: Datagram, now: float) -> None:
         """Take a packet that did not come from the peer, or came before we knew the peer."""
-        if datagram.source == self.peer:
+        if self.keying.secure is not None and is_dtls(datagram.data):
+            self._accept_stray_handshake(datagram)
+        elif datagram.source == self.peer:
             self.inbound.accept(datagram.data, now)
         elif self._may_latch(datagram) and self._connect(datagram.source):
             self._latched = True
@@ -208,17 +225,28 @@ class Call:
         else:
             self._foreign += 1
 
+    def _accept_stray_handshake(self, datagram: Datagram) -> None:
+        secure = self.keying.secure
+        assert secure is not None, "only encrypted calls have handshakes"
+        if datagram.source == self.peer or (
+            self._can_latch and self.keying.awaits_keys and self._connect(datagram.source)
+        ):
+            self._latched = self._latched or datagram.source != self.stream.remote_rtp
+            self.refresh()
+            secure.reveal(datagram.data)
+        else:
+            self._foreign += 1
+
     def _may_latch(self, datagram: Datagram) -> bool:
-        return (
-            self.stream.latch
-            and not self._latched
-            and not self.inbound.heard
-            and self.inbound.may_be_peer(datagram.data)
-        )
+        return self._can_latch and self.inbound.may_be_peer(datagram.data)
+
+    @property
+    def _can_latch(self) -> bool:
+        return self.stream.latch and not self._latched and not self.inbound.heard
 
     def _connect(self, peer: Address) -> bool:
         try:
-            self.rtp.connect(peer)
+            self.keying.rtp.connect(peer)
         except OSError:  # no route, or an address that cannot be one
             return False
         self.peer = self.inbound.source = peer
@@ -268,7 +296,7 @@ class Call:
                 marker=packet.marker,
             ).to_bytes()
         with contextlib.suppress(OSError):
-            self.rtp.send(data)
+            self.keying.rtp.send(data)
         if not self._keys_out:
             lane.keying.discard(row)
             lane.changed = True
@@ -295,9 +323,9 @@ class Call:
         self._sent_reported = sent
         with contextlib.suppress(OSError):
             if self.stream.rtcp_mux:
-                self.rtp.send(data)
+                self.keying.rtp.send(data)
             else:
-                self.rtcp.send_to(data, to)
+                self.keying.rtcp.send_to(data, to)
 
     def accept_rtcp(self, datagram: Datagram, now: float) -> None:
         """Take a packet from the RTCP port; other machines than the peer are not heard."""
@@ -319,7 +347,7 @@ class Call:
             late=self.inbound.late,
             duplicate=self.inbound.duplicate,
             foreign=self._foreign,
-            invalid=self.inbound.invalid + self.reporter.invalid,
+            invalid=self.inbound.invalid + self.reporter.invalid + self.keying.rejected,
             jitter_ms=round(float(lane.jitter[row]) * 1000 / lane.codec.clock_hz, 2),
             rtt_ms=-1.0 if rtt_s is None else round(rtt_s * 1000, 2),
         )

@@ -17,11 +17,13 @@ __all__ = [
     "CloseCall",
     "CloseRecorder",
     "Command",
+    "DtlsParams",
     "FlushQueue",
     "ItemEnded",
     "ItemStarted",
     "KeyPressed",
     "KeyReleased",
+    "KeysFailed",
     "MediaEvent",
     "OpenCall",
     "OpenRecorder",
@@ -35,9 +37,11 @@ __all__ = [
     "SetLoop",
     "SetSwitches",
     "SilencePart",
+    "SrtpParams",
     "StreamCounts",
     "StreamParams",
     "UpdateCall",
+    "UseCertificate",
     "WatchCalls",
     "WorkerReady",
     "WorkerReported",
@@ -46,6 +50,29 @@ __all__ = [
 
 class _Message(Struct, frozen=True, array_like=True, tag=True):
     """Base of all messages: immutable, compact on the wire, told apart by class name."""
+
+
+class SrtpParams(Struct, frozen=True, array_like=True):
+    """Keys of encrypted audio. They are not shown."""
+
+    suite: str
+    """As in SDP: "AES_CM_128_HMAC_SHA1_80", …"""
+    send_key: bytes
+    """Master key and salt of what we send."""
+    receive_key: bytes
+    """Master key and salt of what the peer sends."""
+
+    def __repr__(self) -> str:
+        return f"SrtpParams({self.suite})"
+
+
+class DtlsParams(Struct, frozen=True, array_like=True):
+    """How DTLS is to agree on keys."""
+
+    active: bool
+    """True: we begin the handshake."""
+    fingerprint: str
+    """What the peer's certificate must have: "sha-256 4A:AD:…"."""
 
 
 class StreamParams(Struct, frozen=True, array_like=True):
@@ -81,6 +108,12 @@ class StreamParams(Struct, frozen=True, array_like=True):
     """Payload type of telephone-event in packets we receive; -1: as sent."""
     dtmf_clock_rate_hz: int = 8000
     """RTP clock of telephone-event."""
+    dtmf_inband: bool = False
+    """True: listen for keys in the audio."""
+    srtp: SrtpParams | None = None
+    """Keys, if the audio is encrypted with keys of the session description."""
+    dtls: DtlsParams | None = None
+    """How to agree on keys, if the audio is encrypted with those of DTLS."""
 
     @property
     def audio_in(self) -> int:
@@ -216,6 +249,16 @@ class CloseRecorder(_Message, frozen=True):
     recorder: int
 
 
+class UseCertificate(_Message, frozen=True):
+    """What we show in DTLS; before the first call that needs it."""
+
+    certificate_pem: bytes
+    key_pem: bytes
+
+    def __repr__(self) -> str:
+        return "UseCertificate(…)"
+
+
 class WatchCalls(_Message, frozen=True):
     """Report these calls every `interval_ms` (levels, position, counts) until told otherwise."""
 
@@ -235,6 +278,7 @@ Command = (
     | SendKeys
     | OpenRecorder
     | CloseRecorder
+    | UseCertificate
     | WatchCalls
 )
 
@@ -287,11 +331,13 @@ class QueueEmptied(_Message, frozen=True):
 
 
 class KeyPressed(_Message, frozen=True):
-    """First RFC 4733 packet of a key."""
+    """First RFC 4733 packet of a key, or its tones."""
 
     call: int
     key: int
     at_s: float
+    inband: bool = False
+    """Heard in the audio."""
 
 
 class KeyReleased(_Message, frozen=True):
@@ -300,7 +346,17 @@ class KeyReleased(_Message, frozen=True):
     call: int
     key: int
     duration_ms: int
-    """True length as the packets say."""
+    """True length as the packets or the tones say."""
+    at_s: float
+    inband: bool = False
+    """Heard in the audio."""
+
+
+class KeysFailed(_Message, frozen=True):
+    """DTLS agreed on no keys: the call has no audio."""
+
+    call: int
+    reason: str
     at_s: float
 
 
@@ -387,6 +443,7 @@ MediaEvent = (
     | QueueEmptied
     | KeyPressed
     | KeyReleased
+    | KeysFailed
     | RtpStarted
     | RtpTimedOut
     | CallReported

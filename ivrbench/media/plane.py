@@ -7,17 +7,17 @@ so that all calls' packets are spread over the 20 ms. Nothing a peer sends, and 
 
 from __future__ import annotations
 
-import math
 import random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ivrbench.errors import MediaError
-from ivrbench.media import codecs, messages
+from ivrbench.media import messages
 from ivrbench.media.call import Call
 from ivrbench.media.disk import DirectWriter
 from ivrbench.media.lane import TICK_MS, Lane
+from ivrbench.media.lanes import LaneTable
 from ivrbench.media.levels import Meter
 from ivrbench.media.outbox import Outbox
 from ivrbench.media.playlist import Item
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ivrbench.media.disk import DiskReport, RecordingFile
+    from ivrbench.media.dtls import Dtls
     from ivrbench.media.messages import Command, MediaEvent
     from ivrbench.media.sockets import Poller, RtcpSocket, RtpSocket
 
@@ -54,6 +55,7 @@ class MediaPlane:
         writer: writes the recordings; by default at once, in the tick.
         random_source: for SSRCs and intervals.
         wall_offset_s: what to add to `now` for seconds since 1970, for RTCP.
+        in_threads: do what takes long (DTLS handshakes) in threads; by default in the tick.
     """
 
     def __init__(
@@ -64,15 +66,17 @@ class MediaPlane:
         writer: DirectWriter | None = None,
         random_source: random.Random | None = None,
         wall_offset_s: float = 0.0,
+        in_threads: bool = False,
     ) -> None:
-        self._arena = arena
         self._poller = poller
         self._writer = writer if writer is not None else DirectWriter()
         self._random = random_source if random_source is not None else random.SystemRandom()
         self._wall_offset_s = wall_offset_s
+        self._in_threads = in_threads
+        self._dtls: Dtls | None = None
         self._calls: dict[int, Call] = {}
         self._recorders: dict[int, Recorder] = {}
-        self._lanes: list[Lane] = []
+        self._lanes = LaneTable(arena)
         self._outbox = Outbox()
         self._ticks = 0
         self._watched: tuple[int, ...] = ()
@@ -84,6 +88,7 @@ class MediaPlane:
             messages.OpenCall: self._open_call,
             messages.OpenRecorder: self._open_recorder,
             messages.CloseRecorder: self._close_recorder,
+            messages.UseCertificate: self._use_certificate,
             messages.WatchCalls: self._watch_calls,
         }
         self._call_commands: dict[type, Callable[[Call, Any], None]] = {
@@ -139,9 +144,8 @@ class MediaPlane:
         """
         self._outbox.now = now
         self._ticks += 1
-        for lane in self._lanes:
-            if lane.n and self._ticks % lane.period_ticks == lane.phase:
-                self._run(lane, now, self._ticks // lane.period_ticks)
+        for lane in self._lanes.due(self._ticks):
+            self._run(lane, now, self._ticks // lane.period_ticks)
         self._read_rare(now)
         for report in self._writer.reports():
             self._disk_reported(report)
@@ -153,10 +157,9 @@ class MediaPlane:
         """Leave ticks out because their time is over: RTP clocks go on, nothing is sent."""
         for _ in range(n_ticks):
             self._ticks += 1
-            for lane in self._lanes:
-                if self._ticks % lane.period_ticks == lane.phase:
-                    lane.tx_ts[: lane.n] += lane.frame_ts
-                    lane.behind = True
+            for lane in self._lanes.due(self._ticks):
+                lane.tx_ts[: lane.n] += lane.frame_ts
+                lane.behind = True
 
     def close(self, now: float) -> list[MediaEvent]:
         """End all calls and recorders and wait for the disk.
@@ -168,6 +171,8 @@ class MediaPlane:
             self.apply(messages.CloseCall(number), now)
         for number in list(self._recorders):
             self.apply(messages.CloseRecorder(number), now)
+        if self._dtls is not None:
+            self._dtls.close()
         self._writer.close()
         for report in self._writer.reports():
             self._disk_reported(report)
@@ -225,12 +230,15 @@ class MediaPlane:
             self._call_at(lane, row).inbound.check_timeout(now)
         for row in np.flatnonzero(lane.rtcp_at[:n] <= now).tolist():
             self._call_at(lane, row).send_report(now)
+        for call in lane.calls:
+            if call is not None and call.keying.awaits_keys:
+                call.check_keys_agreed()
 
     def _read_rare(self, now: float) -> None:
         for number, is_rtcp in self._poller.ready():
             call = self._calls[number]
             for _ in range(MAX_STRAYS):
-                datagram = call.rtcp.receive() if is_rtcp else call.rtp.stray()
+                datagram = call.keying.rtcp.receive() if is_rtcp else call.keying.rtp.stray()
                 if datagram is None:
                     break
                 if is_rtcp:
@@ -276,9 +284,10 @@ class MediaPlane:
                 self._outbox,
                 self._random,
                 self._wall_offset_s,
+                self._dtls,
             )
             try:
-                call.enter(self._lane(command.stream), self._outbox.now)
+                call.enter(self._lanes.best(command.stream), self._outbox.now)
             except MediaError:
                 call = None
                 self._outbox.say(messages.CallClosed(command.call, messages.StreamCounts()))
@@ -291,50 +300,26 @@ class MediaPlane:
         self._poller.add(rtcp, (command.call, True))
         self._watch(call)
 
-    def _lane(self, stream: messages.StreamParams, near: Lane | None = None) -> Lane:
-        """The lane for a stream: where there is least to do, or in the phase of `near`.
-
-        Raises:
-            MediaError: there is no such codec.
-        """
-        codec = codecs.find(stream.codec, stream.clock_rate_hz)
-        if codec is None:
-            raise MediaError(f"there is no codec {stream.codec}/{stream.clock_rate_hz}")
-        ptime_ms = codecs.ptime_for(codec, stream.ptime_ms)
-        ticks = ptime_ms // TICK_MS
-        phase = near.phase % ticks if near is not None else min(range(ticks), key=self._load(ticks))
-        for lane in self._lanes:
-            if (lane.codec, lane.ptime_ms, lane.phase) == (codec, ptime_ms, phase):
-                return lane
-        lane = Lane(codec, self._arena, ptime_ms, phase)
-        self._lanes.append(lane)
-        return lane
-
-    def _load(self, ticks: int) -> Callable[[int], float]:
-        """What is to do in the ticks of each phase of a period, in calls of G.711."""
-
-        def load(phase: int) -> float:
-            return sum(
-                len(lane) * lane.codec.spec.cost_weight
-                for lane in self._lanes
-                if (lane.phase - phase) % math.gcd(lane.period_ticks, ticks) == 0
-            )
-
-        return load
-
     def _update_call(self, call: Call, command: messages.UpdateCall) -> None:
         try:
-            lane = self._lane(command.stream, call.lane)
+            lane = self._lanes.near(command.stream, call.lane)
             if lane.codec is not call.lane.codec or lane.ptime_ms != call.lane.ptime_ms:
                 call.move(lane, command.stream)
         except MediaError:
             return
         call.agree(command.stream, self._outbox.now)
 
+    def _use_certificate(self, command: messages.UseCertificate, attached: Sequence[Any]) -> None:
+        # Loaded where it is needed: most engines have no encrypted calls.
+        from ivrbench.media.dtls import DirectHandshaker, Dtls, Handshaker
+
+        handshaker = Handshaker() if self._in_threads else DirectHandshaker()
+        self._dtls = Dtls(command.certificate_pem, command.key_pem, handshaker)
+
     def _close_call(self, call: Call, command: messages.CloseCall) -> None:
         del self._calls[call.number]
-        self._poller.remove(call.rtp)
-        self._poller.remove(call.rtcp)
+        for port in call.keying.ports:
+            self._poller.remove(port)
         call.close(self._outbox.now)
 
     def _play_item(self, call: Call, command: messages.PlayItem) -> None:
@@ -403,7 +388,7 @@ def _relist(lane: Lane) -> None:
         call = lane.calls[row]
         if call is None or call.peer is None:
             continue
-        lane.readers.append((row, call.rtp.recv_into, lane.rx_views[row]))
+        lane.readers.append((row, call.keying.rtp.recv_into, lane.rx_views[row]))
         if lane.sends[row] and row not in lane.keying:
-            lane.senders.append((call.rtp.send, lane.tx_views[row]))
+            lane.senders.append((call.keying.rtp.send, lane.tx_views[row]))
             lane.sender_rows.append(row)

@@ -114,7 +114,7 @@ def _read_again(lane: Lane, rows: list[int], now: float) -> int:
             call = lane.calls[row]
             assert call is not None, "a row without a call was read"
             try:
-                sizes[row] = call.rtp.recv_into(lane.rx_views[row])
+                sizes[row] = call.keying.rtp.recv_into(lane.rx_views[row])
             except OSError:
                 continue
             got.append(row)

@@ -218,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         UdpPoller(),
         # The writing thread inherits our priority: it must not keep the interpreter waiting.
         writer=DiskWriter(),
+        in_threads=True,
         wall_offset_s=time.time() - time.monotonic(),
     )
     gc.collect()

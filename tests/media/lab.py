@@ -97,6 +97,9 @@ class Lab:
         self.now = 100.0
         self.events: list[MediaEvent] = []
         self.sent: list[RtpPacket] = []
+        self.raw = False
+        """True: what the far end gets is kept as it is, in `datagrams`."""
+        self.datagrams: list[bytes] = []
         self.rtp = MemorySocket(self.network, FAR_RTP)
         self.rtcp = MemorySocket(self.network, FAR_RTCP)
         self.ours = (OUR_IP, 4000)
@@ -139,6 +142,9 @@ class Lab:
 
     def _collect(self) -> None:
         while (datagram := self.rtp.receive()) is not None:
+            if self.raw:
+                self.datagrams.append(datagram.data)
+                continue
             packet = parse_rtp(datagram.data)
             assert packet is not None
             self.sent.append(packet)

@@ -1,0 +1,96 @@
+"""How one call's sockets are encrypted: not at all, with keys of the SDP, with keys of DTLS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ivrbench.media.srtp import SecureRtcpSocket, SecureRtpSocket, SrtpContext
+
+if TYPE_CHECKING:
+    from ivrbench.media.dtls import Dtls, Handshake
+    from ivrbench.media.messages import DtlsParams, SrtpParams, StreamParams
+    from ivrbench.media.sockets import RtcpSocket, RtpSocket
+
+__all__ = ["Keying"]
+
+
+class Keying:
+    """The sockets of a call as its lane uses them.
+
+    Args:
+        rtp: its RTP port.
+        rtcp: its RTCP port.
+        dtls: makes handshakes; None if we have no certificate.
+
+    Attributes:
+        ports: the sockets themselves.
+        rtp: the RTP port, which encrypts if that was agreed.
+        rtcp: the same for RTCP.
+        secure: `rtp`, if it encrypts.
+    """
+
+    def __init__(self, rtp: RtpSocket, rtcp: RtcpSocket, dtls: Dtls | None) -> None:
+        self.ports = (rtp, rtcp)
+        self.rtp = rtp
+        self.rtcp = rtcp
+        self.secure: SecureRtpSocket | None = None
+        self._make = dtls
+        self._srtp: SrtpParams | None = None
+        self._dtls: DtlsParams | None = None
+        self._handshake: Handshake | None = None
+        self._told = False
+
+    def __repr__(self) -> str:
+        how = "DTLS" if self._dtls is not None else "SDES" if self._srtp is not None else "plain"
+        return f"Keying({how})"
+
+    @property
+    def rejected(self) -> int:
+        """Packets that could not be authenticated or were repeated."""
+        return self.secure.rejected if self.secure is not None else 0
+
+    @property
+    def awaits_keys(self) -> bool:
+        """DTLS has not agreed on keys yet."""
+        return self.secure is not None and self.secure.context is None
+
+    def agree(self, stream: StreamParams) -> None:
+        """Take over keys, or that there are none."""
+        if stream.srtp is None and stream.dtls is None:
+            self.secure = None
+            self.rtp, self.rtcp = self.ports
+        elif self.secure is None:
+            self.rtp = self.secure = SecureRtpSocket(self.ports[0])
+            self.rtcp = SecureRtcpSocket(self.ports[1], self.secure)
+        if self.secure is not None and stream.srtp != self._srtp:
+            self.secure.context = SrtpContext(stream.srtp) if stream.srtp is not None else None
+        self._srtp = stream.srtp
+
+    def begin(self, stream: StreamParams) -> None:
+        """Start the DTLS handshake if another one was agreed; the peer's address is known."""
+        if stream.dtls == self._dtls:
+            return
+        self._dtls, self._handshake = stream.dtls, None
+        if self.secure is None:
+            return
+        self.secure.handshake = None
+        if stream.dtls is not None and self._make is not None:
+            self.secure.context = None
+            self._handshake = self._make.handshake(stream.dtls, self.ports[0])
+            self.secure.handshake = self._handshake
+            self._handshake.start()
+
+    def failure(self) -> str:
+        """Why there will be no keys; said once, "" if there is nothing to say."""
+        if self._told or self._dtls is None:
+            return ""
+        error = "there is no certificate for DTLS"
+        if self._handshake is not None:
+            error = self._handshake.error
+        self._told = bool(error)
+        return error
+
+    def close(self) -> None:
+        """Give the ports back."""
+        for port in self.ports:
+            port.close()
