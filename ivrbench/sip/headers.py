@@ -67,7 +67,7 @@ class Via:
         end: how many characters of the header value this via-parm takes, comma excluded.
     """
 
-    __slots__ = ("_params", "_params_text", "end", "host", "port", "transport")
+    __slots__ = ("_branch", "_params", "_params_text", "end", "host", "port", "transport")
 
     def __init__(self, transport: str, host: str, port: int, params_text: str, end: int) -> None:
         self.transport = transport
@@ -76,6 +76,7 @@ class Via:
         self.end = end
         self._params_text = params_text
         self._params: dict[str, str | None] | None = None
+        self._branch: str | None = None
 
     @property
     def params(self) -> dict[str, str | None]:
@@ -87,7 +88,9 @@ class Via:
     @property
     def branch(self) -> str:
         """The branch parameter, "" if absent."""
-        return self.params.get("branch") or ""
+        if self._branch is None:
+            self._branch = self.params.get("branch") or ""
+        return self._branch
 
 
 def parse_via(value: str) -> Via:

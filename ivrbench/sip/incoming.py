@@ -186,6 +186,8 @@ class IncomingInvites:
         call.answered(now)
 
     def _end_pending(self) -> None:
+        if self.pending is None:
+            return
         self.pending = self._transaction = self._held = None
         self._core.timers.stop(self._refresh_timer)
         if self._reliable is not None:

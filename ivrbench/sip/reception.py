@@ -251,6 +251,9 @@ class Reception:
             return self._refuse(request, 481, flow, now, f"{method} outside a dialog")
         if method == "INVITE":
             return self._on_invite(request, uri.user, flow, now)
+        return self._deliver(request, flow)
+
+    def _deliver(self, request: SipRequest, flow: Flow) -> str:
         self._transactions.add_server(request, flow, self._core.tokens.tag())
         self._core.events.append(RequestReceived(None, request))
         return ""

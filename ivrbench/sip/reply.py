@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["Reply"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: making one would cost three times as much.
 class Reply:
     """A response about to be sent."""
 

@@ -146,10 +146,10 @@ class SessionTimer:
     def _agree(self, request: SipRequest) -> tuple[int, bool]:
         """(seconds or 0, do they refresh?) for a request of the other side."""
         settings = self._core.settings
-        if "timer" not in settings.supported:
+        asked = _interval(request) if request.has("session-expires") else None
+        if "timer" not in settings.supported or (asked is None and not self._wish_s):
             return 0, False
         knows = _knows_timer(request)
-        asked = _interval(request)
         if asked is not None and asked < self._min_s:
             # It was not refused with 422 because it does not know the extension: not its wish.
             asked = None
@@ -198,6 +198,8 @@ class SessionTimer:
         self.interval_s = 0
 
     def _start(self, seconds: int, ours: bool, peer: SipMessage, now: float) -> None:
+        if not (seconds or self.interval_s):
+            return
         if peer.has("allow"):
             self._peer_updates = "UPDATE" in peer.elements("allow")
         self._raises = 0

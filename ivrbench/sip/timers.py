@@ -95,25 +95,21 @@ class TimerQueue:
 
     def deadline(self) -> float | None:
         """When the next running timer is due, None if none runs."""
-        queue = self._head()
-        odd = self._odd
-        while odd and odd[0][2].callback is None:
-            heapq.heappop(odd)
-            self._stopped -= 1
-        if not odd:
+        queue, odd = self._head(), self._odd_head()
+        if odd is None:
             return queue[0].due_s if queue else None
-        return min(queue[0].due_s, odd[0][0]) if queue else odd[0][0]
+        return min(queue[0].due_s, odd.due_s) if queue else odd.due_s
 
     def run(self, now: float) -> None:
         """Fire every timer that is due at `now`, earliest first."""
-        while (due_s := self.deadline()) is not None and due_s <= now:
-            odd = self._odd
-            if odd and odd[0][0] == due_s:
-                timer = heapq.heappop(odd)[2]
-            else:
-                queue = self._head()
-                assert queue, "the deadline was not that of the heap"
+        while True:
+            queue, odd = self._head(), self._odd_head()
+            if odd is not None and odd.due_s <= now and not (queue and queue[0].due_s <= odd.due_s):
+                timer = heapq.heappop(self._odd)[2]
+            elif queue and queue[0].due_s <= now:
                 timer = queue.popleft()
+            else:
+                return
             callback, argument = timer.callback, timer.argument
             timer.callback = timer.argument = None
             self._running -= 1
@@ -138,6 +134,14 @@ class TimerQueue:
         for delay_s in empty or ():
             del self._queues[delay_s]
         return first
+
+    def _odd_head(self) -> Timer | None:
+        """The running timer of the heap that is due first; drops stopped ones before it."""
+        odd = self._odd
+        while odd and odd[0][2].callback is None:
+            heapq.heappop(odd)
+            self._stopped -= 1
+        return odd[0][2] if odd else None
 
     def _sweep(self) -> None:
         """Throw the stopped ones out: as many were stopped since the last time as are looked at."""

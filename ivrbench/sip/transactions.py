@@ -39,10 +39,11 @@ class Transactions:
         """The transaction a request belongs to; `method` "INVITE" finds what ACK and CANCEL are
         for.
         """
-        found = self.servers.get(server_key(request, method or request.method))
+        key = server_key(request, method or request.method)
+        found = self.servers.get(key)
         if found is not None and request.method == "ACK" and found.to_tag != request.to_tag:
             # RFC 3261 §17.2.3, RFC 2543 matching: the ACK must be for our response.
-            return None if not _has_cookie(request) else found
+            return found if len(key) == _COOKIE_KEY_PARTS else None
         return found
 
     def find_merged(self, request: SipRequest) -> bool:
@@ -102,19 +103,18 @@ class Transactions:
         self.core.unwatch_flow(transaction.flow, transaction)
 
 
-def _has_cookie(request: SipRequest) -> bool:
-    branch = request.via.branch
-    # RFC 4475 §3.2.1: a branch of the bare cookie identifies nothing.
-    return branch.startswith(BRANCH_COOKIE) and len(branch) > len(BRANCH_COOKIE)
+_COOKIE_KEY_PARTS = 4  # Of the key of a peer with unique branches; RFC 2543 takes more.
 
 
-def server_key(request: SipRequest, method: str) -> Hashable:
+def server_key(request: SipRequest, method: str) -> tuple[Hashable, ...]:
     """What two copies of a request have in common and no two requests have (RFC 3261 §17.2.3)."""
     if method == "ACK":
         method = "INVITE"
     via = request.via
-    if _has_cookie(request):
-        return (via.branch, via.host, via.port, method)
+    branch = via.branch
+    # RFC 4475 §3.2.1: a branch of the bare cookie identifies nothing.
+    if branch.startswith(BRANCH_COOKIE) and branch != BRANCH_COOKIE:
+        return (branch, via.host, via.port, method)
     # RFC 2543 peers have no unique branch: the whole header tells requests apart.
     return (
         request.uri,

@@ -30,7 +30,9 @@ E = TypeVar("E")
 def sip(text: str, body: bytes = b"") -> bytes:
     """A message from lines written with plain line ends; adds Content-Length."""
     lines = [line.strip() for line in text.strip().splitlines()]
-    return ("\r\n".join([*lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n").encode() + body
+    return ("\r\n".join([*lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n").encode(
+        "utf-8", "surrogateescape"
+    ) + body
 
 
 def request(

@@ -91,6 +91,17 @@ def test_odd_delays_fire_in_order_with_the_usual_ones() -> None:
     assert (len(queue), queue.deadline()) == (0, None)
 
 
+def test_only_stopped_odd_timers_left() -> None:
+    """Running when all that is left was stopped finds nothing, quietly."""
+    queue, fired = TimerQueue(), Fired()
+    queue.start(1.0, fired.take, "usual", 0.0)
+    queue.stop(queue.start_odd(0.5, fired.take, "stopped", 0.0))
+    queue.run(2.0)
+    queue.stop(queue.start_odd(0.5, fired.take, "stopped", 2.0))
+    queue.run(3.0)
+    assert fired.what == ["usual"]
+
+
 def test_stopped_timers_do_not_pile_up() -> None:
     """A timer of hours that is stopped at once, again and again, leaves no trail."""
     queue, fired = TimerQueue(), Fired()
