@@ -90,15 +90,9 @@ _ACCOUNT_KEYS = ("register", "user", "password")
 
 NOT_YET: Final = frozenset(
     {
-        "accept_501_reply",
         "b2b_media",
         "dtmf_inband",
-        "enable_session_timer",
-        "maximum_timer",
         "metrics_listen",
-        "minimum_timer",
-        "session_expires",
-        "session_refresh_method",
         "srtp",
     }
 )

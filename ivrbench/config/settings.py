@@ -68,7 +68,7 @@ class Settings:
     password: str = field(default="", repr=False)
     """Password for it."""
     enable_session_timer: bool = False
-    """Offer and honour session timers (RFC 4028)."""
+    """Ask for session timers (RFC 4028); a peer that asks for one gets it in any case."""
     session_expires: int = 120
     """Seconds; our Session-Expires."""
     minimum_timer: int = 90
@@ -160,11 +160,15 @@ class Settings:
 
 NEEDS_RESTART: Final = frozenset(
     {
+        "accept_501_reply",
         "ban_time",
         "control_socket",
+        "enable_session_timer",
         "listen",
+        "maximum_timer",
         "media_workers",
         "metrics_listen",
+        "minimum_timer",
         "nat",
         "next_free_port",
         "plugin_config_path",
@@ -174,6 +178,8 @@ NEEDS_RESTART: Final = frozenset(
         "rtp_low_port",
         "script_path",
         "script_threads",
+        "session_expires",
+        "session_refresh_method",
         "sip_ip",
         "sip_port",
         "tls_ca",

@@ -26,6 +26,8 @@ __all__ = ["Phones"]
 
 log = logging.getLogger("ivrbench.engine")
 
+SPOKEN: Final = ("udp", "tcp")
+"""Transports the test phone has."""
 RINGS_WITHIN_S: Final = 5.0
 """Python and its sound library start in about 1 s; then the INVITE must come."""
 HANGS_UP_WITHIN_S: Final = 3.0
@@ -124,7 +126,8 @@ class Phones:
         """The URI to call for a script's name or a URI; "" if there is nobody to call."""
         if wanted.startswith(("sip:", "sips:")):
             return wanted
-        listener = next(iter(self._engine.transports.listeners), None)
+        listeners = self._engine.transports.listeners
+        listener = next((each for each in listeners if each.transport in SPOKEN), None)
         if listener is None:
             return ""
         ip = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.ip, listener.ip)

@@ -21,7 +21,6 @@ from ivrbench.sip.events import (
     ResponseReceived,
 )
 from ivrbench.sip.flow import host_port
-from ivrbench.sip.settings import EndpointSettings
 
 from . import call_flow
 from .access import Access
@@ -29,6 +28,7 @@ from .admission import Admission, Refusal
 from .application import MAPPING_FILE, Mapping, choose_application, read_mapping
 from .cdr import CallRecord
 from .describe import peer_name, summary_of
+from .endpoint_settings import endpoint_settings
 from .inbox import Inbox
 from .leg import Leg
 from .runner import ScriptPool
@@ -104,9 +104,7 @@ class Switchboard:
         self.inbox = Inbox(loop, self.settle)
         self.pool = ScriptPool(loop, self.inbox, clock, settings.script_threads)
         self.flow = call_flow
-        self.endpoint_settings = EndpointSettings(
-            symmetric=settings.nat == "latch", public_host=settings.public_ip
-        )
+        self.endpoint_settings = endpoint_settings(settings)
         self.access = Access(settings)
         self.endpoint = Endpoint(
             self.endpoint_settings,

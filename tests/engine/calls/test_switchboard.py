@@ -406,3 +406,17 @@ def test_calls_leave_no_descriptor_behind(make_bench: MakeBench) -> None:
     bench.wait(1)
     after = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
     assert after <= before
+
+
+# --- session timers ---------------------------------------------------------------------------
+
+
+def test_call_whose_other_side_went_away(make_bench: MakeBench) -> None:
+    """RFC 4028: nobody refreshes, so the call ends before its interval is over."""
+    bench = make_bench(script("pass"), enable_session_timer=True)
+    caller = Caller(bench)
+    caller.dial(headers=[("Supported", "timer"), ("Session-Expires", "100;refresher=uac")])
+    assert caller.replies[-1].header("session-expires") == "100;refresher=uac"
+    bench.lose = lambda data: data.startswith((b"UPDATE", b"INVITE"))
+    bench.wait(101.0)
+    assert caller.got[-1] == "BYE"

@@ -36,6 +36,10 @@ class Network:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         return cls(isolated=True)
 
+    def add_address(self, ip: str) -> None:
+        """Have one more address; twice does no harm."""
+        subprocess.run(["ip", "addr", "replace", f"{ip}/32", "dev", "lo"], check=True)
+
     def lose(self, percent: int) -> None:
         """Drop this share of all UDP packets that arrive, until `lose_nothing`."""
         rules = (
