@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import App
 
-from ivrbench.observe.commands import PlaceTestCall, ReloadScripts, TellPhone
+from ivrbench.observe.commands import ReloadScripts
 from ivrbench.tui import bindings, palette
 from ivrbench.tui.leaving import hang_up, leave
 from ivrbench.tui.model import DTMF_KEYS
@@ -96,7 +96,7 @@ class Actions(App[str]):
         if key in DTMF_KEYS:
             self.model.send_key(key)
             self.draw_now()
-            self.ask(TellPhone(self.model.test_leg, "press", key))
+            self.workbench.calling.tell("press", key)
 
     def action_give_keys(self) -> None:
         """The keyboard to the test call."""
@@ -117,9 +117,19 @@ class Actions(App[str]):
 
     def dial(self, name: str) -> None:
         """Call a script with the test phone."""
-        self.model.dialling = self.model.link == "up"
-        self.draw_now()
-        self.ask(PlaceTestCall(name))
+        self.workbench.calling.dial(name)
+
+    def action_redial(self) -> None:
+        """The last test call again, with the same keys."""
+        self.workbench.calling.redial()
+
+    def action_redial_on_reload(self) -> None:
+        """That after each good reload, or not."""
+        self.workbench.calling.toggle_redial_on_reload()
+
+    def action_type_keys(self) -> None:
+        """A string of keys for the test call."""
+        self.workbench.calling.ask_keys()
 
     def action_hang_up(self) -> None:
         """End the selected call; not a test call: ask first."""

@@ -13,9 +13,11 @@ from ivrbench.errors import IvrbenchError
 from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import Command, PlaceTestCall, TellPhone
 from ivrbench.tui.actions import Actions
+from ivrbench.tui.calling import Calling
 from ivrbench.tui.link import Link
 from ivrbench.tui.model import Model, News
 from ivrbench.tui.screens.bench import BenchScreen
+from ivrbench.tui.screens.call import CallScreen
 from ivrbench.tui.screens.down import DownScreen
 from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.screens.ladder import LadderScreen
@@ -60,6 +62,7 @@ class Workbench(Actions):
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "bench": BenchScreen,
         "ladder": LadderScreen,
+        "call": CallScreen,
         "script": ScriptScreen,
         "log": LogScreen,
     }
@@ -81,9 +84,14 @@ class Workbench(Actions):
         self.model = Model(glyphs=ASCII if ascii_only else UNICODE, zone=zone)
         self.model.can_restart = engine is not None
         self.link = Link(self.model, connect, self.clock, self.request_draw, self._show_down)
+        self.calling = Calling(self)
         self._draw_due = False
         self._drawn_at_s = 0.0
         self._owner_shown = ""
+
+    def on_unmount(self) -> None:
+        """Leave nothing behind."""
+        self.calling.forget()
 
     def on_mount(self) -> None:
         """Connect, and keep the clock on the screen going."""
@@ -109,6 +117,7 @@ class Workbench(Actions):
         if not self.is_running:
             return
         self._drawn_at_s = self.clock.now()
+        self.calling.tick()
         for screen in reversed(self.screen_stack):
             if isinstance(screen, DownScreen):
                 self._draw_down(screen)
@@ -118,10 +127,10 @@ class Workbench(Actions):
         if self.model.keys_owner != self._owner_shown:
             self._owner_shown = self.model.keys_owner
             self.screen.refresh_bindings()
-        leg = self.model.selected_leg
-        names = (leg.name,) if leg is not None and leg.ended is None else ()
+        legs = (self.model.selected_leg, self.model.test_call)
+        names = tuple({leg.name: None for leg in legs if leg is not None and leg.ended is None})
         if self.link.wants_watch(names):
-            self.run_worker(self.link.watch(names), group="watch", exclusive=True)
+            self.run_worker(lambda: self.link.watch(names), group="watch", exclusive=True)
 
     def _draw_down(self, screen: DownScreen) -> None:
         if self.model.link == "up" and screen.is_current:
@@ -149,7 +158,9 @@ class Workbench(Actions):
             self.model.dialling = False
             self.say(f"{self.model.glyphs.bad} {answered.text}", "bad")
             return
-        if isinstance(command, PlaceTestCall) and answered.leg:
+        if isinstance(command, PlaceTestCall):
+            self.model.dialling = False
+            self.model.begin_test_call(answered.phone)
             self.model.follow_test_call(answered.leg)
         if answered.text and not isinstance(command, PlaceTestCall | TellPhone):
             self.say(answered.text, "ok")

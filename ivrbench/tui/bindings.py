@@ -10,12 +10,14 @@ __all__ = [
     "APP",
     "ASK",
     "BENCH",
+    "CALL",
     "DOWN",
     "FILTER",
     "FOLLOW",
     "HELP",
     "LADDER",
     "LOG",
+    "PROMPT",
     "ROWS",
     "SCREENS",
     "SCRIPT",
@@ -24,6 +26,7 @@ __all__ = [
 SCREENS = (
     ("F2", "bench", "Bench"),
     ("F3", "ladder", "Ladder"),
+    ("F4", "call", "Call"),
     ("F5", "script", "Script"),
     ("F7", "log", "Log"),
 )
@@ -110,6 +113,14 @@ APP = [
         "Hang up",
         "End the selected call; asks if it is not a test call",
         show=True,
+    ),
+    _key("ctrl+r", "redial_on_reload", "call.redial_on_reload", "Redial on reload", "On or off"),
+    _key(
+        "ctrl+t",
+        "type_keys",
+        "dtmf.string",
+        "Type keys",
+        "A string of keys for the test call: 1234#,,5",
     ),
     _key("K", "give_keys", "keys.give", "Keys to call", "Give the keyboard to the test call"),
     *(
@@ -233,6 +244,29 @@ SCRIPT = [
     ),
     _key("L", "app.reload_all", "script.reload_all", "Reload all", "Load every script again"),
     _key("y", "copy", "script.copy", "Copy", "Copy the error, or the source"),
+]
+
+CALL = [
+    _key("c", "call", "call.this", "Call", "Call whom the dial box names", show=True),
+    _key("d", "dial_to", "call.to", "Dial…", "Type whom to call", show=True),
+    _key("r", "app.redial", "call.redial", "Redial+keys", "Again, with the same keys", show=True),
+    _key("m", "mute", "call.mute", "Mute", "The caller's voice off, and on", show=True),
+    _key(
+        "x", "hold", "call.hold", "Hold", "A re-INVITE that holds, and one that goes on", show=True
+    ),
+    _key("k", "way", "call.keys_by", "Keys by", "RFC 4733, SIP INFO or in-band tones"),
+    _key("v", "voice", "call.voice", "Voice", "What the caller says: silence, tone, file"),
+    _key("n", "network", "call.network", "Network", "Loss, delay and jitter of this phone"),
+    _key("s", "save", "call.save", "Save", "What the phone heard, as a WAV file", show=True),
+    _key("tab", "app.focus_next", "call.pane_next", "Next pane", "Go to the next pane"),
+    _key(
+        "shift+tab", "app.focus_previous", "call.pane_previous", "Previous pane", "The one before"
+    ),
+    _key("y", "copy", "call.copy", "Copy", "Copy what the script did"),
+]
+
+PROMPT = [
+    _key("escape", "leave", "prompt.leave", "Cancel", "Change nothing", show=True, display="esc"),
 ]
 
 LADDER = [

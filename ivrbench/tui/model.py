@@ -6,11 +6,13 @@ lines of text from it. Nothing here knows Textual.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.events import HandlerRaised, LegEnded, LegStarted, ScriptFailed, ScriptLoaded
 from ivrbench.observe.history import History
+from ivrbench.observe.phones import PhoneMeasured
 from ivrbench.tui.filter import Filter
 from ivrbench.tui.text import count
 from ivrbench.tui.theme import UNICODE, Glyphs
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from ivrbench.observe.events import Stamped
-    from ivrbench.observe.snapshot import GenerationView, LegView, ScriptView, Snapshot
+    from ivrbench.observe.snapshot import (
+        GenerationView,
+        LegView,
+        PhoneView,
+        ScriptView,
+        Snapshot,
+    )
 
 __all__ = ["DTMF_KEYS", "NEWS_S", "TEST_PHONE", "Model", "News"]
 
@@ -31,6 +39,9 @@ NEWS_S = 8.0
 """How long a piece of news stays on the strip."""
 MAX_SENT_KEYS = 40
 MAX_RAISED_PLACES = 1_000
+MAX_LEVELS = 120  # 24 s × 5 a second
+QUIET_DBFS = -70.0
+"""Below that nobody is talking, and nothing is playing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,21 @@ class Model:
 
     test_leg: str = ""
     """The leg our test phone is on."""
+    test_phone: str = ""
+    """The test phone started last."""
+    dial_to: str = ""
+    """Whom the person wants to call, "" for the selected script."""
+    phone_voice: str = ""
+    """What the next test phone says, as the phone's `say` takes it; "" for silence."""
+    phone_keys_by: str = ""
+    """How it sends keys, "" for auto."""
+    redial_on_reload: bool = False
+    reloaded: str = ""
+    """A script that was loaded again and whose test call was not made again yet."""
+    levels: deque[tuple[float, float, float]] = field(
+        default_factory=lambda: deque(maxlen=MAX_LEVELS)
+    )
+    """Time, what the phone said, what it heard; dBFS, oldest first."""
     dialling: bool = False
     """We asked for a test call and its leg has not shown yet."""
     keys_to_call: bool = False
@@ -118,11 +144,13 @@ class Model:
                 self.generation = 0
             case ScriptLoaded(generation=generation) if generation > 1:
                 self.news = News(at_s, self._loaded_text(event), "ok")
-                self.generation = 0
+                self.generation, self.reloaded = 0, event.script
             case HandlerRaised():
                 self._notice_raised(event, at_s)
             case LegStarted(peer=peer, leg=leg) if self.dialling and peer == TEST_PHONE:
                 self.follow_test_call(leg)
+            case PhoneMeasured(phone=name) if self.phone and self.phone.name == name:
+                self.levels.append((at_s, event.out_dbfs, event.in_dbfs))
             case LegEnded(leg=leg) if leg == self.test_leg:
                 self.test_leg, self.keys_to_call = "", False
 
@@ -169,7 +197,7 @@ class Model:
         self.dialling = False
         if leg and leg not in self.history.done:
             self.test_leg, self.leg = leg, leg
-            self.keys_to_call, self.sent_keys = True, ""
+            self.keys_to_call = True
 
     def give_keys(self) -> bool:
         """Give the keyboard to a test call that is up.
@@ -177,13 +205,19 @@ class Model:
         Returns:
             False if there is none.
         """
-        if self.test_call is None:
+        if self.test_call is None and not self.phone_is_up:
             tests = [v for v in self.history.live.values() if v.started.peer == TEST_PHONE]
             if not tests:
                 return False
             self.test_leg = tests[-1].name
         self.keys_to_call = True
         return True
+
+    def begin_test_call(self, phone: str) -> None:
+        """Our test phone was started."""
+        self.test_phone = phone
+        self.levels.clear()
+        self.sent_keys, self.keys_to_call = "", True
 
     def send_key(self, key: str) -> None:
         """A key of the keyboard went to the test call."""
@@ -253,10 +287,55 @@ class Model:
         """Who has the keyboard: "filter", "call", or "" for the workbench itself."""
         if self.filter_owner:
             return "filter"
+        return "call" if self.keys_to_call and self.phone_is_up else ""
+
+    @property
+    def phone(self) -> PhoneView | None:
+        """The test phone that the Call screen shows: ours, else the one started last."""
+        phones = self.history.phones
+        return phones.get(self.test_phone) or next(reversed(phones.values()), None)
+
+    @property
+    def phone_leg(self) -> LegView | None:
+        """The leg that phone is, live or done."""
+        phone = self.phone
+        return self.history.leg(phone.leg) if phone is not None else None
+
+    @property
+    def phone_is_up(self) -> bool:
+        """True while the test call is answered, also if it is to somebody else's address."""
         call = self.test_call
-        if self.keys_to_call and call is not None and call.state in ("up", "held"):
-            return "call"
-        return ""
+        if call is not None:
+            return call.state in ("up", "held")
+        phone = self.history.phones.get(self.test_phone)
+        if phone is None or phone.leg or phone.ended is not None:
+            return False
+        return phone.after_ms("200") is not None
+
+    @property
+    def phone_to_tell(self) -> str:
+        """Name of the phone that gets keys and switches, "" if there is none."""
+        if self.test_leg:
+            return self.test_leg
+        phone = self.history.phones.get(self.test_phone)
+        return phone.name if phone is not None and phone.ended is None else ""
+
+    @property
+    def dial_target(self) -> str:
+        """Whom `c` calls on the Call screen: what was typed, else the selected script."""
+        script = self.selected_script
+        return self.dial_to or (script.name if script is not None and not script.is_helper else "")
+
+    def quiet_s(self, *, is_ours: bool) -> float:
+        """How long the phone has said (or heard) nothing."""
+        which, newest_s = 1 if is_ours else 2, 0.0
+        quiet_s = 0.0
+        for sample in reversed(self.levels):
+            if sample[which] > QUIET_DBFS:
+                break
+            newest_s = newest_s or sample[0]
+            quiet_s = newest_s - sample[0]
+        return quiet_s
 
     @property
     def foreign_calls(self) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["clipboard_file", "editor_command", "save_new"]
+__all__ = ["clipboard_file", "editor_command", "heard_file", "save_new"]
 
 _AT_LINE = {"code": ("-g", "{file}:{line}"), "subl": ("{file}:{line}",), "hx": ("{file}:{line}",)}
 """Editors that do not take `+LINE FILE`."""
@@ -34,6 +34,11 @@ def clipboard_file(environ: Mapping[str, str]) -> Path:
     """Where copied text is kept too, for terminals that do not take it."""
     cache = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/tmp")) / ".cache")
     return Path(cache) / "ivrbench" / "clip.txt"
+
+
+def heard_file(environ: Mapping[str, str], pid: int, number: int) -> Path:
+    """Where a test call's sound is kept until it is saved; the last ten calls have one."""
+    return clipboard_file(environ).parent / f"heard-{pid}-{number % 10}.wav"
 
 
 def save_new(folder: Path, name: str, data: bytes) -> Path:

@@ -20,6 +20,14 @@ from ivrbench.observe import commands, wire
 from ivrbench.observe import events as ev
 from ivrbench.observe.history import KEY_NAMES, History
 from ivrbench.observe.hub import Hub
+from ivrbench.observe.phones import (
+    PhoneChanged,
+    PhoneHeard,
+    PhoneKeyPressed,
+    PhoneMeasured,
+    PhoneProgressed,
+    PhoneStarted,
+)
 from ivrbench.observe.serve import serve_connection
 from ivrbench.observe.snapshot import EngineView, Snapshot
 
@@ -153,19 +161,21 @@ class FakeEngine:
         self.asked.append(command)
         if self.refuses:
             return commands.Answered(command.request, ok=False, text=self.refuses)
-        leg = ""
+        leg = phone = ""
         match command:
             case commands.PlaceTestCall(target=target):
                 self._n_calls += 1
                 leg = f"c{self._n_calls}"
+                phone = f"p{self._n_calls}"
+                self.publish(PhoneStarted(phone=phone, target=target, recording=command.record))
                 self.publish(*leg_up(leg, target, self._serving(target), "test phone"))
             case commands.HangUp(leg=ended):
                 self.publish(ev.LegEnded(ended, "engine", 200, "hung up", 4.0))
             case commands.TellPhone(phone=pressed, verb="press", argument=keys):
-                for key in keys:
+                for key in keys.replace(",", ""):
                     code = KEY_NAMES.index(key)
                     self.publish(ev.KeyReceived(pressed, code, 100, "RFC 4733"))
-        return commands.Answered(command.request, ok=True, leg=leg)
+        return commands.Answered(command.request, ok=True, leg=leg, phone=phone)
 
     def _serving(self, script: str) -> int:
         view = self.hub.history.scripts.get(script)
@@ -361,6 +371,32 @@ def pin_call_events() -> Iterator[tuple[float, ev.Event]]:
     yield 0.1, ev.LogWritten(1, "rtp", "lost 1 packet (seq 40112)", leg="c10")
     yield 0.2, report()
     yield 1.0, measured("c12", 3, 2100)
+
+
+def phone_events(at_s: float) -> Iterator[tuple[float, ev.Event]]:
+    """The test phone's side of `pin_call_events`, which begins at `at_s`."""
+    who = {"phone": "p1", "leg": "c12"}
+    yield 0.0, PhoneStarted(phone="p1", target="pin_collect", recording="/tmp/heard.wav")
+    for step, after_ms in (("100", 1.2), ("200", 9.0), ("packet", 22.0), ("sound", 31.0)):
+        yield 0.0, PhoneProgressed(step=step, after_ms=after_ms, text="", **who)
+    yield 0.0, PhoneChanged(False, False, "auto", "tone 440 Hz", 5.0, 0, 20, **who)
+    for after_s, key in ((4.322, "1"), (5.124, "2"), (6.0, "#")):
+        yield 0.0, PhoneKeyPressed(key, 100, "RFC 4733", at_s + after_s, **who)
+    yield 0.0, PhoneHeard(True, at_s + 0.05, **who)
+    for n in range(30):
+        level = (-20.0, -80.0, -45.0)[n // 10]
+        yield (
+            0.2,
+            PhoneMeasured(-31.0, -0.2, level, -6.0, 2101, 2, 0, 1.8, 0.4, 40, 0, **who),
+        )
+
+
+def call_events() -> Iterator[tuple[float, ev.Event]]:
+    """A test call as the Call screen shows it."""
+    yield from script_events()
+    yield 0.0, loaded("pin_collect", 7)
+    yield from pin_call_events()
+    yield from phone_events(NOON_S)
 
 
 def sip(leg: str, sent: bool, start: str, cseq: str, *more: str, sdp: bool = False) -> ev.SipTraced:

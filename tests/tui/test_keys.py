@@ -353,7 +353,9 @@ async def test_the_palette_has_every_command(engine: FakeEngine) -> None:
             assert title in entries
         entries["Call: dial menu"].callback()
         await settle(app, pilot, engine)
-        assert engine.asked == [commands.PlaceTestCall("menu")]
+        (placed,) = engine.asked
+        assert isinstance(placed, commands.PlaceTestCall)
+        assert placed.target == "menu"
         await pilot.press("ctrl+p")
         await settle(app, pilot, engine)
         assert "Call: dial menu" in screen_text(app)

@@ -16,7 +16,7 @@ from ivrbench.tui.filter import Filter, Subject
 from ivrbench.tui.model import Model
 from ivrbench.tui.text import Line, cells
 from ivrbench.tui.theme import ASCII, UNICODE, Glyphs
-from ivrbench.tui.views import frame, ladder, ladder_files, legs, log, pages, script, scripts
+from ivrbench.tui.views import call, frame, ladder, ladder_files, legs, log, pages, script, scripts
 from ivrbench.tui.views import leg as leg_views
 from tests.observe.strategies import stamped_lists
 from tests.tui.fake_engine import FakeEngine, leg_up, loaded
@@ -33,6 +33,11 @@ def every_line(model: Model, now_s: float, width: int) -> list[Line]:
         lines += leg_views.playlist_lines(model, leg, width, 12)
         lines += leg_views.media_lines(model, leg, width, 12)
         lines += leg_views.leg_summary(model, leg, width)
+    lines += [*call.dial_lines(model, 36), *call.sent_lines(model, 36)]
+    lines += [*call.call_lines(model, width), *call.script_lines(model, width)]
+    lines += [*call.level_history_lines(model, width), *call.keypad_lines(model, 36, width // 5)]
+    call.call_title(model, now_s)
+    call.feel_text(model)
     lines += ladder_pages(model, leg.name if leg else "", width)
     if chosen is not None:
         generation = model.selected_generation
@@ -247,7 +252,8 @@ def test_model_and_views_do_not_load_textual() -> None:
     code = (
         "import sys, ivrbench.tui.model, ivrbench.tui.views.frame, ivrbench.tui.views.legs, "
         "ivrbench.tui.views.leg, ivrbench.tui.views.log, ivrbench.tui.views.script, "
-        "ivrbench.tui.views.pages, ivrbench.tui.views.help\n"
+        "ivrbench.tui.views.pages, ivrbench.tui.views.help, "
+        "ivrbench.tui.views.call, ivrbench.tui.views.ladder_files, ivrbench.tui.redial\n"
         "assert not {'textual', 'rich'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,6 +11,7 @@ from tests.tui.conftest import NARROW, WIDE, screen_text, settle, workbench
 from tests.tui.fake_engine import (
     PIN_COLLECT,
     bench_events,
+    call_events,
     ladder_events,
     loaded,
     script_events,
@@ -79,6 +80,16 @@ async def test_ladder(
     engine.play(ladder_events())
     async with workbench(engine, size) as (app, pilot):
         await pilot.press("f3")
+        await settle(app, pilot, engine)
+        assert screen_text(app) == screens
+
+
+@both_sizes
+async def test_call(engine: FakeEngine, size: tuple[int, int], screens: SnapshotAssertion) -> None:
+    """The test phone's levels, keys sent and got, what the script does, the parts of a delay."""
+    async with workbench(engine, size) as (app, pilot):
+        engine.play(call_events())
+        await pilot.press("f4")
         await settle(app, pilot, engine)
         assert screen_text(app) == screens
 
@@ -175,7 +186,7 @@ async def test_help_explains_every_screen(engine: FakeEngine) -> None:
     """F1 says what the screen means and lists its keys; esc goes back."""
     engine.play(bench_events())
     async with workbench(engine) as (app, pilot):
-        for mode in ("bench", "ladder", "script", "log"):
+        for mode in ("bench", "ladder", "call", "script", "log"):
             app.action_go(mode)
             await settle(app, pilot, engine)
             await pilot.press("f1")

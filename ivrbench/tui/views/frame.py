@@ -101,6 +101,8 @@ def strip_line(model: Model, now_s: float, width: int) -> Line:
         state = {"up": f"{model.glyphs.up} up", "held": f"{model.glyphs.held} hold"}
         word = state.get(call.state, f"{model.glyphs.waiting} {call.state}")
         spans.append((f"test call {call.name} {word} {minutes(up_s)}", "ok"))
+    elif model.phone_is_up and model.phone is not None:
+        spans.append((f"test call {model.phone.name} {model.glyphs.up} up", "ok"))
     elif model.dialling:
         spans.append((f"{model.glyphs.waiting} dialling …", "warn"))
     if owner == "call":
@@ -108,7 +110,8 @@ def strip_line(model: Model, now_s: float, width: int) -> Line:
         if model.sent_keys:
             spans.append((f"sent {' '.join(model.sent_keys)}", ""))
     elif owner == "filter":
-        spans.append((f"KEYS{model.glyphs.arrow}filter", "accent"))
+        what = {"prompt": "input"}.get(model.filter_owner, "filter")
+        spans.append((f"KEYS{model.glyphs.arrow}{what}", "accent"))
     news = model.fresh_news(now_s)
     if news is not None:
         spans.append((news.text, news.role))

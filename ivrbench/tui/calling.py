@@ -1,0 +1,242 @@
+"""Test calls: placing them, making them again with the same keys, and steering the phone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ivrbench.observe.commands import HangUp, PlaceTestCall, TellPhone
+from ivrbench.observe.phones import KEYS_BY
+from ivrbench.tui.outside import heard_file
+from ivrbench.tui.redial import Redial, moments_of
+from ivrbench.tui.screens.ask import AskScreen
+from ivrbench.tui.screens.prompt import PromptScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ivrbench.tui.app import Workbench
+    from ivrbench.tui.redial import Moment
+
+__all__ = ["Calling"]
+
+NETWORKS = (
+    ("0", "0 0 0", "good: nothing is lost"),
+    ("1", "1 0 0", "lose 1 % of the packets"),
+    ("2", "5 0 0", "lose 5 %"),
+    ("3", "20 0 0", "lose 20 %"),
+    ("4", "0 0 20", "jitter of 20 ms"),
+    ("5", "0 0 60", "jitter of 60 ms"),
+    ("6", "0 200 0", "200 ms late, both ways"),
+)
+"""Key, what the phone's `network` takes, and what it means."""
+
+
+class Calling:
+    """What the Call screen's keys do, and the redialling that goes on behind it.
+
+    Args:
+        app: whose calls.
+    """
+
+    def __init__(self, app: Workbench) -> None:
+        self._app = app
+        self._n_calls = 0
+        self._last: tuple[str, list[Moment]] = ("", [])
+        """Whom the last call went to, and what was pressed in it."""
+        self._redial: Redial | None = None
+        self._again = False
+        """Call again as soon as the call that is up is over."""
+        self._asked_at_s = -1.0
+        """When to look for the next key of a redial, so that one timer is enough."""
+
+    # --- calls --------------------------------------------------------------------------
+
+    def dial(self, target: str, moments: list[Moment] | None = None) -> None:
+        """Call somebody; with `moments`, press those keys at those moments."""
+        model = self._app.model
+        model.dialling = model.link == "up"
+        self._redial = Redial(moments) if moments else None
+        self._n_calls += 1
+        what, _, value = model.phone_voice.partition(" ")
+        self._app.draw_now()
+        self._app.ask(
+            PlaceTestCall(
+                target,
+                keys_by=model.phone_keys_by,
+                wav=value if what == "wav" else "",
+                tone_hz=int(value) if what == "tone" else 0,
+                sound=what == "microphone",
+                record=str(heard_file(os.environ, os.getpid(), self._n_calls)),
+            )
+        )
+
+    def redial(self) -> None:
+        """The last call again, with its keys; one that is up is hung up first."""
+        app = self._app
+        self._remember()
+        if not self._last[0]:
+            app.say("there was no test call yet: c makes one", "warn")
+        elif app.model.test_call is not None:
+            self._again = True
+            app.ask(HangUp(app.model.test_leg))
+        else:
+            self.dial(*self._last)
+
+    def toggle_redial_on_reload(self) -> None:
+        """Call again after each reload that succeeds, or not."""
+        model = self._app.model
+        model.redial_on_reload = not model.redial_on_reload
+        on = "on: the last test call is made again after each good reload"
+        self._app.say(f"redial {on if model.redial_on_reload else 'on reload: off'}")
+
+    def tick(self) -> None:
+        """Something happened, or time passed: press what is due, call again if that is due."""
+        app, model = self._app, self._app.model
+        reloaded, model.reloaded = model.reloaded, ""
+        if reloaded and model.redial_on_reload:
+            self._remember()
+            if self._last[0] == reloaded:
+                self.redial()
+        if self._again and model.test_call is None and not model.dialling:
+            self._again = False
+            self.dial(*self._last)
+        leg = model.test_call
+        if self._redial is None or leg is None:
+            return
+        redial = self._redial
+        keys, wait_s = redial.due(leg, app.clock.wall())
+        if redial.is_over:
+            self._redial = None  # first: what follows draws, and that ticks
+        if keys:
+            model.send_key(keys)
+            self.tell("press", keys)
+        if redial.problem:
+            app.say(f"redial stopped: {redial.problem}", "warn")
+        elif wait_s is not None and app.clock.wall() >= self._asked_at_s:
+            self._asked_at_s = app.clock.wall() + wait_s
+            app.set_timer(max(0.001, wait_s), self.tick)
+
+    def _remember(self) -> None:
+        """Keep what the last call was, before its leg is forgotten."""
+        model = self._app.model
+        phone, leg = model.phone, model.phone_leg
+        if phone is not None and leg is not None:
+            self._last = (phone.started.target, moments_of(leg, phone))
+        elif phone is not None:
+            self._last = (phone.started.target, [])
+
+    # --- the phone ----------------------------------------------------------------------
+
+    def tell(self, verb: str, argument: str = "") -> None:
+        """Steer the phone of the test call."""
+        phone = self._app.model.phone_to_tell
+        if phone:
+            self._app.ask(TellPhone(phone, verb, argument))
+        else:
+            self._app.say("no test call is up: c makes one", "warn")
+
+    def toggle(self, verb: str) -> None:
+        """Turn `mute` or `hold` on or off."""
+        phone = self._app.model.phone
+        switches = phone.switches if phone is not None else None
+        is_on = switches is not None and (switches.muted if verb == "mute" else switches.held)
+        self.tell(verb, "off" if is_on else "on")
+
+    def next_way(self) -> None:
+        """The next way of sending keys; also for the calls after this one."""
+        model = self._app.model
+        at = KEYS_BY.index(model.phone_keys_by or KEYS_BY[0])
+        model.phone_keys_by = KEYS_BY[(at + 1) % len(KEYS_BY)]
+        if model.phone_to_tell:
+            self.tell("keys-by", model.phone_keys_by)
+        self._app.draw_now()
+
+    def ask_target(self) -> None:
+        """Ask whom to call, and call."""
+        self._prompt(
+            "Call", "a script's name, or a SIP URI", self._app.model.dial_target, self._dial_typed
+        )
+
+    def _dial_typed(self, target: str) -> None:
+        self._app.model.dial_to = target
+        self.dial(target)
+
+    def ask_keys(self) -> None:
+        """Ask for a string of keys, and press them."""
+        if not self._app.model.phone_to_tell:
+            self._app.say("no test call is up: c makes one", "warn")
+            return
+        self._prompt("Type keys", "0-9 * # A-D; a comma is a pause of 0.5 s", "", self._press_typed)
+
+    def _press_typed(self, keys: str) -> None:
+        self._app.model.send_key(keys)
+        self.tell("press", keys)
+
+    def ask_voice(self) -> None:
+        """Ask what the phone says."""
+        self._choose(
+            "What does the caller say?",
+            [
+                ("0", "silence", "nothing: silence is sent, packet by packet"),
+                ("t", "tone 440", "a tone of 440 Hz"),
+                ("w", "wav", "a WAV file …"),
+                ("m", "microphone", "this computer's microphone (from the next call on)"),
+            ],
+            self._voice_chosen,
+        )
+
+    def _voice_chosen(self, voice: str) -> None:
+        if voice == "wav":
+            self._prompt("Say a file", "path of a sound file", "", self._say_file)
+        else:
+            self._say(voice)
+
+    def _say_file(self, path: str) -> None:
+        self._say(f"wav {Path(path).expanduser().absolute()}")
+
+    def _say(self, voice: str) -> None:
+        self._app.model.phone_voice = voice
+        if self._app.model.phone_to_tell:
+            self.tell("say", voice)
+        self._app.draw_now()
+
+    def ask_network(self) -> None:
+        """Ask what the packets of this phone have to go through."""
+        self._choose("The phone's network", list(NETWORKS), partial(self.tell, "network"))
+
+    def save_heard(self) -> None:
+        """Copy what the phone heard to the current folder."""
+        phone = self._app.model.phone
+        if phone is None or not phone.started.recording:
+            self._app.say("there was no test call to save", "warn")
+            return
+        source = Path(phone.started.recording)
+        target = Path.cwd() / f"{phone.leg or phone.name}-heard.wav"
+        try:
+            shutil.copyfile(source, target)
+        except OSError as error:
+            self._app.say(f"not saved: {error.strerror} ({source})", "bad")
+        else:
+            self._app.say(f"saved {target}", "ok")
+
+    def forget(self) -> None:
+        """Remove the recordings nobody saved."""
+        for number in range(min(10, self._n_calls + 1)):
+            with suppress(OSError):
+                heard_file(os.environ, os.getpid(), number).unlink()
+
+    def _prompt(self, title: str, hint: str, value: str, done: Callable[[str], None]) -> None:
+        self._app.push_screen(
+            PromptScreen(title, hint, value), lambda typed: done(typed) if typed else None
+        )
+
+    def _choose(
+        self, title: str, choices: list[tuple[str, str, str]], done: Callable[[str], None]
+    ) -> None:
+        question = AskScreen(title, "", choices, self._app.model.glyphs)
+        self._app.push_screen(question, lambda chosen: done(chosen) if chosen else None)

@@ -1,0 +1,214 @@
+"""The Call screen: steering the test phone, redialling, what is said about latency."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ivrbench.observe import commands
+from ivrbench.observe import events as ev
+from ivrbench.observe.feel import key_feels, mouth_to_ear_ms
+from ivrbench.observe.phones import (
+    PhoneChanged,
+    PhoneEnded,
+    PhoneHeard,
+    PhoneKeyPressed,
+    PhoneProgressed,
+    PhoneStarted,
+)
+from ivrbench.tui.redial import Moment, Redial, moments_of
+from tests.tui.conftest import screen_text, settle, strip_text, workbench
+from tests.tui.fake_engine import NOON_S, FakeEngine, call_events, leg_up, loaded
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from ivrbench.tui.app import Workbench
+
+
+async def press(app: Workbench, pilot: Pilot[str], engine: FakeEngine, *keys: str) -> str:
+    for key in keys:
+        await pilot.press(key)
+    await settle(app, pilot, engine)
+    return screen_text(app)
+
+
+def write(path: str) -> None:
+    """What a phone would have recorded."""
+    Path(path).parent.mkdir(exist_ok=True)
+    Path(path).write_bytes(b"RIFF")
+
+
+def told(engine: FakeEngine) -> list[tuple[str, str]]:
+    return [(c.verb, c.argument) for c in engine.asked if isinstance(c, commands.TellPhone)]
+
+
+async def test_steering_the_phone(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One call: dialled by name, muted, held, keys typed and clicked, faults, voice, saved."""
+    monkeypatch.chdir(tmp_path)
+    engine.publish(loaded("menu", 1), loaded("mailbox", 1))
+    async with workbench(engine) as (app, pilot):
+        text = await press(app, pilot, engine, "f4")
+        assert "d to      mailbox" in text
+        text = await press(app, pilot, engine, "ctrl+t")
+        assert "no test call is up" in text
+        await press(app, pilot, engine, "d", *["backspace"] * 7, *"menu")
+        assert "KEYS→input" in strip_text(app)
+        await press(app, pilot, engine, "enter")
+        placed = engine.asked[-1]
+        assert isinstance(placed, commands.PlaceTestCall)
+        assert (placed.target, placed.record) == ("menu", str(tmp_path / placed.record))
+        assert "KEYS→DTMF" in strip_text(app)
+        await press(app, pilot, engine, "m", "x", "k", "1")
+        assert told(engine) == [
+            ("mute", "on"),
+            ("hold", "on"),
+            ("keys-by", "rfc4733"),
+            ("press", "1"),
+        ]
+        engine.publish(
+            PhoneChanged(True, True, "rfc4733", "silence", 0, 0, 0, phone="p21", leg="c21")
+        )
+        await settle(app, pilot, engine)
+        assert "calling" in screen_text(app)
+        await press(app, pilot, engine, "m", "n", "2", "v", "t", "ctrl+t", *"12,3", "enter")
+        assert told(engine)[4:] == [
+            ("mute", "off"),
+            ("network", "5 0 0"),
+            ("say", "tone 440"),
+            ("press", "12,3"),
+        ]
+        pad = app.screen.query_one("#keypad")
+        text = pad.lines[4].text  # type: ignore[attr-defined]
+        await pilot.click("#keypad", offset=(text.index("5") + 1, 5))
+        await settle(app, pilot, engine)
+        assert told(engine)[-1] == ("press", "5")
+        write(placed.record)
+        text = await press(app, pilot, engine, "s")
+        assert "saved" in text
+    assert (tmp_path / "c21-heard.wav").is_file()
+    assert not (tmp_path / "ivrbench" / "heard").exists()
+
+
+async def test_redial_presses_at_the_same_moments(engine: FakeEngine) -> None:
+    """r hangs up, calls again, and presses a key as long after the same prompt as before."""
+    engine.publish(loaded("menu", 1))
+    async with workbench(engine) as (app, pilot):
+        await press(app, pilot, engine, "f4", "r")
+        assert "there was no test call yet" in strip_text(app)
+        await press(app, pilot, engine, "c")
+        play(engine, "c21", "hello.wav")
+        engine.clock.advance(1.5)  # type: ignore[attr-defined]
+        engine.publish(
+            PhoneKeyPressed("4", 100, "RFC 4733", engine.clock.wall(), phone="p21", leg="c21")
+        )
+        await settle(app, pilot, engine)
+        await press(app, pilot, engine, "r")
+        await settle(app, pilot, engine)
+        kinds = [type(c).__name__ for c in engine.asked]
+        assert kinds == ["PlaceTestCall", "HangUp", "PlaceTestCall"]
+        play(engine, "c22", "hello.wav")
+        await settle(app, pilot, engine)
+        assert told(engine) == []
+        engine.clock.advance(1.5)  # type: ignore[attr-defined]
+        await settle(app, pilot, engine)
+        assert told(engine) == [("press", "4")]
+        # After a reload the same again, if it was asked for; a difference ends it.
+        await press(app, pilot, engine, "ctrl+r")
+        engine.publish(
+            PhoneKeyPressed("4", 100, "RFC 4733", engine.clock.wall(), phone="p22", leg="c22")
+        )
+        engine.publish(loaded("menu", 2))
+        await settle(app, pilot, engine)
+        await settle(app, pilot, engine)
+        assert isinstance(engine.asked[-1], commands.PlaceTestCall)
+        play(engine, "c23", "other.wav")
+        await settle(app, pilot, engine)
+        assert "redial stopped: key 4 came after hello.wav, now other.wav" in strip_text(app)
+
+
+def play(engine: FakeEngine, leg: str, file: str) -> None:
+    number = int(leg[1:])
+    engine.publish(PhoneProgressed("200", 9.0, "", phone=f"p{number}", leg=leg))
+    engine.publish(ev.ItemEnqueued(leg, 1, "", file, "", 3000), ev.ItemStarted(leg, 1))
+
+
+async def test_calling_somebody_else(engine: FakeEngine) -> None:
+    """A call that never reaches our engine has the keyboard all the same."""
+    async with workbench(engine) as (app, pilot):
+        who: dict[str, Any] = {"phone": "p9"}
+        engine.publish(PhoneStarted("sip:bob@10.0.0.8", **who))
+        engine.publish(PhoneProgressed("200", 30.0, "", **who))
+        app.model.begin_test_call("p9")
+        text = await press(app, pilot, engine, "f4", "7")
+        assert "p9 · sip:bob@10.0.0.8" in text
+        assert told(engine) == [("press", "7")]
+        engine.publish(PhoneEnded("486 Busy Here", 486, False, 0.0, **who))
+        text = await press(app, pilot, engine)
+        assert "486 Busy Here" in text
+        assert "KEYS→DTMF" not in strip_text(app)
+
+
+def test_latency_has_parts_that_add_up() -> None:
+    """tone + settle + script + audio, measured at the phone where it was silent before."""
+    engine = FakeEngine()
+    engine.publish(*leg_up("c1", "menu", 1, "test phone"))
+    who: dict[str, Any] = {"phone": "p1", "leg": "c1"}
+    engine.publish(PhoneStarted("menu", **who))
+    engine.publish(PhoneKeyPressed("1", 100, "RFC 4733", NOON_S, **who))
+    engine.publish(PhoneKeyPressed("2", 100, "RFC 4733", NOON_S + 9, **who))
+    steps: list[tuple[float, ev.Event]] = [
+        (0.3, ev.KeyReceived("c1", 1, 100, "RFC 4733")),
+        (0.003, ev.HandlerCalled("c1", 1, "onDtmf", "1, 100", "None", "", 3.0, "p.py", 9)),
+        (0.002, ev.ItemStarted("c1", 1)),
+        (0.02, PhoneHeard(True, NOON_S + 0.342, **who)),
+    ]
+    engine.play(iter(steps))
+    history = engine.hub.history
+    first, second = key_feels(history.phones["p1"], history.live["c1"])
+    parts = (first.tone_ms, first.settle_ms, first.script_ms, first.audio_ms)
+    assert parts == pytest.approx((100, 200, 3, 39), abs=0.1)
+    assert first.sound_ms == pytest.approx(342, abs=0.1)
+    assert first.measured
+    assert not second.reached
+    assert mouth_to_ear_ms(history.phones["p1"], history.live["c1"]) is None
+
+
+def test_latency_while_something_sounds_is_told_by_the_prompt() -> None:
+    """Barge-in: what changes is heard when the prompt's packets have been through the buffer."""
+    engine = FakeEngine()
+    engine.play(call_events())
+    history = engine.hub.history
+    feels = key_feels(history.phones["p1"], history.live["c12"])
+    assert [feel.measured for feel in feels] == [False, False, False]
+    assert feels[0].sound_ms is not None
+    assert feels[1].reached
+    assert feels[1].sound_ms is None
+    delay_ms = mouth_to_ear_ms(history.phones["p1"], history.live["c12"])
+    assert delay_ms == pytest.approx(20 + 0.2 + 10 + 40)
+
+
+def test_moments_of_a_call_without_phone_facts() -> None:
+    """Calls of an older phone are told by when the keys reached us."""
+    engine = FakeEngine()
+    engine.play(call_events())
+    moments = moments_of(engine.hub.history.live["c12"], None)
+    assert [(m.key, m.n_prompts, m.prompt) for m in moments] == [
+        ("1", 2, "menu.wav"),
+        ("2", 3, "pin_prompt.wav"),
+    ]
+
+
+def test_a_prompt_that_ends_earlier_stops_the_redial() -> None:
+    """Its key would go to another prompt."""
+    engine = FakeEngine()
+    engine.play(call_events())
+    leg = engine.hub.history.live["c12"]
+    redial = Redial([Moment("1", 1, "default_en.wav", 60.0)])
+    assert redial.due(leg, NOON_S) == ("", None)
+    assert redial.problem == "menu.wav began before key 1 was pressed"
+    assert redial.is_over
