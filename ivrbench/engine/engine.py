@@ -107,8 +107,8 @@ class Engine:
         )
         self.board.media = MediaLink(self.board)
         self.board.on_idle = self._idle
-        router = Router(Resolver(), self.transports)
-        self.registrations = Registrations(self.board, router, self.transports)
+        self.board.router = Router(Resolver(), self.transports)
+        self.registrations = Registrations(self.board, self.board.router, self.transports)
         self.board.on_outcome = self.registrations.take
         self.board.access.trusts = self.registrations.knows
         self.library = ScriptLibrary(

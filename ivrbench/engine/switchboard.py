@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .cdr import CdrFile
     from .media_link import MediaLink
     from .registry import Registry
+    from .routing import Router
 
 __all__ = ["Outcome", "Switchboard"]
 
@@ -81,6 +82,8 @@ class Switchboard:
 
     media: MediaLink
     """Set by whoever starts the media workers, before the first call."""
+    router: Router
+    """Set by whoever opens the sockets: finds where requests of ours go."""
 
     def __init__(
         self,
