@@ -42,6 +42,7 @@ KEYS: Final[dict[str, Callable[[str], object]]] = {
     "max_shutdown_time": _seconds,
     "maximum_timer": _seconds,
     "media_ip": values.parse_address,
+    "media_capacity": values.whole_number(0, 1_000_000),
     "media_workers": values.whole_number(1, 64),
     "metrics_listen": values.parse_socket,
     "minimum_timer": _seconds,
@@ -91,14 +92,10 @@ _ACCOUNT_KEYS = ("register", "user", "password")
 NOT_YET: Final = frozenset(
     {
         "b2b_media",
-        "dtmf_inband",
         "metrics_listen",
-        "srtp",
     }
 )
 """Keys whose feature this version does not have; setting one to another value is told."""
-
-_CODECS_NOW: Final = frozenset({"PCMU", "PCMA"})
 
 
 def load_settings(
@@ -212,9 +209,6 @@ def _without_effect(settings: Settings, written: Mapping[str, Pair]) -> list[str
             what = "has no effect yet"
         elif key == "on_script_error" and value == "announce":
             what = "announce has no effect yet; the call is kept"
-        elif key == "codec_order" and set(value) - _CODECS_NOW:
-            later = ", ".join(name for name in value if name not in _CODECS_NOW)
-            what = f"{later} cannot be used yet"
         if what:
             notes.append(f"{pair.file}:{pair.line}: {key}: {what}")
     return notes

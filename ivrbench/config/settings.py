@@ -100,8 +100,8 @@ class Settings:
     """Highest port."""
     dead_rtp_time: int = 300
     """Seconds without a packet until `onRtpTimeout`; 0: never."""
-    codec_order: tuple[str, ...] = ("PCMU", "PCMA")
-    """Codecs we take, the preferred first."""
+    codec_order: tuple[str, ...] = ()
+    """Codecs we take, the preferred first; none: all we have, the caller's order decides."""
     srtp: str = "off"
     """`off`, `optional`, `required`."""
     b2b_media: str = "auto"
@@ -114,6 +114,8 @@ class Settings:
     """Listen for tones in the audio: `auto` (where no telephone-event was agreed), `on`, `off`."""
     media_workers: int = 1
     """Media processes."""
+    media_capacity: int = 1000
+    """What one media process carries, in G.711 calls (G.722 counts 7, Opus 30); 0: no limit."""
     prompt_memory_mb: int = 64
     """Memory for prompts shared among calls, in MiB; the least used are dropped beyond it."""
 

@@ -128,10 +128,8 @@ def parse_bool(text: str) -> bool:
 
 
 def parse_codecs(text: str) -> tuple[str, ...]:
-    """`PCMU,PCMA`: codec names in the order they are preferred."""
+    """`PCMU,PCMA`: codec names in the order they are preferred; nothing: all."""
     names = tuple(part.strip().upper() for part in text.split(",") if part.strip())
-    if not names:
-        raise ValueError("expected at least one codec, such as PCMU,PCMA")
     for name in names:
         if name not in CODECS:
             raise ValueError(f"unknown codec {name!r} (known: {', '.join(CODECS)})")

@@ -53,18 +53,25 @@ class Admission:
         self.refused = 0
         self._begun: deque[float] = deque()
 
-    def check(self, source_ip: str, live_calls: int, now: float) -> Refusal | None:
+    def check(
+        self, source_ip: str, live_calls: int, now: float, media_room: float = float("inf")
+    ) -> Refusal | None:
         """Decide on one new call; a call that gets in counts towards the rate.
 
         Args:
             source_ip: where its INVITE came from.
             live_calls: calls up or being set up.
             now: seconds, monotonic.
+            media_room: what the media workers can still carry, in G.711 calls.
 
         Returns:
             None to let it in, else how to refuse it.
         """
         refusal = self._refusal(source_ip, live_calls, now)
+        if refusal is None and media_room < 1:
+            n_calls = self.settings.media_capacity
+            text = f"at limit: each media worker carries {n_calls} G.711 calls (media_capacity)"
+            refusal = Refusal(503, "Service Unavailable", text, RETRY_AFTER_S)
         if refusal is None:
             self._begun.append(now)
         else:

@@ -27,7 +27,7 @@ MAX_KEYS_KEPT: Final = 256
 
 
 class KeyInput:
-    """Joins what RTP and SIP INFO tell and hands each key to the script once.
+    """Joins what RTP, tones and SIP INFO tell and hands each key to the script once.
 
     Args:
         session: whose keys.
@@ -44,12 +44,13 @@ class KeyInput:
         """Keys so far, as people write them."""
 
     def receive_rtp(self, event: messages.KeyPressed | messages.KeyReleased) -> None:
-        """The media worker saw a key go down or up."""
+        """The media worker saw, or heard, a key go down or up."""
         if hasattr(event, "duration_ms"):
             seen: KeyPressed | KeyReleased = KeyReleased(event.key, event.duration_ms)
         else:
             seen = KeyPressed(event.key)
-        self._keys().receive(seen, KeySource.RTP, event.at_s)
+        source = KeySource.INBAND if event.inband else KeySource.RTP
+        self._keys().receive(seen, source, event.at_s)
         self._report_keys()
 
     def receive_info(self, key: int, duration_ms: int) -> None:

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import LocalProtocolError, SdpError
 from ivrbench.observe.events import LegChanged, MediaAgreed
-from ivrbench.sdp.negotiate import DEFAULT_CAPABILITIES, LocalMedia
+from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sdp.session import OfferAnswer, OfferAnswerState
 from ivrbench.sip.flow import host_port
 
+from .media_terms import capabilities_of, security_of
 from .views import DialogFacts, EmptyRequest, RequestFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ivrbench.sdp.description import Codec
     from ivrbench.sdp.negotiate import Agreement
     from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.message import SipRequest
@@ -174,8 +172,10 @@ class Leg:
         ip = settings.media_ip or self.call.dialog.flow.local[0]
         self.seat = board.media.reserve(ip)
         session_id = int(board.clock.wall()) << 20 | next(_session_ids) & 0xFFFFF
-        local = LocalMedia(settings.public_ip or ip, self.seat.port, session_id)
-        self.sdp = OfferAnswer(local, _capabilities_of(settings.codec_order))
+        security = security_of(settings, board.media.certificate)
+        local = LocalMedia(settings.public_ip or ip, self.seat.port, session_id, security=security)
+        codecs = capabilities_of(settings.codec_order, board.media.room)
+        self.sdp = OfferAnswer(local, codecs, our_order=bool(settings.codec_order))
         body = self.call.invite_request.body
         if not body:
             return
@@ -310,9 +310,3 @@ class Leg:
         if state != self.state or code:
             self.state = state
             self.session.board.publish(LegChanged(self.name, state, code, reason))
-
-
-def _capabilities_of(names: Sequence[str]) -> tuple[Codec, ...]:
-    """The codecs of `codec_order` that we have, in its order."""
-    known = {codec.name: codec for codec in DEFAULT_CAPABILITIES}
-    return tuple(known[name] for name in names if name in known) or DEFAULT_CAPABILITIES

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ivrbench.media import messages
+from ivrbench.sdp.security import DtlsRole
+
+from .media_terms import weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +31,13 @@ class Prompt:
 
     arena: PromptArena
     clip: Clip
-    codec: str
+    form: str
+    """How it lies there, see `ivrbench.media.codecs`."""
     note: str
 
     @property
     def rate_hz(self) -> int:
-        """Clock of the codec."""
+        """Its sample rate."""
         return self.clip.rate_hz
 
     @property
@@ -63,16 +67,25 @@ class Seat:
         self.worker = worker
         self.ports = ports
         self._free = False
+        self._weight = 1.0
+        worker.load += self._weight
 
     @property
     def port(self) -> int:
         """The RTP port."""
         return self.ports.port
 
+    def weigh(self, weight: float) -> None:
+        """The call costs the worker so much, a G.711 call being 1."""
+        if not self._free:
+            self.worker.load += weight - self._weight
+            self._weight = weight
+
     def release(self) -> None:
         """Give both back; may be called twice."""
         if not self._free:
             self._free = True
+            self.worker.load -= self._weight
             self.worker.seats -= 1
             self.ports.release()
 
@@ -93,6 +106,7 @@ class MediaCall:
         self._seat = seat
         self._send = seat.worker.media.send
         self._stream = self._params(agreement)
+        seat.weigh(weight_of(agreement))
         self._recorders: set[int] = set()
         self._silent = False
         self._closing = False
@@ -101,6 +115,8 @@ class MediaCall:
 
     def _params(self, agreement: Agreement) -> messages.StreamParams:
         settings = self.session.board.settings
+        received, sdes, dtls = agreement.dtmf_receive_pt, agreement.sdes, agreement.dtls
+        begins = dtls is not None and dtls.role is DtlsRole.ACTIVE
         return messages.StreamParams(
             codec=agreement.codec.name.upper(),
             payload_type=agreement.codec.payload_type,
@@ -112,11 +128,21 @@ class MediaCall:
             receive=agreement.direction.receives,
             latch=settings.nat == "latch",
             dead_rtp_s=float(settings.dead_rtp_time),
+            clock_rate_hz=agreement.codec.clock_rate_hz,
+            fmtp=agreement.peer_fmtp,
+            receive_payload_type=agreement.receive_pt,
+            receive_dtmf_payload_type=-1 if received is None else received,
+            dtmf_clock_rate_hz=agreement.dtmf_clock_rate_hz,
+            dtmf_inband=settings.dtmf_inband == "on"
+            or (settings.dtmf_inband == "auto" and agreement.dtmf_pt is None),
+            srtp=messages.SrtpParams(sdes.suite, sdes.send, sdes.receive) if sdes else None,
+            dtls=messages.DtlsParams(begins, dtls.fingerprint) if dtls else None,
         )
 
     def update(self, agreement: Agreement) -> None:
         """Offer and answer completed again."""
         self._stream = self._params(agreement)
+        self._seat.weigh(weight_of(agreement))
         self._send(messages.UpdateCall(self.number, self._stream))
 
     def silence(self) -> None:

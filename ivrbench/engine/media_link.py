@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import io
 import itertools
 import logging
 import threading
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ivrbench.audio.codecs import g711
 from ivrbench.audio.files import load_as, probe_wav
-from ivrbench.audio.frame import SAMPLE_RATE_HZ
 from ivrbench.errors import MediaError
 from ivrbench.media import messages
+from ivrbench.media.codecs import FORMS
 from ivrbench.media.ports import PortPool
 from ivrbench.observe.events import LegMeasured
 
 from .media_call import MediaCall, Prompt, Seat
+from .media_terms import Certificate, make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,9 @@ class Worker:
         self.recorders: dict[int, Callable[[messages.RecorderClosed], None]] = {}
         self.seats = 0
         """Calls that have it, whether their media is open yet or not."""
+        self.load = 0.0
+        """What they cost, a G.711 call being 1."""
+        self.has_certificate = False
         self.report: messages.WorkerReported | None = None
         self.gone = False
 
@@ -72,6 +76,7 @@ class MediaLink:
         self._notes: dict[object, str] = {}
         self._watched: tuple[frozenset[str], bool] = (frozenset(), False)
         self._all_closed: asyncio.Event | None = None
+        self._certificate: Certificate | None = None
         self.encoding = 0
         """Prompts being encoded again for calls whose codec changed."""
 
@@ -87,7 +92,7 @@ class MediaLink:
         Raises:
             MediaError: no port is free, or no worker is up.
         """
-        worker = min((w for w in self.workers if not w.gone), key=lambda w: w.seats, default=None)
+        worker = min((w for w in self.workers if not w.gone), key=lambda w: w.load, default=None)
         if worker is None:
             raise MediaError("no media worker is up; a new one is being started")
         pool = self._pools.get(ip)
@@ -97,7 +102,30 @@ class MediaLink:
             self._pools[ip] = pool
         seat = Seat(worker, pool.allocate())
         worker.seats += 1
+        certificate = self.certificate
+        if certificate is not None and not worker.has_certificate:
+            worker.has_certificate = True
+            pem, key_pem = certificate.certificate_pem, certificate.key_pem
+            worker.media.send(messages.UseCertificate(pem, key_pem))
         return seat
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What we show in DTLS; None while encryption is off."""
+        if self._certificate is None and self._board.settings.srtp != "off":
+            wall_s = self._board.clock.wall()
+            self._certificate = make_certificate(
+                datetime.datetime.fromtimestamp(wall_s, datetime.UTC)
+            )
+        return self._certificate
+
+    @property
+    def room(self) -> float:
+        """What the workers can still carry, in G.711 calls (`media_capacity`)."""
+        capacity = self._board.settings.media_capacity
+        if not capacity:
+            return float("inf")
+        return max((capacity - w.load for w in self.workers if not w.gone), default=0.0)
 
     @property
     def ports_in_use(self) -> int:
@@ -106,16 +134,15 @@ class MediaLink:
 
     # --- prompts ------------------------------------------------------------------------------
 
-    def prompt(self, worker: Worker, audio: OpenAudio, codec: str) -> Prompt:
-        """A prompt in a call's codec, decoded here if no call has needed it yet; any thread.
+    def prompt(self, worker: Worker, audio: OpenAudio, form: str) -> Prompt:
+        """A prompt as a call's codec wants it, decoded here if no call has needed it; any thread.
 
         Raises:
             MediaError: it is no audio we know, or there is no room.
             OSError: it cannot be read.
         """
-        law = g711.LAWS.get(codec)
-        if law is None:
-            raise MediaError(f"there is no codec {codec} to play it with")
+        codec = FORMS[form]
+        law, wanted_hz = codec.law, codec.rate_hz
         version = audio.version
 
         def make() -> tuple[bytes, int, int]:
@@ -123,15 +150,17 @@ class MediaLink:
             rate_hz = probe_wav(io.BytesIO(data), audio.name).rate_hz
             if len(self._notes) >= MAX_NOTES:
                 self._notes.clear()
-            if rate_hz != SAMPLE_RATE_HZ:
-                self._notes[version] = (
-                    f"resampled {rate_hz / 1000:g} → {SAMPLE_RATE_HZ // 1000} kHz"
-                )
-            pcm = load_as(io.BytesIO(data), SAMPLE_RATE_HZ)
-            return law.encode(pcm).tobytes(), law.silence, SAMPLE_RATE_HZ
+            if rate_hz != wanted_hz:
+                note = f"resampled {rate_hz / 1000:g} → {wanted_hz / 1000:g} kHz"
+                self._notes[version, form] = note
+            pcm = load_as(io.BytesIO(data), wanted_hz)
+            if law is None:
+                return pcm.tobytes(), 0, wanted_hz
+            return law.encode(pcm).tobytes(), law.silence, wanted_hz
 
-        clip: Clip = worker.media.arena.clip(version, codec, make)
-        return Prompt(worker.media.arena, clip, codec, self._notes.get(version, ""))
+        clip: Clip = worker.media.arena.clip(version, form, make)
+        note = self._notes.get((version, form), "")
+        return Prompt(worker.media.arena, clip, form, note)
 
     def in_background(
         self, work: Callable[[], list[_Result]], done: Callable[[list[_Result]], None]
@@ -273,6 +302,7 @@ _CALL_EVENTS: Final[dict[type, Callable[..., None]]] = {
     messages.QueueEmptied: lambda call, _: call.session.playlist.queue_emptied(),
     messages.KeyPressed: lambda call, event: call.session.keys.receive_rtp(event),
     messages.KeyReleased: lambda call, event: call.session.keys.receive_rtp(event),
+    messages.KeysFailed: lambda call, event: call.session.warn(event.reason),
     messages.RtpStarted: lambda call, _: call.session.rtp_started(),
     messages.RtpTimedOut: lambda call, _: call.session.rtp_timed_out(),
     messages.CallReported: _measured,

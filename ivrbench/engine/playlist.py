@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import MediaError
+from ivrbench.media.codecs import form_of
 from ivrbench.observe import events
 from ivrbench.scriptapi.audiofile import IvrAudioFile
 from ivrbench.scriptapi.audioitems import IvrNullAudio
@@ -128,7 +129,7 @@ class Playlist:
         if isinstance(play, IvrAudioFile):
             item.audio, item.loop = play.opened(), play.loop
             try:
-                item.prompt = self._prompt(item.audio, self._codec())
+                item.prompt = self._prompt(item.audio, self._form())
             except MediaError as exc:
                 raise OSError(f"cannot play {item.audio.name}: {exc}") from exc
             note = item.prompt.note
@@ -154,21 +155,22 @@ class Playlist:
         if called is not None:
             self.post(self._flush, called, dropped)
 
-    def _prompt(self, audio: OpenAudio, codec: str) -> Prompt:
+    def _prompt(self, audio: OpenAudio, form: str) -> Prompt:
         session = self._session
         worker = self._media.worker if self._media is not None else None
         if worker is None and session.leg.seat is not None:
             worker = session.leg.seat.worker
         if worker is None:
             raise MediaError("the call has no audio")
-        return session.board.media.prompt(worker, audio, codec)
+        return session.board.media.prompt(worker, audio, form)
 
-    def _codec(self) -> str:
+    def _form(self) -> str:
+        """How prompts must lie in the arena for the codec of the call."""
         leg = self._session.leg
-        agreement = leg.agreement
-        if agreement is not None:
-            return agreement.codec.name.upper()
-        return leg.sdp.capabilities[0].name.upper() if leg.sdp else "PCMU"
+        codec = leg.agreement.codec if leg.agreement else None
+        if codec is None and leg.sdp:
+            codec = leg.sdp.capabilities[0]
+        return form_of(codec.name, codec.clock_rate_hz) if codec else "PCMU"
 
     def _enqueued_event(self, item: _Item, note: str) -> events.ItemEnqueued:
         play, length_ms = "", -1
@@ -234,24 +236,25 @@ class Playlist:
         """Audio flows: send what waits."""
         self._media = media
         self.recordings.media_opened(media)
-        if not self.codec_changed(self._codec()):
+        if not self.codec_changed():
             for item in list(self._items.values()):
                 self._send(item)
 
-    def codec_changed(self, codec: str) -> bool:
-        """Items whose prompt is in another codec are encoded again, away from the loop.
+    def codec_changed(self) -> bool:
+        """Items whose prompt is in the form of another codec are encoded again, away from the loop.
 
         Returns:
             True if there are any: nothing is sent until that is done.
         """
-        stale = [i for i in self._items.values() if i.prompt and i.prompt.codec != codec]
+        form = self._form()
+        stale = [i for i in self._items.values() if i.prompt and i.prompt.form != form]
         if not stale or self._recoding:
             return self._recoding
         self._recoding = True
         media = self._session.board.media
 
         def encode() -> list[tuple[_Item, Prompt]]:
-            return [(i, self._prompt(i.audio, codec)) for i in stale if i.audio is not None]
+            return [(i, self._prompt(i.audio, form)) for i in stale if i.audio is not None]
 
         media.in_background(encode, self._recoded)
         return True

@@ -24,7 +24,6 @@ log = logging.getLogger("ivrbench.call")
 FINISH_WITHIN_S: Final = 5.0
 """How long `close()` waits for the disk; a script's thread must not hang for ever on a dead one."""
 LAWS: Final = {WavSubtype.PCM16: "pcm16", WavSubtype.ALAW: "alaw", WavSubtype.ULAW: "ulaw"}
-SAMPLE_RATE_HZ: Final = 8000  # recordings are telephone audio
 
 
 class _Recording:
@@ -139,7 +138,7 @@ class Recordings:
         recording = self._open.get(handle)
         if recording is None:
             return
-        bytes_per_s = SAMPLE_RATE_HZ * recording.audio.subtype.sample_bytes
+        bytes_per_s = event.rate_hz * recording.audio.subtype.sample_bytes
         if event.error:
             log.error("%s: %s", recording.name, event.error, extra={"leg": self._session.leg.name})
         self._session.board.publish(

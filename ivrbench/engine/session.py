@@ -241,7 +241,7 @@ class Session:
         self.board.publish(agreed)
         if self.media is not None:
             self.media.update(agreement)
-            self.playlist.codec_changed(agreed.codec)
+            self.playlist.codec_changed()
         elif self._established:
             self.start_media(leg)
 

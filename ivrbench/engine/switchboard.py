@@ -232,7 +232,7 @@ class Switchboard:
         self._last_leg += 1
         name = f"c{self._last_leg}"
         source = call.dialog.flow.remote[0]
-        refusal = self.admission.check(source, len(self.sessions), self.now())
+        refusal = self.admission.check(source, len(self.sessions), self.now(), self.media.room)
         if refusal is not None:
             self._refuse(event, name, "", refusal)
             return

@@ -1,0 +1,131 @@
+"""What a call's audio may be: the codecs offered and taken, keys for encryption, its weight."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.audio.codecs.registry import installed_codecs
+from ivrbench.media.codecs import find
+from ivrbench.sdp.description import Codec
+from ivrbench.sdp.security import KEY_BYTES, LocalSecurity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ivrbench.audio.codecs.codec import CodecSpec
+    from ivrbench.config.settings import Settings
+    from ivrbench.sdp.negotiate import Agreement
+
+__all__ = ["Certificate", "capabilities_of", "make_certificate", "security_of", "weight_of"]
+
+DEFAULT_ORDER: Final = ("PCMU", "PCMA", "G722", "OPUS", "GSM", "L16")
+"""What we offer where `codec_order` says nothing: what is cheap for both sides first."""
+OPUS_FMTP: Final = "minptime=10;useinbandfec=1"  # RFC 7587 §6.1: what we would like to receive
+DYNAMIC_PTS: Final = {
+    ("OPUS", 48_000): 106,
+    ("L16", 16_000): 97,
+    ("L16", 8000): 98,
+    ("L16", 48_000): 99,
+}
+SECURE_WEIGHT: Final = 0.7  # encryption costs as much again as 0.7 of a G.711 call
+NORMAL_PTIME_MS: Final = 20
+CERTIFICATE_DAYS: Final = 365
+CLOCK_LEEWAY: Final = datetime.timedelta(days=1)
+
+
+def capabilities_of(order: Sequence[str], room: float = float("inf")) -> tuple[Codec, ...]:
+    """The codecs that a call may have, best first.
+
+    Args:
+        order: names as in `codec_order`; none for all we have.
+        room: what the media workers can still carry, in G.711 calls; dearer codecs are left out
+            while one that fits is there.
+    """
+    specs = [
+        spec
+        for name in order or DEFAULT_ORDER
+        for spec in installed_codecs()
+        if spec.name.upper() == name
+    ]
+    affordable = [spec for spec in specs if spec.cost_weight <= room]
+    return tuple(_codec(spec) for spec in affordable or specs)
+
+
+def _codec(spec: CodecSpec) -> Codec:
+    name = spec.name.upper()
+    payload_type = spec.static_pt
+    if payload_type is None:
+        payload_type = DYNAMIC_PTS[name, spec.clock_rate_hz]
+    fmtp = OPUS_FMTP if name == "OPUS" else ""
+    return Codec(spec.name, payload_type, spec.clock_rate_hz, spec.channels, fmtp)
+
+
+def weight_of(agreement: Agreement) -> float:
+    """What a call costs the media worker, a plain G.711 call being 1."""
+    codec = find(agreement.codec.name, agreement.codec.clock_rate_hz)
+    weight = codec.spec.cost_weight if codec is not None else 1.0
+    # Shorter packets are more packets.
+    weight *= max(1.0, NORMAL_PTIME_MS / agreement.ptime_ms)
+    secure = agreement.sdes is not None or agreement.dtls is not None
+    return weight + (SECURE_WEIGHT if secure else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What we show in DTLS handshakes."""
+
+    certificate_pem: bytes
+    key_pem: bytes
+    fingerprint: str
+    """As in SDP."""
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.fingerprint})"
+
+
+def make_certificate(now: datetime.datetime) -> Certificate:
+    """A certificate of our own: its fingerprint in the SDP is all that is trusted (RFC 5763 §5).
+
+    Args:
+        now: with time zone.
+    """
+    # Loaded only where encryption is on.
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ivrbench")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_LEEWAY)
+        .not_valid_after(now + datetime.timedelta(days=CERTIFICATE_DAYS))
+        .sign(key, hashes.SHA256())
+    )
+    key_pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    digest = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    return Certificate(pem, key_pem, f"sha-256 {digest}")
+
+
+def security_of(settings: Settings, certificate: Certificate | None) -> LocalSecurity | None:
+    """What a new call can do for encryption, with a fresh key; None if it is off."""
+    if settings.srtp == "off":
+        return None
+    return LocalSecurity(
+        secrets.token_bytes(KEY_BYTES),
+        required=settings.srtp == "required",
+        fingerprint=certificate.fingerprint if certificate is not None else "",
+    )
