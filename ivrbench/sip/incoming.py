@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IncomingInvites"]
 
+_STILL_HERE = Reply(183)  # What a long silence is broken with, where nothing was said before.
 REFRESH_S = 60.0  # RFC 3261 §13.3.1.1: a proxy gives up an INVITE it hears nothing of.
 
 
@@ -60,7 +61,7 @@ class IncomingInvites:
         self._answers: dict[int, Answer] = {}
         self._reliable: ReliableProvisionals | None = None
         self._held: Reply | None = None
-        self._last = Reply(183)
+        self._last = _STILL_HERE
         self._refresh_timer: Timer | None = None
 
     @property
@@ -85,7 +86,7 @@ class IncomingInvites:
         self.pending = request
         self._transaction = transaction
         self._reliable = self._held = None
-        self._last = Reply(183)
+        self._last = _STILL_HERE
         transaction.owner = self
         transaction.call = self._call.ref
         # RFC 3261 §17.2.1: within 200 ms, unless it is known that an answer comes sooner.
@@ -161,7 +162,7 @@ class IncomingInvites:
         self, request: SipRequest, transaction: ServerTransaction, reply: Reply, now: float
     ) -> None:
         call, code = self._call, reply.code
-        more = call.session.answer_lines(request) if 200 <= code < 300 else ""
+        more = call.requests.answer_lines(request) if 200 <= code < 300 else ""
         data = reply.send(transaction, now, more)
         if code <= 100:
             return
@@ -182,7 +183,7 @@ class IncomingInvites:
         self._answers[request.cseq] = Answer(
             self._core, transaction, data, wants_sdp, self._ack_missing, now
         )
-        call.session.answered(request, now)
+        call.requests.answered(request, now)
         call.answered(now)
 
     def _end_pending(self) -> None:

@@ -15,7 +15,6 @@ from .outgoing import UNANSWERED, OutgoingInvite
 from .reply import Reply
 from .requests import CallRequests
 from .sending import Draft
-from .session_timer import SessionTimer
 
 if TYPE_CHECKING:
     from .auth import DigestClient
@@ -48,7 +47,7 @@ class InviteCall:
             answered; None for nearly every call. Set None to keep both.
         owner: free for the user of the endpoint; the core never looks at it.
         ref: weak reference to this call, for what outlives it.
-        auth, incoming, requests, session: the core's own.
+        auth, incoming, requests: the core's own.
     """
 
     def __init__(
@@ -71,7 +70,6 @@ class InviteCall:
         self.auth = auth
         self.incoming = IncomingInvites(self, core)
         self.requests = CallRequests(self, core, transactions)
-        self.session = SessionTimer(core, self.requests.refresh, self.requests.expire)
         self._core = core
         self._transactions = transactions
         self._outgoing: OutgoingInvite | None = None
@@ -219,7 +217,7 @@ class InviteCall:
             if body and (self.offer_sent or self.offer_received):
                 # RFC 3311 §5.1.
                 raise LocalProtocolError("no UPDATE with an offer while another has no answer")
-            extra += self.session.request_lines()
+            extra += self.requests.request_lines()
             self.requests.describe(body, content_type)
         return self.requests.send(Draft(method, extra, body, content_type), now).request
 
@@ -384,7 +382,6 @@ class InviteCall:
         self.dialog.state = DialogState.TERMINATED
         self.incoming.stop()
         self.requests.stop(now)
-        self.session.stop()
         if self._outgoing is not None:
             self._outgoing.retry.stop()
             # An INVITE of a dialog that is no more would otherwise wait for its answer for ever.

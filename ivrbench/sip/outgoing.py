@@ -98,7 +98,7 @@ class OutgoingInvite:
     def send(self, now: float) -> None:
         """Send the INVITE."""
         core, call, draft = self._transactions.core, self._call, self.draft
-        draft = replace(draft, extra=draft.extra + call.session.request_lines())
+        draft = replace(draft, extra=draft.extra + call.requests.request_lines())
         dialog, flow = (self._seed, self._seed.flow) if self.initial else (call.dialog, None)
         data, branch, flow = dialog_request(
             core, dialog, draft, dialog.take_cseq(), call.auth, flow=flow
@@ -264,7 +264,7 @@ class OutgoingInvite:
         if self._auto_ack:
             self.ack(now)
         if call.state is CallState.CONNECTED:
-            call.session.confirmed(response, now)
+            call.requests.confirmed(response, now)
         if call.state is not CallState.DISCONNECTED:
             self._emit(ResponseReceived(call, self.request, response))
 

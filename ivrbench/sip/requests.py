@@ -18,13 +18,13 @@ from .events import (
 )
 from .refer import parse_refer_to
 from .sending import Draft, OutgoingRequest
-from .session_timer import too_small
+from .session_timer import SessionTimer, too_small
 
 if TYPE_CHECKING:
     from .core import Core
     from .grammar import Headers
     from .invite import InviteCall
-    from .message import SipRequest, SipResponse
+    from .message import SipMessage, SipRequest, SipResponse
     from .reply import Reply
     from .server_transaction import ServerTransaction
     from .transactions import Transactions
@@ -55,6 +55,7 @@ class CallRequests:
         "_open",
         "_referrals",
         "_sent",
+        "_session",
         "_transactions",
         "_update",
     )
@@ -65,11 +66,43 @@ class CallRequests:
         self._transactions = transactions
         self._end_cause = EndCause.BYE_SENT
         self._update: SipRequest | None = None
-        self._open: dict[SipRequest, None] = {}
+        self._open: dict[SipRequest, None] | None = None
+        self._session: SessionTimer | None = None
         self._sent: OutgoingRequest | None = None
         self._referrals = 0
         self._bye: tuple[str, EndCause] | None = None
         self._description = b""
+
+    @property
+    def session(self) -> SessionTimer:
+        """The session timer, made when first needed."""
+        if self._session is None:
+            self._session = SessionTimer(self._core, self.refresh, self.expire)
+        return self._session
+
+    def is_timed(self, message: SipMessage) -> bool:
+        """True if `message` and its answer concern the session timer; most calls have none."""
+        wish_s = self._core.settings.session_expires_s
+        return self._session is not None or wish_s > 0 or message.has("session-expires")
+
+    def answer_lines(self, request: SipRequest) -> str:
+        """What the session timer adds to our 2xx to an INVITE or UPDATE."""
+        return self.session.answer_lines(request) if self.is_timed(request) else ""
+
+    def answered(self, request: SipRequest, now: float) -> None:
+        """Our 2xx to an INVITE or UPDATE was sent."""
+        if self.is_timed(request):
+            self.session.answered(request, now)
+
+    def request_lines(self) -> str:
+        """What the session timer adds to an INVITE or UPDATE of ours."""
+        timed = self._session is not None or self._core.settings.session_expires_s > 0
+        return self.session.request_lines() if timed else ""
+
+    def confirmed(self, response: SipResponse, now: float) -> None:
+        """A 2xx to an INVITE or UPDATE of ours came."""
+        if self.is_timed(response):
+            self.session.confirmed(response, now)
 
     @property
     def offer_sent(self) -> bool:
@@ -128,7 +161,7 @@ class CallRequests:
         if method == "INVITE" and self._description:
             call.reinvite(self._description, now=now)
         else:
-            self.send(Draft("UPDATE", call.session.request_lines()), now)
+            self.send(Draft("UPDATE", self.request_lines()), now)
         return True
 
     def expire(self, now: float) -> None:
@@ -142,8 +175,8 @@ class CallRequests:
             return
         if response.code in _DIALOG_GONE.get(method, (481,)):
             self.hang_up("", EndCause.BYE_SENT, now)
-        elif method in _DIALOG_GONE:
-            self._call.session.refused(method, response, now)
+        elif method in _DIALOG_GONE and self._session is not None:
+            self.session.refused(method, response, now)
 
     def on_response(self, sent: OutgoingRequest, response: SipResponse, now: float) -> None:
         """A response to a request of ours."""
@@ -161,7 +194,7 @@ class CallRequests:
             self.after_refusal(sent.method, response, now)
         elif sent.method == "UPDATE":
             call.dialog.refresh_target(response)
-            call.session.confirmed(response, now)
+            self.confirmed(response, now)
 
     def on_no_response(self, sent: OutgoingRequest, response: SipResponse, now: float) -> None:
         """A request of ours timed out, or its flow failed."""
@@ -214,21 +247,25 @@ class CallRequests:
             return
         if request.method == "UPDATE":
             self._update = request
+        if self._open is None:
+            self._open = {}
         self._open[request] = None
         self._core.events.append(RequestReceived(self._call, request))
 
     def stop(self, now: float) -> None:
         """The call is over: RFC 3261 §15.1.2 has what is still unanswered get 487."""
-        waiting, self._open = self._open, {}
-        for request in waiting:
+        if self._session is not None:
+            self._session.stop()
+        waiting, self._open = self._open, None
+        for request in waiting or ():
             if request.transaction is not None:
                 request.transaction.respond(487, now=now)
                 request.transaction = None
 
     def drop(self, now: float) -> None:
         """Forget what is unanswered without a word."""
-        waiting, self._open = self._open, {}
-        for request in waiting:
+        waiting, self._open = self._open, None
+        for request in waiting or ():
             if request.transaction is not None:
                 request.transaction.stop(now)
                 request.transaction = None
@@ -290,17 +327,18 @@ class CallRequests:
         """Send the user's response to one of them."""
         call, code = self._call, reply.code
         update = request.method == "UPDATE"
-        more = call.session.answer_lines(request) if update and 200 <= code < 300 else ""
+        more = self.answer_lines(request) if update and 200 <= code < 300 else ""
         reply.send(transaction, now, more)
         if code < 200:
             return
         request.transaction = None
-        self._open.pop(request, None)
+        if self._open is not None:
+            self._open.pop(request, None)
         if request is self._update:
             self._update = None
             if code < 300:
                 call.dialog.refresh_target(request)
-                call.session.answered(request, now)
+                self.answered(request, now)
         elif request.method == "BYE":
             call.finish(EndCause.BYE_RECEIVED, now)
         elif request.method == "NOTIFY" and event_package(request) == "refer":

@@ -79,7 +79,7 @@ class InviteRetry:
         if code in (401, 407):
             again = call.auth is not None and call.auth.take(response, self._attempts)
         elif code == 422:
-            again = call.session.raise_interval(response)
+            again = call.requests.session.raise_interval(response)
         elif not invite.initial:
             return code == 491 and self._wait_for_glare(response, now)
         else:

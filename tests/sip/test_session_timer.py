@@ -266,12 +266,12 @@ def test_their_refresh_keeps_the_call(method: str) -> None:
         if method == "INVITE":
             rig.receive(request("ACK", branch=f"a{cseq}", cseq=cseq, to_tag=tag))
             rig.events()
-    assert call.session.interval_s == 90
+    assert call.requests.session.interval_s == 90
     rig.receive(request(method, branch="off", cseq=4, to_tag=tag, body=SDP))
     (event,) = rig.events()
     assert isinstance(event, RequestReceived | ReinviteReceived)
     call.respond(event.request, 200, body=SDP, content_type="application/sdp", now=rig.now)
-    assert call.session.interval_s == 0
+    assert call.requests.session.interval_s == 0
 
 
 def test_refresh_nobody_answers_ends_the_call() -> None:
@@ -290,4 +290,4 @@ def test_hostile_intervals() -> None:
     assert call.state is CallState.DISCONNECTING
     rig = Rig()
     call = calling(rig, "Session-Expires: 9999999999;refresher=uas")
-    assert call.session.interval_s == 86_400
+    assert call.requests.session.interval_s == 86_400
