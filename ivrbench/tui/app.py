@@ -88,6 +88,7 @@ class Workbench(Actions):
         self._draw_due = False
         self._drawn_at_s = 0.0
         self._owner_shown = ""
+        self._loop_of_screen: asyncio.AbstractEventLoop | None = None
 
     def on_unmount(self) -> None:
         """Leave nothing behind."""
@@ -95,6 +96,7 @@ class Workbench(Actions):
 
     def on_mount(self) -> None:
         """Connect, and keep the clock on the screen going."""
+        self._loop_of_screen = asyncio.get_running_loop()
         self.run_worker(self.link.run(), name="link")
         self.set_interval(1.0, self.request_draw)
 
@@ -130,13 +132,27 @@ class Workbench(Actions):
         legs = (self.model.selected_leg, self.model.test_call)
         names = tuple({leg.name: None for leg in legs if leg is not None and leg.ended is None})
         if self.link.wants_watch(names):
-            self.run_worker(lambda: self.link.watch(names), group="watch", exclusive=True)
+            # A function: the coroutine is made when it starts, which a newer one may prevent.
+            watch = partial(self.link.watch, names)
+            self.run_worker(watch, group="watch", exclusive=True)  # type: ignore[arg-type]
 
     def _draw_down(self, screen: DownScreen) -> None:
         if self.model.link == "up" and screen.is_current:
             screen.dismiss(None)
         else:
             screen.draw()
+
+    def take_noise(self, text: str) -> None:
+        """A library or a child process wrote on standard error; called on another thread."""
+        try:
+            if self._loop_of_screen is not None:
+                self._loop_of_screen.call_soon_threadsafe(self._log_noise, text)
+        except RuntimeError:
+            pass  # the screen is gone, and its log with it
+
+    def _log_noise(self, text: str) -> None:
+        self.model.log_noise(text, self.clock.wall())
+        self.request_draw()
 
     def say(self, text: str, role: str = "") -> None:
         """Put a sentence on the strip."""
@@ -213,12 +229,10 @@ def run(control_socket: str, *, engine: EngineProcess | None = None) -> int:
     app = Workbench(
         partial(ControlClient.connect, control_socket), engine, ascii_only=not speaks_unicode()
     )
-    with guarded_stderr() as kept_off:
+    with guarded_stderr(app.take_noise):
         choice = app.run()
     if engine is not None and choice in ("keep", "drain"):
         engine.release()
         how = "keeps serving" if choice == "keep" else "ends with its last call"
         sys.stdout.write(f"The engine {how}. ivrbench --attach {control_socket} comes back.\n")
-    if kept_off:
-        sys.stderr.write("\n".join(["Written on the terminal meanwhile:", *kept_off, ""]))
     return 0

@@ -10,7 +10,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ivrbench.observe.events import HandlerRaised, LegEnded, LegStarted, ScriptFailed, ScriptLoaded
+from ivrbench.observe.events import (
+    HandlerRaised,
+    LegEnded,
+    LegStarted,
+    LogWritten,
+    ScriptFailed,
+    ScriptLoaded,
+    Stamped,
+)
 from ivrbench.observe.history import History
 from ivrbench.observe.phones import PhoneMeasured
 from ivrbench.tui.filter import Filter
@@ -21,7 +29,6 @@ from ivrbench.tui.views.ladder import LadderChoice
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from ivrbench.observe.events import Stamped
     from ivrbench.observe.snapshot import (
         GenerationView,
         LegView,
@@ -109,6 +116,8 @@ class Model:
     log_filter: Filter = field(default_factory=Filter)
     log_level: int = 2
     log_details: bool = False
+    noise_lines: int = 0
+    """Lines in the log that are not the engine's."""
     ladder: LadderChoice = field(default_factory=LadderChoice)
 
     _raised_at: set[tuple[str, int]] = field(default_factory=set)
@@ -189,6 +198,12 @@ class Model:
             f"{self.glyphs.ok} {event.script}@{event.generation} loaded in {event.load_ms:.0f} ms"
             f"{because}{calls}" + (f" ({on_older})" if on_older else "")
         )
+
+    def log_noise(self, text: str, at_s: float) -> None:
+        """A line that was written on the terminal goes into the log."""
+        written = LogWritten(1, "stderr", text)
+        self.history.logs.add(Stamped(self.history.seq, at_s, written))
+        self.noise_lines += 1
 
     # --- what the person does -----------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Keeps what C libraries and child processes write on standard error off the screen.
 
 Textual draws on `sys.__stderr__`, so descriptor 2 cannot simply be closed: the terminal gets a
-descriptor of its own, and 2 becomes a pipe whose lines are collected.
+descriptor of its own, and 2 becomes a pipe whose lines go into the log. Where 2 is no terminal
+(`ivrbench 2>file`) it is left alone, and the terminal is standard output's.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ import contextlib
 import os
 import sys
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TextIO
 
 __all__ = ["guarded_stderr", "speaks_unicode"]
-
-MAX_KEPT_LINES = 200
 
 
 def speaks_unicode() -> bool:
@@ -30,39 +29,50 @@ def speaks_unicode() -> bool:
 
 
 @contextlib.contextmanager
-def guarded_stderr(on_line: Callable[[str], None] | None = None) -> Iterator[deque[str]]:
+def guarded_stderr(on_line: Callable[[str], None]) -> Iterator[None]:
     """Guard the screen while Textual draws on it.
 
     Args:
         on_line: called, on another thread, with each line that was kept off the screen.
-
-    Yields:
-        The last lines, to be shown after the screen is the shell's again.
     """
-    lines: deque[str] = deque(maxlen=MAX_KEPT_LINES)
-    terminal_fd = os.dup(2)
-    read_fd, write_fd = os.pipe()
     before = sys.__stderr__
-    terminal = os.fdopen(terminal_fd, "w")
+    is_terminal = os.isatty(2)
+    # Buffered bytes must not come out on the screen later, or on the wrong descriptor.
+    encoding = getattr(before, "encoding", None) or "utf-8"
+    terminal = os.fdopen(os.dup(2 if is_terminal else 1), "w", encoding=encoding)
     sys.__stderr__ = terminal  # type: ignore[misc]  # the one place Textual draws on
+    try:
+        with _piped(on_line) if is_terminal else contextlib.nullcontext():
+            yield
+    finally:
+        sys.__stderr__ = before  # type: ignore[misc]
+        _close(terminal)
+
+
+@contextlib.contextmanager
+def _piped(on_line: Callable[[str], None]) -> Iterator[None]:
+    """Descriptor 2 is a pipe for a while."""
+    kept_fd = os.dup(2)
+    read_fd, write_fd = os.pipe()
     os.dup2(write_fd, 2)
     os.close(write_fd)
-    reading = threading.Thread(target=_collect, args=(read_fd, lines, on_line), daemon=True)
+    reading = threading.Thread(target=_collect, args=(read_fd, on_line), daemon=True)
     reading.start()
     try:
-        yield lines
+        yield
     finally:
-        terminal.flush()
         # Descriptor 2 was the pipe's last writer, unless a child process still has it.
-        os.dup2(terminal_fd, 2)
-        sys.__stderr__ = before  # type: ignore[misc]
+        os.dup2(kept_fd, 2)
+        os.close(kept_fd)
         reading.join(timeout=0.5)
-        terminal.close()
 
 
-def _collect(read_fd: int, lines: deque[str], on_line: Callable[[str], None] | None) -> None:
+def _collect(read_fd: int, on_line: Callable[[str], None]) -> None:
     with os.fdopen(read_fd, errors="replace") as pipe:
         for text in pipe:
-            lines.append(text.rstrip("\n"))
-            if on_line is not None:
-                on_line(lines[-1])
+            on_line(text.rstrip("\n"))
+
+
+def _close(terminal: TextIO) -> None:
+    with contextlib.suppress(OSError):
+        terminal.close()

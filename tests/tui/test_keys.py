@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -359,3 +360,14 @@ async def test_the_palette_has_every_command(engine: FakeEngine) -> None:
         await pilot.press("ctrl+p")
         await settle(app, pilot, engine)
         assert "Call: dial menu" in screen_text(app)
+
+
+async def test_noise_on_standard_error_is_in_the_log(engine: FakeEngine) -> None:
+    """Where one looks for it, while the workbench runs."""
+    engine.play(bench_events())
+    async with workbench(engine) as (app, pilot):
+        await pilot.press("f7")
+        await settle(app, pilot, engine)
+        await asyncio.to_thread(app.take_noise, "ALSA lib pcm.c: no such device")
+        await settle(app, pilot, engine)
+        assert "ALSA lib pcm.c: no such device" in screen_text(app)

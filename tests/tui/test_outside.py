@@ -40,8 +40,9 @@ def test_noise_on_standard_error_does_not_reach_the_screen() -> None:
     terminal, replacement = pty.openpty()
     saved = os.dup(2)
     os.dup2(replacement, 2)
+    kept: list[str] = []
     try:
-        with guarded_stderr() as kept:
+        with guarded_stderr(kept.append):
             os.write(2, b"ALSA lib pcm.c: no such device\n")
             assert sys.__stderr__ is not None
             sys.__stderr__.write("drawn")
@@ -56,4 +57,29 @@ def test_noise_on_standard_error_does_not_reach_the_screen() -> None:
         shown += os.read(terminal, 1000)
     os.close(terminal)
     assert shown == b"drawn after"
-    assert list(kept) == ["ALSA lib pcm.c: no such device"]
+    assert kept == ["ALSA lib pcm.c: no such device"]
+
+
+def test_standard_error_in_a_file_leaves_the_screen_on_standard_output(tmp_path: Path) -> None:
+    """`ivrbench 2>file`: the workbench draws on the terminal, noise goes to the file."""
+    terminal, replacement = pty.openpty()
+    saved = os.dup(1), os.dup(2)
+    file = os.open(tmp_path / "noise", os.O_CREAT | os.O_RDWR)
+    os.dup2(replacement, 1)
+    os.dup2(file, 2)
+    kept: list[str] = []
+    try:
+        with guarded_stderr(kept.append):
+            os.write(2, b"noise\n")
+            assert sys.__stderr__ is not None
+            sys.__stderr__.write("drawn")
+    finally:
+        for fd, old in enumerate(saved, 1):
+            os.dup2(old, fd)
+            os.close(old)
+        os.close(file)
+        os.close(replacement)
+    assert os.read(terminal, 100) == b"drawn"
+    os.close(terminal)
+    assert (tmp_path / "noise").read_bytes() == b"noise\n"
+    assert kept == []

@@ -106,6 +106,7 @@ class LogLines:
             model.log_filter.text,
             model.log_level,
             model.log_details,
+            model.noise_lines,
             model.glyphs,
             width,
         )
