@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 from ivrbench.sip.endpoint import Endpoint
 from ivrbench.sip.events import InviteReceived
 from ivrbench.sip.flow import Flow
+from ivrbench.sip.guard import SourceGuard
 from ivrbench.sip.parser import parse_message
+from ivrbench.sip.settings import EndpointSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,8 +110,8 @@ def invite_messages(batch: int, count: int) -> list[tuple[str, bytes]]:
 class Calls:
     """Batches of calls through one endpoint; messages are made outside the measured time."""
 
-    def __init__(self, *, with_bye: bool) -> None:
-        self.endpoint = Endpoint()
+    def __init__(self, *, with_bye: bool, settings: EndpointSettings | None = None) -> None:
+        self.endpoint = Endpoint(settings)
         self.with_bye = with_bye
         self.now = 0.0
 
@@ -134,6 +136,13 @@ class Calls:
             self._receive(byes)
             self._run_dry()
         return spent
+
+    def set_up_and_keep(self, number: int, count: int, extra: str) -> None:
+        """Calls that stay up, their INVITEs with more header lines."""
+        for name, data in invite_messages(number, count):
+            tag = self._set_up(data.replace(b"Content-Type", extra.encode() + b"Content-Type"))
+            ack = LATER.format(method="ACK", n=name, tag=tag, cseq=314159)
+            self._receive([ack.encode()])
 
     def _set_up(self, invite: bytes) -> str:
         self.endpoint.receive(invite, FLOW, self.now)
@@ -166,27 +175,56 @@ def call_rate(seconds: float, *, with_bye: bool) -> float:
     return 500 / min(spent)
 
 
-def live_rate(seconds: float, live: int) -> float:
-    """INVITE transactions a second beside `live` transactions that wait for their timers."""
-    endpoint = Endpoint()
-    for _, data in invite_messages(0, live):
-        endpoint.receive(data, FLOW, 0.0)
-        endpoint.to_send()
-        endpoint.next_event()
+def refusal_rate(endpoint: Endpoint, seconds: float, now: float) -> float:
+    """Calls refused a second, CPU, beside whatever else is alive in `endpoint`."""
     best = 1e9
     for number in range(1, max(3, int(seconds * 4)) + 1):
         invites = invite_messages(number, 300)
         start = time.process_time()
         for _, data in invites:
-            endpoint.receive(data, FLOW, 1.0)
+            endpoint.receive(data, FLOW, now)
             event = endpoint.next_event()
             assert isinstance(event, InviteReceived)
-            event.call.reject(486, now=1.0)
+            event.call.reject(486, now=now)
             endpoint.next_event()
             endpoint.to_send()
             endpoint.deadline()
         best = min(best, time.process_time() - start)
     return 300 / best
+
+
+def live_rate(seconds: float, live: int) -> float:
+    """Beside `live` transactions that wait for their timers."""
+    endpoint = Endpoint()
+    for _, data in invite_messages(0, live):
+        endpoint.receive(data, FLOW, 0.0)
+        endpoint.to_send()
+        endpoint.next_event()
+    return refusal_rate(endpoint, seconds, 1.0)
+
+
+def idle_rate(seconds: float, idle: int) -> float:
+    """Beside `idle` calls that are up, each with a session timer of its own length."""
+    calls = Calls(with_bye=False, settings=EndpointSettings(max_session_expires_s=3600))
+    for batch in range(idle // 500):
+        calls.set_up_and_keep(batch, 500, f"Session-Expires: {900 + batch};refresher=uac\r\n")
+    calls.endpoint.on_deadline(calls.now + 40.0)
+    calls.endpoint.to_send()
+    assert calls.endpoint.stats().calls == idle
+    return refusal_rate(calls.endpoint, seconds, calls.now + 41.0)
+
+
+def garbage_rate(seconds: float) -> float:
+    """Datagrams of one flooding source that the guard turns away."""
+    endpoint = Endpoint(guard=SourceGuard())
+    data = INVITE.format(n=1).encode()[:200]
+
+    def batch(number: int) -> int:
+        for _ in range(1000):
+            endpoint.receive(data, FLOW, number / 1000)
+        return 1000
+
+    return rate(batch, seconds)
 
 
 def main() -> None:
@@ -202,13 +240,20 @@ def main() -> None:
         Result("parse and routing fields", rate(parse_and_route, seconds), 45_000),
         Result("INVITE 100 200 ACK, timers out", call_rate(seconds, with_bye=False), 10_000),
         Result("INVITE 100 200 ACK BYE 200, timers out", call_rate(seconds, with_bye=True), 0),
-        Result("INVITE 100 486 beside 100 live", live_rate(seconds, 100), 0),
-        Result("INVITE 100 486 beside 20 000 live", live_rate(seconds, 20_000), 0),
+        *(
+            Result(f"INVITE 100 486 beside {live:,} transactions", live_rate(seconds, live), 0)
+            for live in (100, 1_000, 5_000, 20_000)
+        ),
+        *(
+            Result(f"INVITE 100 486 beside {idle:,} calls", idle_rate(seconds, idle), 0)
+            for idle in (500, 2_500, 10_000)
+        ),
+        Result("garbage of one source, with a guard", garbage_rate(seconds), 0),
     ]
-    print(f"{'SIP core, in memory':<42}{'per CPU-second':>16}{'goal':>10}")
+    print(f"{'SIP core, in memory':<46}{'per CPU-second':>16}{'goal':>10}")
     for result in results:
         goal = f"{result.goal:,.0f}" if result.goal else "-"
-        print(f"{result.what:<42}{result.per_cpu_second:>16,.0f}{goal:>10}")
+        print(f"{result.what:<46}{result.per_cpu_second:>16,.0f}{goal:>10}")
     path = Path(options.json)
     path.parent.mkdir(parents=True, exist_ok=True)
     report = {"python": platform.python_version(), "results": [asdict(each) for each in results]}
