@@ -287,6 +287,7 @@ def _measured(call: MediaCall, event: messages.CallReported) -> None:
             foreign=counts.foreign,
             jitter_ms=counts.jitter_ms,
             rtt_ms=counts.rtt_ms,
+            mos=counts.mos,
         )
     )
 

@@ -293,6 +293,7 @@ class Session:
                 foreign=counts.foreign,
                 jitter_ms=counts.jitter_ms,
                 rtt_ms=counts.rtt_ms,
+                mos=counts.mos,
             )
         )
         self.board.write_record(self, counts)

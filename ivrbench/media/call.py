@@ -16,6 +16,7 @@ from ivrbench.media.reports import RtcpReporter
 from ivrbench.media.srtp import is_dtls
 from ivrbench.media.transmit import audio_packet
 from ivrbench.rtp import dtmf
+from ivrbench.rtp.mos import mos
 from ivrbench.rtp.packet import RtpPacket
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ class Call:
         unsync(lane, row)  # the jitter buffer held the other codec
         self._sit(lane, row, coder)
         self.playlist.move(lane, row)
+        if old_row in old_lane.toned:
+            lane.toned.add(row)
+            lane.hearing.reset(row)
         if old_row in old_lane.held_keys:
             lane.held_keys.add(row)
         if self._keys_out:
@@ -171,6 +175,12 @@ class Call:
         lane.sends[row] = sends
         lane.hears[row] = hears
         lane.timeout_s[row] = stream.dead_rtp_s if hears else 0.0
+        toned = hears and stream.dtmf_inband and switches.detect_keys
+        if toned and row not in lane.toned:
+            lane.toned.add(row)
+            lane.hearing.reset(row)
+        elif not toned:
+            self.inbound.forget_tones()
         lane.changed = True
 
     def close(self, now: float) -> None:
@@ -339,18 +349,29 @@ class Call:
         """The counters as they stand."""
         lane, row = self.lane, self.row
         received = int(lane.received[row])
+        expected = self.inbound.expected
         rtt_s = self.reporter.rtt_s
         return messages.StreamCounts(
             received=received,
             sent=int(lane.sent[row]),
-            lost=max(0, self.inbound.expected - received),
+            lost=max(0, expected - received),
             late=self.inbound.late,
             duplicate=self.inbound.duplicate,
             foreign=self._foreign,
             invalid=self.inbound.invalid + self.reporter.invalid + self.keying.rejected,
             jitter_ms=round(float(lane.jitter[row]) * 1000 / lane.codec.clock_hz, 2),
             rtt_ms=-1.0 if rtt_s is None else round(rtt_s * 1000, 2),
+            mos=self._mos(expected, received) if received else 0.0,
         )
+
+    def _mos(self, expected: int, received: int) -> float:
+        """How good what we hear probably sounds (ITU-T G.107)."""
+        lane, row = self.lane, self.row
+        unheard = max(0, expected - received) + self.inbound.late
+        buffered_ms = max(0, int(lane.end[row] - lane.play[row])) * 1000 / lane.codec.clock_hz
+        network_ms = (self.reporter.rtt_s or 0.0) * 1000 / 2
+        delay_ms = network_ms + buffered_ms + lane.ptime_ms
+        return round(mos(lane.codec.name, unheard / max(expected, 1), delay_ms), 2)
 
     def report(self, meters: tuple[Meter, Meter]) -> messages.CallReported:
         """What a watcher of the call wants to know; `meters` start anew."""

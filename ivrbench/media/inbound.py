@@ -60,6 +60,8 @@ class Inbound:
         self._keys = dtmf.DtmfReceiver(stream.dtmf_clock_rate_hz)
         self._expected_before = 0
         self._counting = False
+        self._tone = -1
+        """The key that is heard down in the audio, -1 for none."""
         self._suspect_seq = -1
         self._far_seq = -1
         self._late_run = 0
@@ -221,18 +223,38 @@ class Inbound:
         """The key that is down counts as released; what follows is a new one."""
         self._keys.reset()
         self._tell_keys(now)
+        self.forget_tones()
 
     def _tell_keys(self, now: float) -> None:
         while (event := self._keys.next_event()) is not None:
-            if isinstance(event, dtmf.KeyPressed):
-                said: messages.MediaEvent = messages.KeyPressed(self.number, event.key, now)
-            else:
-                said = messages.KeyReleased(self.number, event.key, event.duration_ms, now)
-            self._outbox.say(said)
+            self.tell_key(event, now)
         if self._keys.deadline() is None:
             self.lane.held_keys.discard(self.row)
         else:
             self.lane.held_keys.add(self.row)
+
+    def tell_key(
+        self, event: dtmf.KeyPressed | dtmf.KeyReleased, now: float, *, inband: bool = False
+    ) -> None:
+        """Report a key that went down or up, in packets or in the audio."""
+        if isinstance(event, dtmf.KeyPressed):
+            self._tone = event.key if inband else self._tone
+            self._outbox.say(messages.KeyPressed(self.number, event.key, now, inband))
+            return
+        self._tone = -1 if inband else self._tone
+        released = messages.KeyReleased(self.number, event.key, event.duration_ms, now, inband)
+        self._outbox.say(released)
+
+    def forget_tones(self) -> None:
+        """The audio is not searched for keys any more; one that is down counts as released."""
+        lane, row = self.lane, self.row
+        if row not in lane.toned:
+            return
+        lane.toned.discard(row)
+        lane.hearing.reset(row)
+        if self._tone >= 0:
+            now = self._outbox.now
+            self.tell_key(dtmf.KeyReleased(self._tone, 0), now, inband=True)
 
     # -- counts
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ivrbench.media.arena import silence_offset
+from ivrbench.media.hearing import Hearing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,6 +193,9 @@ class Lane:
         """Rows whose peer holds a key down."""
         self.recording: set[int] = set()
         """Rows whose current item records."""
+        self.toned: set[int] = set()
+        """Rows whose audio is searched for keys."""
+        self.hearing = Hearing(codec.rate_hz)
         self.watched: set[int] = set()
         """Rows whose levels are measured."""
         self.listeners = np.empty(0, np.int64)
@@ -239,7 +243,7 @@ class Lane:
         self.play_silence(row)
         for rows in (self.starting, self.patched, self.marked, self.keying):
             rows.discard(row)
-        for rows in (self.held_keys, self.recording, self.watched, self.busy):
+        for rows in (self.held_keys, self.recording, self.watched, self.busy, self.toned):
             rows.discard(row)
         for things in (self.slides, self.concealers, self.noises):
             things.pop(row, None)

@@ -299,6 +299,8 @@ class StreamCounts(Struct, frozen=True, array_like=True):
     jitter_ms: float = 0.0
     rtt_ms: float = -1.0
     """From RTCP, up to a tick (5 ms) too much; -1 = not known."""
+    mos: float = 0.0
+    """Estimated listening quality (ITU-T G.107), 1 to 4.5; 0 = nothing received."""
 
 
 class ItemStarted(_Message, frozen=True):

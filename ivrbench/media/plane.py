@@ -186,12 +186,14 @@ class MediaPlane:
         for row in [row for row in lane.starting if lane.runs[row]]:
             lane.starting.discard(row)
             self._call_at(lane, row).item_started()
-        lane.listeners = np.array(sorted(lane.recording | lane.watched), np.int64)
+        lane.listeners = np.array(sorted(lane.recording | lane.watched | lane.toned), np.int64)
         self.packets_out += transmit(lane)
         self.packets_in += read_packets(lane, now, period)
         if period % (ADAPT_MS // lane.ptime_ms) == 0:
             adapt(lane)
         pcm, present = play_out(lane)
+        if lane.toned:
+            self._hear_keys(lane, pcm, now)
         for index, row in enumerate(lane.listeners.tolist()):
             self._listen(lane, row, pcm[index], bool(present[index]))
         n = lane.n
@@ -201,6 +203,12 @@ class MediaPlane:
             self._call_at(lane, row).inbound.check_keys(now)
         if period % CARE_EVERY == 0:
             self._take_care(lane, now)
+
+    def _hear_keys(self, lane: Lane, pcm: NDArray[np.int16], now: float) -> None:
+        rows = np.array(sorted(lane.toned), np.int64)
+        frames = pcm[np.searchsorted(lane.listeners, rows)]
+        for row, event in lane.hearing.listen(rows, frames):
+            self._call_at(lane, row).inbound.tell_key(event, now, inband=True)
 
     def _listen(self, lane: Lane, row: int, pcm: NDArray[np.int16], present: bool) -> None:
         """Record and measure a received frame."""
@@ -224,15 +232,13 @@ class MediaPlane:
             call.playlist.end("recorded")
 
     def _take_care(self, lane: Lane, now: float) -> None:
-        n = lane.n
-        limit = lane.timeout_s[:n]
-        for row in np.flatnonzero((limit > 0) & (now - lane.last_rx[:n] > limit)).tolist():
+        limit = lane.timeout_s
+        for row in np.flatnonzero((limit > 0) & (now - lane.last_rx > limit)).tolist():
             self._call_at(lane, row).inbound.check_timeout(now)
-        for row in np.flatnonzero(lane.rtcp_at[:n] <= now).tolist():
+        for row in np.flatnonzero(lane.rtcp_at <= now).tolist():
             self._call_at(lane, row).send_report(now)
-        for call in lane.calls:
-            if call is not None and call.keying.awaits_keys:
-                call.check_keys_agreed()
+        for call in filter(None, lane.calls):
+            call.check_keys_agreed()
 
     def _read_rare(self, now: float) -> None:
         for number, is_rtcp in self._poller.ready():

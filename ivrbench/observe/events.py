@@ -183,7 +183,9 @@ class ScriptLoaded(EventBase, frozen=True):
     handlers: tuple[tuple[str, int], ...] = ()
     """Handlers it defines, with the line of each."""
     source: str = ""
-    """Text of this generation."""
+    """Text of this generation, as saved."""
+    converted: str = ""
+    """What was changed because it is written for Python 2, as a unified diff; "" if nothing."""
 
 
 class ScriptFailed(EventBase, frozen=True):
@@ -330,6 +332,8 @@ class LegMeasured(EventBase, frozen=True):
     foreign: int
     jitter_ms: float
     rtt_ms: float
+    mos: float = 0.0
+    """Estimated quality of what is heard (ITU-T G.107), 1 to 4.5; 0: nothing was."""
 
 
 class MediaEnded(EventBase, frozen=True):
@@ -343,6 +347,8 @@ class MediaEnded(EventBase, frozen=True):
     foreign: int
     jitter_ms: float
     rtt_ms: float
+    mos: float = 0.0
+    """Estimated quality of what was heard (ITU-T G.107), 1 to 4.5; 0: nothing was."""
 
 
 # --- what the script does -------------------------------------------------------------------
