@@ -274,6 +274,8 @@ def _reinvite_replied(
     """Our offerless re-INVITE was answered: its 2xx holds the offer, our ACK the answer."""
     if isinstance(event, ProvisionalReceived) or not 200 <= event.response.code < 300:
         return
+    if event.request.body:
+        return  # a session refresh (RFC 4028 §7.4): it repeated what is agreed on
     now = session.board.now()
     try:
         leg.call.ack(leg.answer_offer(event.response.body), "application/sdp", now=now)
