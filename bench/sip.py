@@ -250,14 +250,18 @@ def main() -> None:
         ),
         Result("garbage of one source, with a guard", garbage_rate(seconds), 0),
     ]
+    report(results, Path(options.json))
+
+
+def report(results: list[Result], path: Path) -> None:
+    """Print the table and keep it."""
     print(f"{'SIP core, in memory':<46}{'per CPU-second':>16}{'goal':>10}")
     for result in results:
         goal = f"{result.goal:,.0f}" if result.goal else "-"
         print(f"{result.what:<46}{result.per_cpu_second:>16,.0f}{goal:>10}")
-    path = Path(options.json)
     path.parent.mkdir(parents=True, exist_ok=True)
-    report = {"python": platform.python_version(), "results": [asdict(each) for each in results]}
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    kept = {"python": platform.python_version(), "results": [asdict(each) for each in results]}
+    path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     print(f"kept in {path}")
 
 
