@@ -358,3 +358,20 @@ def test_a_call_that_is_over_refuses_requests() -> None:
     with pytest.raises(LocalProtocolError):
         call.request("INFO", now=rig.now)
     assert rig.sent() == []
+
+
+def test_one_branch_of_a_fork_goes_away() -> None:
+    """RFC 3261 §15: a BYE in one early dialog ends that one; the others may still answer."""
+    rig = Rig()
+    call, invite = rig.calling()
+    for tag in ("one", "two"):
+        rig.receive(response(invite, 180, to_tag=tag))
+    rig.events()
+    local = call.dialog.local_tag
+    (ok,) = rig.receive(
+        request("BYE", branch="b", to_tag=local, from_tag="two", call_id=invite.call_id)
+    )
+    assert ok.header("cseq") == "1 BYE"
+    assert rig.events() == []
+    assert list(call.forks) == ["one"]
+    assert call.state is CallState.EARLY

@@ -207,6 +207,7 @@ def test_refused_transfer_makes_no_subscription() -> None:
         ("NOTIFY", "o: Presence;id=1", 489),
         ("SUBSCRIBE", "Event: refer", 403),
         ("OPTIONS", "", 200),
+        ("UPDATE", "", 200),
         ("MESSAGE", "", 501),
         ("PUBLISH", "", 501),
     ],

@@ -19,6 +19,7 @@ from ivrbench.sip.events import (
 )
 from ivrbench.sip.message import SipRequest, SipResponse
 from ivrbench.sip.settings import EndpointSettings
+from ivrbench.sip.timers import Timers
 
 from .helpers import SDP, Rig, request, response
 
@@ -395,3 +396,30 @@ def test_unanswered_requests_end_with_the_call(who: str) -> None:
     assert rig.sent() == []
     rig.pass_time(64)
     rig.assert_empty()
+
+
+def test_held_2xx_is_not_refreshed_by_a_1xx() -> None:
+    """While the answer waits for its PRACK nothing else is said, minutes or not."""
+    slow = EndpointSettings(timers=Timers(t1_s=4.0))
+    rig = Rig(slow)
+    call = rig.invited(extra=SUPPORTED)
+    rseq = progress(rig, call).header("rseq")
+    accept(rig, call)
+    sent = rig.pass_time(61)
+    assert {each.header("rseq") for each in sent} == {rseq}
+
+
+def test_user_may_say_trying() -> None:
+    """100 to an INVITE, or to a request within the call, changes nothing and may be sent."""
+    rig = Rig()
+    call = rig.invited()
+    call.provisional(100, now=rig.now)
+    assert rig.codes() == [100]
+    assert str(call.state) == "Trying"
+    rig = Rig()
+    call = rig.connected()
+    rig.receive(request("INFO", branch="i", cseq=2, to_tag=call.dialog.local_tag))
+    asked = rig.event(RequestReceived).request
+    call.respond(asked, 100, now=rig.now)
+    call.respond(asked, 200, now=rig.now)
+    assert rig.codes() == [100, 200]

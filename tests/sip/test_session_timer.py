@@ -291,3 +291,14 @@ def test_hostile_intervals() -> None:
     rig = Rig()
     call = calling(rig, "Session-Expires: 9999999999;refresher=uas")
     assert call.requests.session.interval_s == 86_400
+
+
+def test_without_the_extension() -> None:
+    """Not supported: neither asked for nor taken, whatever the answer says."""
+    rig = Rig(replace(WISH, supported=()))
+    call, invite = rig.calling()
+    assert not invite.has("session-expires")
+    extra = ["Session-Expires: 90;refresher=uac"]
+    rig.receive(response(invite, 200, to_tag="peer", body=SDP, extra=extra))
+    assert rig.pass_time(1000) == []
+    assert call.state is CallState.CONNECTED
