@@ -140,26 +140,16 @@ class Lane:
     ) -> None:
         self.codec = codec
         self.ptime_ms = ptime_ms
-        self.period_ticks = ptime_ms // TICK_MS
         self.phase = phase
         self.frame = codec.frame_samples(ptime_ms)
         self.frame_ts = codec.frame_ts(ptime_ms)
         self.block = self.frame // 2
         self.block_ts = self.frame_ts // 2
         self.ring_blocks = 2 * -(-RING_MS // ptime_ms)
-        self.ring_ts = self.ring_blocks * self.block_ts
         self.arena = arena
         kind = np.uint8 if codec.law is not None else np.int16
         self.windows = np.lib.stride_tricks.sliding_window_view(arena.view(kind), self.frame)
-        self.silence_at = silence_offset(codec.form) // codec.sample_bytes
-        room = self.frame if codec.law is not None else MAX_CODED_PAYLOAD_BYTES
-        rx_bytes = MAX_PACKET_BYTES if codec.law is not None else MAX_CODED_BYTES
-        self.packet_bytes = HEADER_BYTES + room
-        header = [("b0", "u1"), ("b1", "u1"), ("seq", ">u2"), ("ts", ">u4"), ("ssrc", ">u4")]
-        payload = ("payload", "u1", (room,))
-        rest = ("rest", "u1", (rx_bytes - self.packet_bytes,))
-        self._tx_type = np.dtype([*header, payload])
-        self._rx_type = np.dtype([("head", ">u2"), *header[2:], payload, rest])
+        self._tx_type, self._rx_type = self._packet_types()
         self.n = 0
         self.capacity = 0
         self.calls: list[Call | None] = []
@@ -208,6 +198,32 @@ class Lane:
         """What hides the gap of a row that is in one."""
         self.noises: dict[int, tuple[ComfortNoise, int]] = {}
         """Rows whose peer is silent and said how that sounds, and their `end` at that time."""
+
+    @property
+    def period_ticks(self) -> int:
+        """Ticks of the plane in a period."""
+        return self.ptime_ms // TICK_MS
+
+    @property
+    def ring_ts(self) -> int:
+        """Length of the jitter buffer in ticks of the RTP clock."""
+        return self.ring_blocks * self.block_ts
+
+    @property
+    def packet_bytes(self) -> int:
+        """Length of an ordinary packet of G.711."""
+        return HEADER_BYTES + self.frame
+
+    def _packet_types(self) -> tuple[np.dtype[Any], np.dtype[Any]]:
+        """How packets to send and received ones lie in memory; structures, hence Any."""
+        coded = self.codec.law is None
+        room = MAX_CODED_PAYLOAD_BYTES if coded else self.frame
+        rx_bytes = MAX_CODED_BYTES if coded else MAX_PACKET_BYTES
+        header = [("b0", "u1"), ("b1", "u1"), ("seq", ">u2"), ("ts", ">u4"), ("ssrc", ">u4")]
+        payload = ("payload", "u1", (room,))
+        rest = ("rest", "u1", (rx_bytes - HEADER_BYTES - room,))
+        tx = np.dtype([*header, payload])
+        return tx, np.dtype([("head", ">u2"), *header[2:], payload, rest])
 
     def __repr__(self) -> str:
         what = f"{self.codec.name}/{self.codec.clock_hz} {self.ptime_ms} ms"
@@ -260,7 +276,7 @@ class Lane:
 
     def play_silence(self, row: int, n_samples: int = FOREVER) -> None:
         """Let a row send silence for a while."""
-        self.pos[row] = self.silence_at
+        self.pos[row] = silence_offset(self.codec.form) // self.codec.sample_bytes
         self.step[row] = 0
         self.left[row] = n_samples
 

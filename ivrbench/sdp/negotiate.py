@@ -7,25 +7,21 @@ it. Both ends in an `Agreement`, which says all the media plane has to know.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.errors import LocalProtocolError, SdpError
+from ivrbench.errors import SdpError
 from ivrbench.sdp.description import (
-    MAX_PORT,
     Attribute,
     Codec,
-    Connection,
     Direction,
     MediaDescription,
-    Origin,
     SessionDescription,
 )
+from ivrbench.sdp.local import DEFAULT_PTIME_MS, LocalMedia, describe, our_stream, refused
 from ivrbench.sdp.remote import Address, peer_direction, remote_addresses
 from ivrbench.sdp.security import (
     DtlsParameters,
-    LocalSecurity,
     Security,
     SrtpKeys,
     agree,
@@ -60,40 +56,8 @@ DEFAULT_CAPABILITIES: Final = (PCMU, PCMA)
 TELEPHONE_EVENT: Final = "telephone-event"
 TELEPHONE_EVENT_PT: Final = 101  # no rule, but what nearly every other implementation offers
 TELEPHONE_EVENT_FMTP: Final = "0-16"  # digits, *, #, A-D and flash: RFC 4733 §3.2
-DEFAULT_PTIME_MS: Final = 20  # RFC 3551 §4.2
-SHORT_PTIME_MS: Final = 10
-MAX_L16_RATE: Final = 32_000  # samples a second of which 20 ms fit 1500 bytes
 NOT_ACCEPTABLE: Final = 488
 DYNAMIC_PTS: Final = range(96, 128)  # RFC 3551 §6
-SESSION_NAME: Final = "ivrbench"
-
-
-@dataclass(frozen=True, slots=True)
-class LocalMedia:
-    """Our side of a session, as far as it does not depend on the peer."""
-
-    address: str
-    """Numeric address we receive media at."""
-    rtp_port: int
-    """Port we receive RTP at."""
-    session_id: int
-    """Identifies the session in our `o=` line; stays for the whole call."""
-    session_version: int = 1
-    """Version in our `o=` line; goes up with each changed description."""
-    rtcp_port: int | None = None
-    """Port we receive RTCP at, None for the one after `rtp_port`."""
-    security: LocalSecurity | None = None
-    """What we can do for encryption, None if it is off."""
-
-    def __post_init__(self) -> None:
-        try:
-            ipaddress.ip_address(self.address)
-        except ValueError as exc:
-            raise LocalProtocolError(
-                f"{self.address!r} is no IP address media could be received at."
-            ) from exc
-        if not 0 < self.rtp_port <= MAX_PORT:
-            raise LocalProtocolError(f"{self.rtp_port} is no port media could be received at.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +131,14 @@ def answer(
     dtmf = _telephone_event(stream, codec.clock_rate_hz)
     formats = [codec] if dtmf is None else [codec, dtmf]
     mux = (Attribute("rtcp-mux"),) if remote_rtcp == remote_rtp else ()
-    accepted = _our_stream(local, formats, ours, stream.proto, (*mux, *security.attributes))
+    accepted = our_stream(local, formats, ours, stream.proto, (*mux, *security.attributes))
     media = tuple(
-        accepted if number == index else _refused(other)
+        accepted if number == index else refused(other)
         for number, other in enumerate(offered.media)
     )
     dtmf_pt = dtmf.payload_type if dtmf else None
     return Agreement(
-        local_sdp=_describe(local, media).to_bytes(),
+        local_sdp=describe(local, media).to_bytes(),
         codec=codec,
         receive_pt=codec.payload_type,
         dtmf_pt=dtmf_pt,
@@ -220,15 +184,15 @@ def offer(
         event_pt = _claim(dtmf_pt, taken)
         formats.append(Codec(TELEPHONE_EVENT, event_pt, rate_hz, fmtp=TELEPHONE_EVENT_FMTP))
     proto, keys = offer_attributes(local.security)
-    stream = _our_stream(local, formats, direction, proto, (Attribute("rtcp-mux"), *keys))
+    stream = our_stream(local, formats, direction, proto, (Attribute("rtcp-mux"), *keys))
     if previous is None:
-        return _describe(local, (stream,))
+        return describe(local, (stream,))
     # RFC 3264 §8: a stream keeps its place in the list for the whole session.
     ours = next(number for number, media in enumerate(previous.media) if media.port)
     media = tuple(
-        stream if number == ours else _refused(other) for number, other in enumerate(previous.media)
+        stream if number == ours else refused(other) for number, other in enumerate(previous.media)
     )
-    return _describe(local, media)
+    return describe(local, media)
 
 
 def apply_answer(
@@ -259,17 +223,12 @@ def apply_answer(
     if not audio:
         raise SdpError("The peer chose no codec that was offered.", status_hint=NOT_ACCEPTABLE)
     mine, codec = audio[0]
-    events = [
-        pair
-        for pair in pairs
-        if _is_telephone_event(pair[0]) and pair[0].clock_rate_hz == codec.clock_rate_hz
-    ]
+    events = [pair for pair in pairs if _is_telephone_event(pair[0])]
+    events = [pair for pair in events if pair[0].clock_rate_hz == codec.clock_rate_hz]
     my_dtmf, dtmf = events[0] if events else (None, None)
     security = complete(theirs, local.security)
     if security is None:
-        raise SdpError(
-            "The peer's answer has no key for encrypted audio.", status_hint=NOT_ACCEPTABLE
-        )
+        raise SdpError("The peer's answer has no key.", status_hint=NOT_ACCEPTABLE)
     remote_rtp, remote_rtcp = remote_addresses(answered, theirs, local.address)
     return Agreement(
         local_sdp=offered.to_bytes(),
@@ -345,12 +304,6 @@ def _wanted_ptime_ms(stream: MediaDescription) -> int:
     return min(wanted_ms, stream.maxptime_ms or wanted_ms)
 
 
-def _our_ptime_ms(codec: Codec) -> int:
-    """Return the packet time we ask for: 20 ms, if that fits an Ethernet frame."""
-    big = codec.name.upper() == "L16" and codec.clock_rate_hz * codec.channels > MAX_L16_RATE
-    return SHORT_PTIME_MS if big else DEFAULT_PTIME_MS
-
-
 def _claim(payload_type: int, taken: set[int]) -> int:
     """Take a payload type, or a free dynamic one where it is taken already."""
     if payload_type in taken:
@@ -382,38 +335,3 @@ def _pairs(ours: MediaDescription, theirs: MediaDescription) -> list[tuple[Codec
         if codec is not None:
             pairs += [(own, codec) for own in ours.codecs if own.same_format(codec)]
     return pairs
-
-
-def _our_stream(
-    local: LocalMedia,
-    formats: Sequence[Codec],
-    direction: Direction,
-    proto: str,
-    more: Sequence[Attribute],
-) -> MediaDescription:
-    attributes = [attribute for codec in formats for attribute in codec.to_attributes()]
-    if local.rtcp_port is not None and local.rtcp_port != local.rtp_port + 1:
-        attributes.append(Attribute("rtcp", str(local.rtcp_port)))  # RFC 3605 §2.1
-    attributes.append(Attribute("ptime", str(_our_ptime_ms(formats[0]))))
-    attributes.append(Attribute(direction.value))
-    attributes += more
-    return MediaDescription(
-        media="audio",
-        port=local.rtp_port,
-        proto=proto,
-        formats=tuple(str(codec.payload_type) for codec in formats),
-        attributes=tuple(attributes),
-    )
-
-
-def _refused(stream: MediaDescription) -> MediaDescription:
-    # RFC 3264 §6: port zero refuses; the formats are there only because the grammar wants some.
-    return MediaDescription(
-        media=stream.media, port=0, proto=stream.proto, formats=stream.formats or ("0",)
-    )
-
-
-def _describe(local: LocalMedia, media: tuple[MediaDescription, ...]) -> SessionDescription:
-    connection = Connection.to_address(local.address)
-    origin = Origin("-", str(local.session_id), str(local.session_version), connection)
-    return SessionDescription(origin=origin, name=SESSION_NAME, connection=connection, media=media)

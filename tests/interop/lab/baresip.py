@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Baresip"]
 
-_MODULES = ("g711.so", "aufile.so", "aubridge.so", "sndfile.so")
+_MODULES = (
+    *("g711.so", "g722.so", "gsm.so", "opus.so", "srtp.so", "dtls_srtp.so"),
+    *("aufile.so", "aubridge.so", "sndfile.so"),
+)
 _CONFIG = """\
 poll_method epoll
 net_interface {ip}
@@ -30,8 +33,8 @@ call_max_calls 4
 audio_player aubridge,heard
 audio_source aufile,{says}
 audio_alert aubridge,alert
-ausrc_srate 8000
-auplay_srate 8000
+ausrc_srate {rate_hz}
+auplay_srate {rate_hz}
 ausrc_channels 1
 auplay_channels 1
 ausrc_format s16
@@ -54,7 +57,7 @@ snd_path {folder}
 """
 _ACCOUNT = (
     "<sip:caller@{ip}:{sip_port};transport={transport}>;auth_user=caller;auth_pass=x;regint=0;"
-    "audio_codecs={codec};ptime=20;answermode=manual\n"
+    "audio_codecs={codec};ptime={ptime_ms};answermode=manual{more}\n"
 )
 MODULE_PATH = "/usr/lib/baresip/modules"
 START_S = 10.0
@@ -65,9 +68,12 @@ class Baresip:
 
     Args:
         folder: an empty folder for its files.
-        says: 16-bit mono WAV at 8 kHz, longer than the call.
-        codec: "PCMU" or "PCMA".
+        says: 16-bit mono WAV at `rate_hz`, longer than the call.
+        codec: "PCMU", "PCMA", "GSM", "G722/16000/1" or "opus/48000/2"; in full, or all are taken.
         transport: "udp", "tcp" or "tls"; for the last it takes any certificate.
+        rate_hz: of its microphone and ear; what the codec has.
+        encryption: "" or one of baresip's: "srtp", "srtp-mand", "dtls_srtp".
+        ptime_ms: packet length.
     """
 
     def __init__(
@@ -76,6 +82,9 @@ class Baresip:
         says: Path,
         codec: str = "PCMU",
         transport: str = "udp",
+        rate_hz: int = 8000,
+        encryption: str = "",
+        ptime_ms: int = 20,
     ) -> None:
         self.folder = folder
         self._transport = transport
@@ -95,10 +104,18 @@ class Baresip:
                 loads="\n".join(f"module {name}" for name in _MODULES),
                 control_port=self._control_port,
                 folder=folder,
+                rate_hz=rate_hz,
             )
         )
         (folder / "accounts").write_text(
-            _ACCOUNT.format(ip=IP, sip_port=sip_port, transport=transport, codec=codec)
+            _ACCOUNT.format(
+                ip=IP,
+                sip_port=sip_port,
+                transport=transport,
+                codec=codec,
+                ptime_ms=ptime_ms,
+                more=f";mediaenc={encryption}" if encryption else "",
+            )
         )
         (folder / "contacts").write_text("")
         (folder / "uuid").write_text("8dcb79a4-3bd2-4cb7-a3d1-000000000001\n")
@@ -164,9 +181,8 @@ class Baresip:
                     return event
 
     def heard(self) -> Path:
-        """The recording of what it heard; complete once the call is over."""
-        (path,) = self.folder.glob("dump-*-dec.wav")
-        return path
+        """The recording of what it heard in its first call; complete once the call is over."""
+        return min(self.folder.glob("dump-*-dec.wav"))  # their names begin with the time
 
     def log(self) -> str:
         """Everything it wrote."""
