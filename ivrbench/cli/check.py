@@ -66,6 +66,7 @@ def check(options: argparse.Namespace) -> int:
         Registry(_not_shown),
         _not_shown,
         SystemClock(),
+        python2=settings.python2_conversion,
     )
     all_loaded = library.load_all(wait=True)
     library.close()

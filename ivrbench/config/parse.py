@@ -53,6 +53,7 @@ KEYS: Final[dict[str, Callable[[str], object]]] = {
     "plugin_config_path": Path,
     "prompt_memory_mb": values.whole_number(1, 65_536),
     "public_ip": values.parse_address,
+    "python2_conversion": values.parse_bool,
     "register": values.parse_account,
     "rtp_high_port": values.whole_number(1_024, 65_535),
     "rtp_low_port": values.whole_number(1_024, 65_535),

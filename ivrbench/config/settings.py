@@ -34,6 +34,8 @@ class Settings:
     """SIP status for a call whose script does not exist or did not load."""
     on_script_error: str = "keep"
     """What becomes of a call whose handler raised: `keep`, `bye`, `announce`."""
+    python2_conversion: bool = True
+    """Convert scripts that are written for Python 2 when they are loaded."""
     script_threads: int = 64
     """How many handlers may run (and block) at the same time."""
 

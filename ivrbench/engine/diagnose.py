@@ -10,8 +10,9 @@ import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from ivrbench.engine.python2 import RENAMED
 from ivrbench.scriptapi.dialog import IvrDialogBase
 
 if TYPE_CHECKING:
@@ -21,23 +22,6 @@ if TYPE_CHECKING:
     from ivrbench.engine.helpers import SourceModules
 
 __all__ = ["Failure", "class_line", "explain", "no_dialog_class", "wrong_base"]
-
-_RENAMED: Final = {
-    "ConfigParser": "configparser",
-    "Queue": "queue",
-    "StringIO": "io",
-    "cPickle": "pickle",
-    "cStringIO": "io",
-    "commands": "subprocess",
-    "cookielib": "http.cookiejar",
-    "httplib": "http.client",
-    "md5": "hashlib",
-    "thread": "threading",
-    "urllib2": "urllib.request",
-    "urlparse": "urllib.parse",
-    "xmlrpclib": "xmlrpc.client",
-}
-"""Modules of Python 2 by the name they have now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +179,8 @@ def _no_setting(conf: str) -> str:
 
 
 def _module_hint(name: str, own: SourceModules) -> str:
-    if name in _RENAMED:
-        return f"in Python 3 it is called {_RENAMED[name]}"
+    if name in RENAMED:
+        return f"in Python 3 it is called {RENAMED[name]}"
     return _did_you_mean(name, {path.stem for path in own.folder.glob("*.py")})
 
 

@@ -119,6 +119,7 @@ class Engine:
             clock,
             config_file=settings.config_file,
             on_config_changed=self._config_changed,
+            python2=settings.python2_conversion,
         )
         self.desk = Desk(self)
         self._control: ControlServer | None = None
@@ -261,6 +262,7 @@ class Engine:
         except ConfigError as exc:
             self.hub.publish(ConfigChanged((), (), str(exc)))
             return
+        self.library.python2 = changed.python2_conversion
         logs.set_level(changed.loglevel)
         self.hub.publish(ConfigChanged(applied, needs_restart))
 

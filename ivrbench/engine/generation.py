@@ -36,6 +36,8 @@ class Generation:
     config: dict[str, str]
     own: SourceModules
     """Its modules: the script and its copies of helpers."""
+    converted: str = ""
+    """What was changed because it is written for Python 2, as a diff; "" if nothing."""
     handlers: tuple[tuple[str, int], ...] = ()
     """Handlers the class defines, with the line of each."""
     thread_functions: list[Callable[[], object]] = field(default_factory=list)

@@ -9,71 +9,24 @@ standard library always mean the standard library.
 from __future__ import annotations
 
 import builtins
-import hashlib
 import importlib.util
-import linecache
 import sys
 import threading
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
+
+from ivrbench.engine.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Source", "SourceModules", "hook_imports"]
+__all__ = ["SourceModules", "hook_imports"]
 
 _OWNER: Final = "__ivrbench_modules__"
 """Global of every module of a script: the `SourceModules` it belongs to."""
 _NEVER_OURS: Final = sys.stdlib_module_names | {"ivr", "log"}
-
-
-class Source:
-    """One source file as it was read.
-
-    Args:
-        path: the file.
-        name: what it is compiled under, such as `menu.py@7`.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-
-    def __init__(self, path: Path, name: str) -> None:
-        self.path = path
-        self.name = name
-        self.data = path.read_bytes()
-        self.digest = hashlib.sha256(self.data).digest()
-        self.text = ""
-        self.tabs_expanded = False
-
-    def compile(self) -> CodeType:
-        """Decode (PEP 263), keep the text for tracebacks, compile.
-
-        Raises:
-            SyntaxError: also for an unknown encoding, with the file's compiled name.
-            UnicodeDecodeError: bytes that are not in the encoding it says it has.
-        """
-        self.text = self.data.decode("latin-1")  # to be shown if decoding fails
-        self._remember()
-        self.text = importlib.util.decode_source(self.data)
-        self._remember()
-        if "\0" in self.text:
-            line = self.text.count("\n", 0, self.text.index("\0")) + 1
-            raise SyntaxError("the file has a NUL character", (self.name, line, None, None))
-        try:
-            return compile(self.text, self.name, "exec", dont_inherit=True)
-        except TabError:
-            # Scripts of Python 2 mix tabs and blanks; there a tab went to the next multiple of 8.
-            code = compile(self.text.expandtabs(8), self.name, "exec", dont_inherit=True)
-            self.tabs_expanded = True
-            return code
-
-    def _remember(self) -> None:
-        lines = self.text.splitlines(keepends=True)
-        # No modification time: linecache never compares it with a file.
-        linecache.cache[self.name] = (len(self.text), None, lines, self.name)
 
 
 class SourceModules:
@@ -85,10 +38,17 @@ class SourceModules:
         helper_tag: the same for helpers: `menu@7` gives `util.py@menu@7`, since each user of a
             helper has a copy of its own.
         names: globals every module starts with.
+        python2: convert sources that are written for Python 2.
     """
 
     def __init__(
-        self, folder: Path, tag: str, helper_tag: str, names: Mapping[str, object]
+        self,
+        folder: Path,
+        tag: str,
+        helper_tag: str,
+        names: Mapping[str, object],
+        *,
+        python2: bool = True,
     ) -> None:
         self.folder = folder
         self.sources: list[Source] = []
@@ -100,6 +60,7 @@ class SourceModules:
         self._tag = tag
         self._helper_tag = helper_tag
         self._names = names
+        self._python2 = python2
         self._modules: dict[str, ModuleType] = {}
         self._displaced: dict[str, ModuleType | None] = {}
         self._lock = threading.RLock()  # handlers of several calls may import at the same time
@@ -126,9 +87,14 @@ class SourceModules:
             )
         top = name.partition(".")[0]
         if top not in self._modules and (top in _NEVER_OURS or self._find(None, top) is None):
-            if top not in _NEVER_OURS:
-                self.missing.add(top)
-            return None
+            package = self._modules.get(importer.get("__package__") or "")
+            if not self._is_beside(package, top):
+                if top not in _NEVER_OURS:
+                    self.missing.add(top)
+                return None
+            # Python 2 looked into the importer's own package first.
+            assert package is not None, "only a package has modules"
+            name, top = f"{package.__name__}.{name}", f"{package.__name__}.{top}"
         with self._lock:
             leaf = self._load(name)
             if not fromlist:
@@ -145,6 +111,12 @@ class SourceModules:
         """The load failed: give the names in `sys.modules` back."""
         for name in list(self._displaced):
             self._withdraw(name)
+
+    def _is_beside(self, package: ModuleType | None, top: str) -> bool:
+        """Whether an importing package has a module of this name, and nobody else has."""
+        if package is None or self._find(package, top) is None:
+            return False
+        return not self._elsewhere(top)
 
     def _load_members(self, package: ModuleType, name: str, members: Sequence[str]) -> None:
         wanted = getattr(package, "__all__", ()) if "*" in members else members
@@ -177,9 +149,9 @@ class SourceModules:
             inside = place / part
             if (inside / "__init__.py").is_file():
                 return inside / "__init__.py", inside
-            source = place / f"{part}.py"
-            if source.is_file():
-                return source, None
+            for source in (place / f"{part}.py", place / f"{part}.pyc"):
+                if source.is_file():
+                    return source, None
             # PEP 420: a folder without __init__.py is a package if nothing else has the name.
             if inside.is_dir() and any(inside.glob("*.py")) and not self._elsewhere(part):
                 return inside, inside
@@ -199,7 +171,7 @@ class SourceModules:
         try:
             if path != folder:  # not a folder without __init__.py
                 relative = path.relative_to(self.folder).as_posix()
-                source = Source(path, f"{relative}@{tag}")
+                source = Source(path, f"{relative}@{tag}", self.folder, python2=self._python2)
                 self.sources.append(source)
                 self.files[source.name] = str(path)
                 exec(source.compile(), vars(module))
@@ -251,7 +223,7 @@ def hook_imports() -> Callable[[], None]:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        owner = globals.get(_OWNER) if globals is not None else None
+        owner = globals.get(_OWNER) if isinstance(globals, dict) else None
         if owner is not None:
             module: ModuleType | None = owner.import_module(name, globals, fromlist or (), level)
             if module is not None:

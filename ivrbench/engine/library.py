@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import ivrbench
 from ivrbench.engine.helpers import hook_imports
 from ivrbench.engine.loader import Load, read_config
+from ivrbench.engine.remarks import tell_remarks
 from ivrbench.engine.script_threads import start_threads
 from ivrbench.engine.watcher import Watcher
 from ivrbench.errors import ConfigError
@@ -58,6 +59,7 @@ class ScriptLibrary:
         clock: for load times.
         config_file: `ivr.conf`, to be watched; None: there is none.
         on_config_changed: called from the library's thread when `config_file` changed.
+        python2: convert sources that are written for Python 2; assign it anew at any time.
 
     Raises:
         ConfigError: `script_path` is no directory.
@@ -73,10 +75,12 @@ class ScriptLibrary:
         *,
         config_file: Path | None = None,
         on_config_changed: Callable[[], None] = lambda: None,
+        python2: bool = True,
     ) -> None:
         if not script_path.is_dir():
             raise ConfigError(f"{script_path} is not a directory", key="script_path")
         self.folder = script_path.absolute()
+        self.python2 = python2
         self._config_folders = [folder.absolute() for folder in config_folders]
         self._registry = registry
         self._publish = publish
@@ -211,16 +215,21 @@ class ScriptLibrary:
             return []
         log.info("directory '%s' opened", self.folder)
         found = sorted((e for e in entries if self._is_script(self.folder / e)), key=os.fsencode)
-        return [name.removesuffix(".py") for name in found]
+        return list(dict.fromkeys(os.path.splitext(name)[0] for name in found))
 
     def _is_script(self, path: Path) -> bool:
         return (
             path.parent == self.folder
-            and path.suffix == ".py"
+            and (path.suffix == ".py" or _is_alone(path))
             and not path.name.startswith(".")
             and path.stem != "__init__"
             and path.is_file()
         )
+
+    def _path_of(self, name: str) -> Path:
+        path = self.folder / f"{name}.py"
+        code = path.with_suffix(".pyc")
+        return code if _is_alone(code) else path
 
     def _load_these(self, because: dict[str, str]) -> None:
         """Load scripts, each with the reason for it."""
@@ -230,8 +239,8 @@ class ScriptLibrary:
 
     def _load(self, name: str, because: str) -> None:
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
-        path = self.folder / f"{name}.py"
-        load = Load(name, number, path, self._config_folders, self._clock, because)
+        path = self._path_of(name)
+        load = Load(name, number, path, self._config_folders, self._clock, because, self.python2)
         for note in load.config.notes:
             log.warning("%s", note, extra={"script": name})
         self._pending.append(load)
@@ -260,13 +269,7 @@ class ScriptLibrary:
             return  # a newer text has overtaken it
         self._last[name] = load
         self._helper_of.pop(name, None)
-        for source in load.own.sources:
-            if source.tabs_expanded:
-                log.warning(
-                    "%s mixes tabs and blanks; a tab is taken to the next multiple of 8",
-                    source.path.name,
-                    extra={"script": name},
-                )
+        tell_remarks(load)
         generation = load.generation
         if generation is not None:
             self._registry.swap(generation, load.because)
@@ -312,7 +315,7 @@ class ScriptLibrary:
 
     def _users(self, helper: str) -> tuple[str, ...]:
         """The applications whose last try imported a helper."""
-        path = self.folder / f"{helper}.py"
+        path = self._path_of(helper)
         return tuple(
             name
             for name, load in sorted(self._last.items())
@@ -356,7 +359,7 @@ class ScriptLibrary:
         try:
             digest = hashlib.sha256(path.read_bytes()).digest()
         except OSError:
-            if path.parent == self.folder and not path.exists():
+            if path.parent == self.folder and not self._path_of(path.stem).exists():
                 self._gone(path.stem)
             return
         if self._is_script(path):
@@ -366,7 +369,7 @@ class ScriptLibrary:
                 self._publish(ScriptUnchanged(script=path.stem, generation=last.number))
             else:
                 because[path.stem] = ""
-        top = path.relative_to(self.folder).parts[0].removesuffix(".py")
+        top = path.relative_to(self.folder).parts[0].partition(".")[0]
         for name, load in sorted(self._last.items()):
             used = load.uses(path)
             if name != path.stem and used is not None and used != digest:
@@ -386,3 +389,8 @@ class ScriptLibrary:
     def _report_slow(self) -> None:
         for load in self._pending:
             self._publish(load.loading_event())
+
+
+def _is_alone(path: Path) -> bool:
+    """A `.pyc` whose source is not there."""
+    return path.suffix == ".pyc" and path.is_file() and not path.with_suffix(".py").exists()

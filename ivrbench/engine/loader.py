@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import traceback
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ivrbench.config.syntax import as_dict, read_pairs
-from ivrbench.engine import diagnose
+from ivrbench.engine import diagnose, lint
 from ivrbench.engine.generation import Generation
+from ivrbench.engine.handlers import HANDLERS
 from ivrbench.engine.helpers import SourceModules
 from ivrbench.errors import ConfigError
 from ivrbench.observe.events import ScriptFailed, ScriptLoaded, ScriptLoading
@@ -25,28 +27,9 @@ if TYPE_CHECKING:
     from ivrbench.clock import Clock
     from ivrbench.engine.diagnose import Failure
 
-__all__ = ["HANDLERS", "Load", "ScriptConfig", "read_config"]
+__all__ = ["Load", "ScriptConfig", "read_config"]
 
-HANDLERS: Final = (
-    "onSipRequest",
-    "onInvite",
-    "onStart",
-    "onSessionStart",
-    "onEmptyQueue",
-    "onDtmf",
-    "onTimer",
-    "onBye",
-    "onOtherBye",
-    "onOtherReply",
-    "onSipReply",
-    "onRtpTimeout",
-    "onAudioCleared",
-    "onIvrMessage",
-    "onUser1",
-    "onUser2",
-    "onServerShutdown",
-)
-"""Every handler there is (ivr-api §2.3)."""
+log = logging.getLogger("ivrbench.load")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +72,7 @@ class Load:
         config_folders: where its settings may lie.
         clock: for `load_ms`.
         because: why it is loaded again, for people.
+        python2: convert sources that are written for Python 2.
     """
 
     script: str
@@ -97,11 +81,14 @@ class Load:
     config_folders: Sequence[Path]
     clock: Clock
     because: str = ""
+    python2: bool = True
     own: SourceModules = field(init=False)
     """Its modules; `own.sources` are the files it depends on."""
     config: ScriptConfig = field(init=False)
     generation: Generation | None = None
     """What came of it, None if it failed."""
+    warnings: tuple[str, ...] = ()
+    """What `lint` found in it."""
     failure: Failure | None = None
     done: threading.Event = field(default_factory=threading.Event)
     started_s: float = 0.0
@@ -112,13 +99,27 @@ class Load:
         self.config = read_config(self.script, self.config_folders)
         tag = str(self.number)
         self.own = SourceModules(
-            self.path.parent, tag, f"{self.script}@{tag}", {"config": self.config.values}
+            self.path.parent,
+            tag,
+            f"{self.script}@{tag}",
+            {"config": self.config.values},
+            python2=self.python2,
         )
 
     @property
     def text(self) -> str:
         """The script's source, "" if it could not be read."""
         return self.own.sources[0].text if self.own.sources else ""
+
+    @property
+    def runs(self) -> str:
+        """The script's source as it runs: converted, if it was written for Python 2."""
+        return self.own.sources[0].runs if self.own.sources else ""
+
+    @property
+    def converted(self) -> str:
+        """What the conversion changed in the script, as a diff; "" if nothing."""
+        return self.own.sources[0].difference if self.own.sources else ""
 
     @property
     def digest(self) -> bytes:
@@ -203,14 +204,15 @@ class Load:
             helper_of=users,
             because=self.because,
             source=self.text,
+            converted=self.converted,
         )
 
     def _judge(self, module: ModuleType, loading: Loading) -> None:
         dialog = vars(module).get("IvrDialog")
         if dialog is None:
-            self.failure = diagnose.no_dialog_class(module, self.path, self.text)
+            self.failure = diagnose.no_dialog_class(module, self.path, self.runs)
         elif not (isinstance(dialog, type) and issubclass(dialog, IvrDialogBase)):
-            self.failure = diagnose.wrong_base(self.path, self.text)
+            self.failure = diagnose.wrong_base(self.path, self.runs)
         else:
             vars(module)["config"] = self.config.values
             self.generation = Generation(
@@ -218,6 +220,7 @@ class Load:
                 number=self.number,
                 file=str(self.path),
                 text=self.text,
+                converted=self.converted,
                 dialog_class=dialog,
                 module=module,
                 config=self.config.values,
@@ -225,6 +228,24 @@ class Load:
                 handlers=_handlers_of(dialog),
                 thread_functions=loading.threads,
             )
+            self.warnings = self._lint(module, dialog)
+
+    def _lint(self, module: ModuleType, dialog: type) -> tuple[str, ...]:
+        conf = self.config
+        subject = lint.Subject(
+            self.path,
+            self.runs,
+            dialog,
+            vars(module),
+            conf.values,
+            conf.source,
+            converted=bool(self.converted),
+        )
+        try:
+            return tuple(lint.warnings_of(subject))
+        except Exception:  # objects of the script may do anything when looked at
+            log.exception("%s was not looked through", self.path.name)
+            return ()
 
 
 def _handlers_of(dialog: type) -> tuple[tuple[str, int], ...]:

@@ -165,4 +165,5 @@ def _loaded_event(generation: Generation, because: str = "") -> ScriptLoaded:
         because=because,
         handlers=generation.handlers,
         source=generation.text,
+        converted=generation.converted,
     )

@@ -29,13 +29,13 @@ AT_MOST_S: Final = 0.15
 """… or this long after the first change, whichever comes first."""
 GONE_S: Final = 0.3
 """A deleted file that comes back within this time was being saved."""
-_WATCHED: Final = re.compile(r"[^.].*\.(py|conf)")
+_WATCHED: Final = re.compile(r"[^.].*\.(pyc?|conf)")
 _TOUCHING: Final = frozenset({"created", "modified", "moved", "closed"})
 
 
 def is_watched(path: Path) -> bool:
-    """`*.py` and `*.conf`, but no editor's dotfiles, backups (`~`) and swap files."""
-    return _WATCHED.fullmatch(path.name) is not None
+    """`*.py`, `*.pyc` and `*.conf`, but no editor's dotfiles, backups (`~`) and swap files."""
+    return _WATCHED.fullmatch(path.name) is not None and path.parent.name != "__pycache__"
 
 
 class Settler:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ivrbench.scriptapi import audioitems, dialog, ivr, log, sipviews, uac
 from ivrbench.scriptapi.audiofile import IvrAudioFile
 from ivrbench.scriptapi.host import set_host
+from ivrbench.scriptapi.python2 import restore_names
 
 if TYPE_CHECKING:
     from ivrbench.scriptapi.port import HostPort
@@ -36,6 +37,7 @@ def install(host: HostPort) -> None:
         host: the engine.
     """
     set_host(host)
+    restore_names()
     module = ivr.IvrModule("ivr", "The IVR server, as scripts see it.")
     names: dict[str, object] = {
         "AUDIO_READ": ivr.AUDIO_READ,

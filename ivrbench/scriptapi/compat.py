@@ -6,7 +6,7 @@ import inspect
 from types import FunctionType, MethodType
 from typing import Final
 
-__all__ = ["fit_arguments"]
+__all__ = ["accepts", "fit_arguments"]
 
 _CO_VARARGS: Final = 0x04
 
@@ -24,12 +24,12 @@ def fit_arguments(
         newest: arguments of today's form.
         oldest: arguments of the old form.
     """
-    if _accepts(handler, len(newest)) or not _accepts(handler, len(oldest)):
+    if accepts(handler, len(newest)) or not accepts(handler, len(oldest)):
         return newest
     return oldest
 
 
-def _accepts(handler: object, count: int) -> bool:
+def accepts(handler: object, count: int) -> bool:
     """Whether the handler can be called with this many positional arguments."""
     function = handler
     if isinstance(handler, MethodType):

@@ -25,14 +25,15 @@ A, B = Path("/s/a.py"), Path("/s/b.py")
         ("menu.py~", False),
         ("menu.py.swp", False),
         (".menu.py.swp", False),
-        ("menu.pyc", False),
+        ("menu.pyc", True),
+        ("__pycache__/menu.pyc", False),
         ("4913", False),
         (".py", False),
         ("prompt.wav", False),
     ],
 )
 def test_filter(name: str, watched: bool) -> None:
-    """`*.py` and `*.conf`, no dotfiles, backups or swap files."""
+    """`*.py`, `*.pyc` and `*.conf`, no dotfiles, backups, swap files or caches."""
     assert is_watched(Path("/s") / name) is watched
 
 

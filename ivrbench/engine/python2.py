@@ -1,0 +1,205 @@
+"""Python 2: sources written for it, turned into Python 3 when they are loaded.
+
+The conversion itself is done by `fissix`, which carries on what `lib2to3` was. A source is
+converted if it does not compile, or if it compiles and uses what only Python 2 had
+(`import urllib2`).
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import logging
+import os
+import re
+import tempfile
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["RENAMED", "convert", "difference", "expand_tabs", "signs_of"]
+
+log = logging.getLogger("ivrbench.load")
+
+RENAMED: Final = {
+    "BaseHTTPServer": "http.server",
+    "ConfigParser": "configparser",
+    "Cookie": "http.cookies",
+    "HTMLParser": "html.parser",
+    "Queue": "queue",
+    "SimpleXMLRPCServer": "xmlrpc.server",
+    "SocketServer": "socketserver",
+    "StringIO": "io",
+    "cPickle": "pickle",
+    "cStringIO": "io",
+    "commands": "subprocess",
+    "cookielib": "http.cookiejar",
+    "httplib": "http.client",
+    "md5": "hashlib",
+    "thread": "threading",
+    "urllib2": "urllib.request",
+    "urlparse": "urllib.parse",
+    "xmlrpclib": "xmlrpc.client",
+}
+"""Modules of Python 2 by the name they have now."""
+
+_CONVERTED_MODULES: Final = frozenset(RENAMED) - {"md5"}
+_LOST_BUILTINS: Final = frozenset(
+    "apply basestring execfile long raw_input reduce unichr unicode xrange".split()
+)
+_LOST_METHODS: Final = frozenset({"has_key", "iteritems", "iterkeys", "itervalues"})
+_LOST_URLLIB: Final = frozenset(
+    "quote quote_plus unquote unquote_plus urlencode urlopen urlretrieve".split()
+)
+_CAUGHT: Final = frozenset({"AttributeError", "Exception", "ImportError", "NameError"})
+_OLD_EMAIL: Final = re.compile(
+    r"\bemail\.(?:MIME(Audio|Base|Image|Message|Multipart|NonMultipart|Text)"
+    r"|(Charset|Encoders|Errors|Generator|Header|Message|Parser|Utils))\b"
+)
+# `fissix` would make bytes of StringType; what scripts get from the API is str.
+_OLD_STRING_TYPE: Final = re.compile(r"\btypes\.StringType\b(?!s)")
+_OLD_ENCODING: Final = re.compile(
+    r"\breload\s*(?=\(\s*sys\s*\))|\bsys\.setdefaultencoding(?=\s*\()"
+)
+_INDENT: Final = re.compile(r"^[ \t]*\t[ \t]*", re.MULTILINE)
+
+_lock = threading.Lock()  # the converter is one object, and not made for threads
+_tool: list[Any] = []  # Any: `fissix` has no types
+
+
+def expand_tabs(text: str) -> str:
+    """Indentation with each tab taken to the next multiple of 8, as Python 2 did."""
+    return _INDENT.sub(lambda indent: indent[0].expandtabs(8), text)
+
+
+def signs_of(tree: ast.Module, folder: Path) -> Iterator[tuple[int, str]]:
+    """What in a source that compiles cannot work in Python 3: line and words.
+
+    What stands in a `try` that catches the error is no sign: such a source knows both Pythons.
+
+    Args:
+        tree: the source.
+        folder: the script directory; a file `Queue.py` in it is meant by `import Queue`.
+    """
+    own = _names_bound(tree)
+    for node in _unguarded(tree):
+        line = getattr(node, "lineno", 0)
+        for module in _imported(node):
+            if module in _CONVERTED_MODULES and not (folder / f"{module}.py").exists():
+                yield line, f"import {module}"
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()) if name in _LOST_BUILTINS - own:
+                yield line, name
+            case ast.Call(func=ast.Attribute(attr=name)) if name in _LOST_METHODS - own:
+                yield line, f".{name}()"
+            case ast.Attribute(value=ast.Name(id="urllib"), attr=name) if name in _LOST_URLLIB:
+                yield line, f"urllib.{name}"
+            case ast.ImportFrom(module="urllib", names=names):
+                yield from ((line, f"urllib.{n.name}") for n in names if n.name in _LOST_URLLIB)
+
+
+def convert(text: str, folder: Path) -> str | None:
+    """Turn Python 2 into Python 3; lines keep their numbers, as far as that is possible.
+
+    Args:
+        text: the source.
+        folder: the script directory; names of modules in it stay as they are.
+
+    Returns:
+        the new text, None if it cannot be read as Python 2 either.
+    """
+    prepared = _OLD_EMAIL.sub(
+        lambda m: f"email.mime.{m[1].lower()}" if m[1] else m[0].lower(), text
+    )
+    prepared = _OLD_STRING_TYPE.sub("str", prepared)
+    prepared = _OLD_ENCODING.sub("str", prepared)
+    own = {path.stem for path in folder.glob("*.py")}
+    with _lock:
+        try:
+            tool = _converter()
+            for fixer in (*tool.pre_order, *tool.post_order):
+                mapping = getattr(type(fixer), "mapping", None)
+                if mapping is not None:
+                    fixer.mapping = mapping | {name: name for name in own & mapping.keys()}
+            converted = str(tool.refactor_string(prepared + "\n", "script"))
+        except Exception as exc:  # whatever the library makes of a text that is no Python 2
+            log.debug("no Python 2 source: %s", exc)
+            return None
+    return converted[:-1] if converted.endswith("\n") else converted
+
+
+def difference(before: str, after: str, file: str, name: str) -> str:
+    """What the conversion changed, as a unified diff with one line around each change.
+
+    Args:
+        before: the text as saved.
+        after: the text that runs.
+        file: name of the file.
+        name: what it is compiled under, "menu.py@3": tracebacks say so.
+    """
+    lines = difflib.unified_diff(
+        before.splitlines(),
+        after.splitlines(),
+        f"{file} (Python 2, as saved)",
+        f"{name} (Python 3, as it runs: tracebacks show these lines)",
+        n=1,
+        lineterm="",
+    )
+    return "\n".join(lines)
+
+
+def _converter() -> Any:  # Any: as above
+    if not _tool:
+        try:
+            from fissix import refactor
+        except OSError:
+            # It keeps its grammar in the user's cache folder; a service may have none.
+            os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="ivrbench-")
+            from fissix import refactor
+        fixers = refactor.get_fixers_from_package("fissix.fixes")
+        # Helpers are imported by their names as they are.
+        fixers = [name for name in fixers if not name.endswith(".fix_import")]
+        _tool.append(refactor.RefactoringTool(fixers))
+    return _tool[0]
+
+
+def _unguarded(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those of a `try` whose handlers expect another Python."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Try) and any(map(_catches_absence, child.handlers)):
+            continue
+        yield child
+        yield from _unguarded(child)
+
+
+def _catches_absence(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    return any(isinstance(n, ast.Name) and n.id in _CAUGHT for n in ast.walk(handler.type))
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+        return [node.module]
+    return []
+
+
+def _names_bound(tree: ast.Module) -> set[str]:
+    """Names the source gives a meaning of its own, anywhere."""
+    bound: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                bound.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                bound.add(name)
+            case ast.ClassDef(name=name):
+                bound.add(name)
+            case ast.alias(name=name, asname=asname):
+                bound.add((asname or name).partition(".")[0])
+    return bound

@@ -1,0 +1,200 @@
+"""Sources written for Python 2, mixed tabs, and scripts of which only the `.pyc` is there."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import py_compile
+import xmlrpc.client
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ivrbench.engine.python2 import convert, expand_tabs, signs_of
+from ivrbench.observe.events import ScriptFailed, ScriptLoaded
+from tests.engine.scripts import HEAD, SCRIPT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.engine.scripts import Bench
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("print 'a', b", "print('a', b)"),
+        ("print >>sys.stderr, 'a'", "print('a', file=sys.stderr)"),
+        ("try:\n  pass\nexcept IOError, e:\n  pass", "try:\n  pass\nexcept IOError as e:\n  pass"),
+        ("raise ValueError, 'x'", "raise ValueError('x')"),
+        ("d.has_key('a')", "'a' in d"),
+        ("`x`", "repr(x)"),
+        ("m = 0755", "m = 0o755"),
+        ("n = 5L", "n = 5"),
+        ("u'a' + unicode(b)", "'a' + str(b)"),
+        ("a <> b", "a != b"),
+        ("import xmlrpclib", "import xmlrpc.client"),
+        ("urllib.urlopen(u)", "urllib.request.urlopen(u)"),
+        ("from email.MIMEText import MIMEText", "from email.mime.text import MIMEText"),
+        ("import email.Utils", "import email.utils"),
+        ("isinstance(a, types.StringType)", "isinstance(a, str)"),
+        ("from __future__ import print_function\nprint(a)\nx = 5L", "\nprint(a)\nx = 5"),
+    ],
+)
+def test_conversion(tmp_path: Path, old: str, new: str) -> None:
+    """What the two Pythons write differently; no line gets another number."""
+    assert convert(old, tmp_path) == new
+
+
+def test_text_that_is_no_python_is_left_alone(tmp_path: Path) -> None:
+    """Then the error of Python 3 is told."""
+    assert convert("def x(:\n  pass\n", tmp_path) is None
+
+
+def test_own_modules_keep_their_names(tmp_path: Path) -> None:
+    """`Queue.py` beside the script is what `import Queue` means."""
+    (tmp_path / "Queue.py").write_text("")
+    assert convert("import Queue\nimport StringIO\n", tmp_path) == "import Queue\nimport io\n"
+    assert not list(signs_of(ast.parse("import Queue\n"), tmp_path))
+    (tmp_path / "Queue.py").unlink()
+    assert convert("import Queue\n", tmp_path) == "import queue\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "signs"),
+    [
+        ("import urllib2", [(1, "import urllib2")]),
+        ("x = 1\nfrom Queue import Queue", [(2, "import Queue")]),
+        ("d.has_key(1)", [(1, ".has_key()")]),
+        ("class D:\n  def has_key(self, k): pass\nd.has_key(1)", []),
+        ("unicode(x)", [(1, "unicode")]),
+        ("unicode = str\nunicode(x)", []),
+        ("try:\n  import urllib2\nexcept ImportError:\n  import urllib.request", []),
+        ("try:\n  unicode\nexcept NameError:\n  pass", []),
+        ("try:\n  import urllib2\nexcept:\n  pass", []),
+        ("try:\n  import urllib2\nexcept OSError:\n  pass", [(2, "import urllib2")]),
+        ("import urllib\nurllib.urlencode({})", [(2, "urllib.urlencode")]),
+        ("from urllib import quote, parse", [(1, "urllib.quote")]),
+        ("import urllib.request\nurllib.request.urlopen(u)", []),
+        ("range(5)", []),
+    ],
+)
+def test_signs(tmp_path: Path, text: str, signs: list[tuple[int, str]]) -> None:
+    """A source that compiles is converted only if it cannot work as it is."""
+    assert list(signs_of(ast.parse(text), tmp_path)) == signs
+
+
+def test_only_indentation_is_expanded() -> None:
+    """A tab within a string stays one."""
+    assert expand_tabs("if x:\n\ta = '\t'\n    \tb = 1") == "if x:\n        a = '\t'\n        b = 1"
+
+
+OLD = HEAD + (
+    "import string, xmlrpclib\n"
+    "class IvrDialog(IvrDialogBase):\n"
+    "    def onSessionStart(self, hdrs):\n"
+    "        print 'hello'\n"
+    "        self.words = string.split(string.lower('A B'))\n"
+    "        try:\n"
+    "            raise ValueError, 'no'\n"
+    "        except ValueError, e:\n"
+    "            self.error = `e.args`\n"
+    "\treturn\n"
+)
+
+
+def test_an_old_script_runs(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Python 2 and mixed tabs at once: it loads, the difference is told in log and event."""
+    bench.write("menu.py", OLD)
+    assert bench.library.load_all()
+    generation = bench.serving("menu")
+    # Any: a class of the script.
+    dialog: Any = object.__new__(generation.dialog_class)
+    dialog.onSessionStart("")
+    assert (dialog.words, dialog.error) == (["a", "b"], "('no',)")
+    module: Any = generation.module
+    assert module.xmlrpc.client is xmlrpc.client
+    (event,) = bench.events.of(ScriptLoaded)
+    assert event.source == OLD
+    lines = event.converted.splitlines()
+    assert lines[0] == "--- menu.py (Python 2, as saved)"
+    assert lines[1] == "+++ menu.py@1 (Python 3, as it runs: tracebacks show these lines)"
+    assert "-        print 'hello'" in lines
+    assert "+        print('hello')" in lines
+    assert "menu.py is written for Python 2 and was converted:\n---" in caplog.text
+    assert "menu.py mixes tabs and blanks" in caplog.text
+
+
+def test_tracebacks_show_what_runs(bench: Bench) -> None:
+    """A failure at module level names the line, with the text that was executed."""
+    bench.write("menu.py", "import urllib2\nprint 'a'\nraise KeyError, 'b'\n")
+    assert not bench.library.load_all()
+    (event,) = bench.events.of(ScriptFailed)
+    assert (event.line, event.error_type) == (3, "KeyError")
+    assert "raise KeyError('b')" in event.traceback
+
+
+def test_conversion_can_be_off(bench: Bench) -> None:
+    """`python2_conversion = no`: the error of Python 3, for scripts and for their helpers."""
+    bench.library.python2 = False
+    bench.write("menu.py", HEAD + "print 'x'\n")
+    bench.write("other.py", "import urllib2\n")
+    assert not bench.library.load_all()
+    one, two = bench.events.of(ScriptFailed)
+    assert (one.error_type, one.line) == ("SyntaxError", 3)
+    assert two.hint == "in Python 3 it is called urllib.request"
+
+
+def test_new_scripts_are_not_touched(bench: Bench) -> None:
+    """Nothing is converted that works."""
+    bench.write("menu.py", SCRIPT + "try:\n    unicode\nexcept NameError:\n    unicode = str\n")
+    assert bench.library.load_all()
+    assert bench.events.of(ScriptLoaded)[0].converted == ""
+
+
+def test_helpers_are_converted_too(bench: Bench) -> None:
+    """An old helper, and one module of a package importing another the old way."""
+    bench.write("menu.py", "import util\nfrom pack import one\n" + SCRIPT)
+    bench.write("util.py", "print 'x'\nX = 0777\n")
+    bench.write("pack/__init__.py", "")
+    bench.write("pack/one.py", "import two\nfrom two import Y\nimport string\nZ = two.Y\n")
+    bench.write("pack/two.py", "Y = 2\n")
+    bench.library.load_all()
+    module: Any = bench.serving("menu").module
+    assert module.util.X == 0o777
+    assert (module.one.Z, module.one.Y) == (2, 2)
+    assert module.one.string.__name__ == "string"
+
+
+def test_bytecode_of_this_python(bench: Bench) -> None:
+    """`menu.pyc` without `menu.py` is a script; with it, the source counts."""
+    source = bench.write("menu.py", SCRIPT)
+    py_compile.compile(str(source), str(bench.folder / "menu.pyc"))
+    py_compile.compile(str(source), str(bench.folder / "both.pyc"))
+    bench.write("both.py", "import mneu\n")
+    source.unlink()
+    assert not bench.library.load_all()
+    generation = bench.serving("menu")
+    assert generation.file == str(bench.folder / "menu.pyc")
+    assert generation.handlers == (("onSessionStart", 4),)
+    assert generation.module.__file__ == str(bench.folder / "menu.pyc")
+    assert [event.script for event in bench.events.of(ScriptFailed)] == ["both"]
+    (bench.folder / "menu.pyc").unlink()
+    bench.changed("menu.pyc")
+    assert bench.registry.serving("menu") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x03\xf3\r\n" + bytes(20), "another version of Python (its mark is 62211"),
+        (importlib.util.MAGIC_NUMBER + bytes(12), "menu.pyc is damaged"),
+        (importlib.util.MAGIC_NUMBER + bytes(12) + b"N", "menu.pyc holds no code"),
+    ],
+)
+def test_bytecode_that_is_none_of_ours(bench: Bench, data: bytes, message: str) -> None:
+    """A sentence that says what to do."""
+    (bench.folder / "menu.pyc").write_bytes(data)
+    assert not bench.library.load_all()
+    (event,) = bench.events.of(ScriptFailed)
+    assert message in event.message
