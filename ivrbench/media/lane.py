@@ -274,6 +274,21 @@ class Lane:
         for name in _COLUMNS:
             getattr(self, name)[row] = getattr(other, name)[other_row]
 
+    def relist(self) -> None:
+        """Bring up to date who sends and who is read from."""
+        self.changed = False
+        self.senders = []
+        self.sender_rows = []
+        self.readers = []
+        for row, call in enumerate(self.calls[: self.n]):
+            if call is None or call.peer is None:
+                continue
+            rtp = call.keying.rtp
+            self.readers.append((row, rtp.recv_into, self.rx_views[row]))
+            if self.sends[row] and row not in self.keying:
+                self.senders.append((rtp.send, self.tx_views[row]))
+                self.sender_rows.append(row)
+
     def play_silence(self, row: int, n_samples: int = FOREVER) -> None:
         """Let a row send silence for a while."""
         self.pos[row] = silence_offset(self.codec.form) // self.codec.sample_bytes

@@ -182,7 +182,7 @@ class MediaPlane:
 
     def _run(self, lane: Lane, now: float, period: int) -> None:
         if lane.changed:
-            _relist(lane)
+            lane.relist()
         for row in [row for row in lane.starting if lane.runs[row]]:
             lane.starting.discard(row)
             self._call_at(lane, row).item_started()
@@ -194,8 +194,10 @@ class MediaPlane:
         pcm, present = play_out(lane)
         if lane.toned:
             self._hear_keys(lane, pcm, now)
-        for index, row in enumerate(lane.listeners.tolist()):
-            self._listen(lane, row, pcm[index], bool(present[index]))
+        if lane.watched:
+            self._measure(lane, pcm)
+        if lane.recording:
+            self._record(lane, pcm, present)
         n = lane.n
         for row in np.flatnonzero((lane.left[:n] < lane.frame) & (lane.runs[:n] > 0)).tolist():
             self._call_at(lane, row).playlist.frame_edge()
@@ -210,26 +212,27 @@ class MediaPlane:
         for row, event in lane.hearing.listen(rows, frames):
             self._call_at(lane, row).inbound.tell_key(event, now, inband=True)
 
-    def _listen(self, lane: Lane, row: int, pcm: NDArray[np.int16], present: bool) -> None:
-        """Record and measure a received frame."""
-        call = self._call_at(lane, row)
-        if call.meters is not None:
-            sent = sent_pcm(lane, row) if lane.sends[row] else np.zeros_like(pcm)
-            call.meters[0].add(pcm)
-            call.meters[1].add(sent)
-        if row not in lane.recording or not lane.runs[row]:
-            return
-        item = call.playlist.current
-        assert item is not None, "a row that records has an item"
-        assert item.recorder is not None, "an item that records has a recorder"
-        # The recording begins with the first packet; from then on gaps are part of it.
-        item.begun = item.begun or present
-        if item.begun and lane.hears[row]:
-            before = item.recorder.n_samples
-            item.recorder.write(pcm, lane.codec.rate_hz)
-            item.recorded_samples += item.recorder.n_samples - before
-        if item.recorder.full:
-            call.playlist.end("recorded")
+    def _measure(self, lane: Lane, pcm: NDArray[np.int16]) -> None:
+        for row in lane.watched:
+            meters = self._call_at(lane, row).meters
+            assert meters is not None, "a watched row has meters"
+            frame = pcm[int(np.searchsorted(lane.listeners, row))]
+            meters[0].add(frame)
+            meters[1].add(sent_pcm(lane, row) if lane.sends[row] else np.zeros_like(frame))
+
+    def _record(self, lane: Lane, pcm: NDArray[np.int16], present: NDArray[np.bool_]) -> None:
+        listeners = lane.listeners
+        states = zip(
+            listeners.tolist(),
+            pcm,
+            present.tolist(),
+            lane.hears[listeners].tolist(),
+            lane.runs[listeners].tolist(),
+            strict=True,
+        )
+        for row, frame, came, hears, runs in states:
+            if runs and row in lane.recording:
+                self._call_at(lane, row).playlist.record(frame, came=came, hears=hears)
 
     def _take_care(self, lane: Lane, now: float) -> None:
         limit = lane.timeout_s
@@ -382,19 +385,3 @@ class MediaPlane:
         elif call.meters is None:
             call.meters = (Meter(), Meter())
             call.lane.watched.add(call.row)
-
-
-def _relist(lane: Lane) -> None:
-    """Bring up to date who sends and who is read from."""
-    lane.changed = False
-    lane.senders = []
-    lane.sender_rows = []
-    lane.readers = []
-    for row in range(lane.n):
-        call = lane.calls[row]
-        if call is None or call.peer is None:
-            continue
-        lane.readers.append((row, call.keying.rtp.recv_into, lane.rx_views[row]))
-        if lane.sends[row] and row not in lane.keying:
-            lane.senders.append((call.keying.rtp.send, lane.tx_views[row]))
-            lane.sender_rows.append(row)

@@ -153,6 +153,25 @@ class Playlist:
             samples = min(samples, item.play.n_samples - item.start)
         return samples * 1000 // lane.codec.rate_hz
 
+    def record(self, pcm: NDArray[np.int16], *, came: bool, hears: bool) -> None:
+        """Give a received frame to the item that records.
+
+        Args:
+            pcm: the frame.
+            came: False if it was made up because nothing came.
+            hears: False if nothing is to be recorded now.
+        """
+        item = self.current
+        assert item is not None, "a row that records has an item"
+        recorder = item.recorder
+        assert recorder is not None, "an item that records has a recorder"
+        # The recording begins with the first packet; from then on gaps are part of it.
+        item.begun = item.begun or came
+        if item.begun and hears:
+            item.recorded_samples += recorder.write(pcm, self.lane.codec.rate_hz)
+        if recorder.full:
+            self.end("recorded")
+
     def frame_edge(self) -> None:
         """Less than a frame is left: loop, pad or end."""
         item = self.current

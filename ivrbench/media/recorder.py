@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder"]
 
+UNLIMITED = 1 << 60
+"""Samples; more than any disk holds."""
 BLOCK_MS = 1000
 """Handed to the disk at once. Less often would lose more in a crash."""
 
@@ -47,6 +49,7 @@ class Recorder:
         self.rate_hz = rate_hz
         self.sample_format = sample_format if sample_format in SUBTYPES else "pcm16"
         self.limit_ms = limit_ms
+        self._limit_samples = self._limit(rate_hz) if rate_hz or not limit_ms else UNLIMITED
         self.n_samples = 0
         self.error = ""
         self.in_use = False
@@ -64,38 +67,42 @@ class Recorder:
     @property
     def full(self) -> bool:
         """No more will be taken: the limit is reached."""
-        return self.limit_ms == 0 or 0 <= self._limit_samples <= self.n_samples
+        return self.n_samples >= self._limit_samples
 
-    @property
-    def _limit_samples(self) -> int:
-        """The limit in samples, -1 while there is none or the rate is not known."""
-        if self.limit_ms < 0 or not self.rate_hz:
-            return -1
-        return self.limit_ms * self.rate_hz // 1000
-
-    def write(self, pcm: NDArray[np.int16], rate_hz: int = SAMPLE_RATE_HZ) -> None:
+    def write(self, pcm: NDArray[np.int16], rate_hz: int = SAMPLE_RATE_HZ) -> int:
         """Take a frame, or as much of it as the limit allows.
 
         Args:
             pcm: the frame.
             rate_hz: its sample rate; resampled if the file has another.
+
+        Returns:
+            How many samples the recording has grown by.
         """
+        if rate_hz != self.rate_hz:
+            pcm = self._fit(pcm, rate_hz)
+        n = min(len(pcm), self._limit_samples - self.n_samples)
+        filled = self._filled
+        if filled + n > len(self._block):
+            self._hand_over(0, close=False)
+            filled = 0
+            if n > len(self._block):
+                self._block = np.empty(self.rate_hz * BLOCK_MS // 1000, np.int16)
+        self._block[filled : filled + n] = pcm[:n]
+        self._filled = filled + n
+        self.n_samples += n
+        return n
+
+    def _fit(self, pcm: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:
+        """Take over the rate of the first audio; bring all other to that rate."""
         if not self.rate_hz:
             self.rate_hz = self.sink.rate_hz = rate_hz
-        if rate_hz != self.rate_hz:
-            pcm = self._resample(pcm, rate_hz)
-        limit = self._limit_samples
-        if limit >= 0:
-            pcm = pcm[: max(0, limit - self.n_samples)]
-        block_samples = self.rate_hz * BLOCK_MS // 1000
-        if len(self._block) < block_samples:
-            self._block = np.empty(block_samples, np.int16)
-        n = len(pcm)
-        if self._filled + n > block_samples:
-            self._hand_over(0, close=False)
-        self._block[self._filled : self._filled + n] = pcm
-        self._filled += n
-        self.n_samples += n
+            self._limit_samples = self._limit(rate_hz)
+            return pcm
+        return self._resample(pcm, rate_hz)
+
+    def _limit(self, rate_hz: int) -> int:
+        return self.limit_ms * rate_hz // 1000 if self.limit_ms >= 0 else UNLIMITED
 
     def _resample(self, pcm: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:
         """The call's codec changed to another rate, or another call records into the file."""
