@@ -51,12 +51,7 @@ def _run(arguments: Mode) -> int:
         case "attach":
             from .workbench import attach
 
-            return attach(arguments.options.attach)
-        case "plain":
-            raise ConfigError(
-                "--plain, the line console, comes with a later version; "
-                "ivrbench --serve shows its log on stderr meanwhile"
-            )
+            return attach(arguments.options)
         case _:
             from .workbench import workbench
 

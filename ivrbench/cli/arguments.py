@@ -32,7 +32,7 @@ class Mode:
     """One run of `ivrbench`."""
 
     mode: str
-    """`workbench`, `serve`, `attach`, `plain`, `check` or `call`."""
+    """`workbench`, `serve`, `attach`, `check` or `call`."""
     options: argparse.Namespace
 
 
@@ -45,7 +45,7 @@ def read_arguments(argv: list[str]) -> Mode:
     if argv[:1] == ["call"]:
         return Mode("call", _call_parser().parse_args(argv[1:]))
     options = _main_parser().parse_args(argv)
-    modes = ("serve", "plain", "check")
+    modes = ("serve", "check")
     mode = next((name for name in modes if getattr(options, name)), "workbench")
     return Mode("attach" if options.attach else mode, options)
 
@@ -98,10 +98,14 @@ def _main_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--attach", type=Path, metavar="SOCKET", help="the workbench on a running engine"
     )
-    what.add_argument("--plain", action="store_true", help="line console (in a later version)")
     what.add_argument(
         "--check", action="store_true", help="load every script, tell what happened, and end"
     )
+    how = parser.add_argument_group("how the workbench looks")
+    how.add_argument(
+        "--plain", action="store_true", help="a line console instead of a screen; also --attach"
+    )
+    how.add_argument("--json", action="store_true", help="--plain: every line is a JSON object")
     _add_settings(parser.add_argument_group("settings"))
     return parser
 

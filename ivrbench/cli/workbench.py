@@ -30,7 +30,7 @@ def workbench(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: the settings cannot be used, or there is no terminal.
     """
-    _need_terminal()
+    _need_terminal(options)
     settings = settings_from(options)
     control = settings.control_socket or own_socket()
     arguments = engine_arguments(options, control)
@@ -44,13 +44,10 @@ def workbench(options: argparse.Namespace) -> int:
         except EngineGone as exc:
             print("\n".join([*engine.last_log(), f"ivrbench: {exc}"]), file=sys.stderr)
             return engine.exit_code or exits.ENGINE
-        # Textual takes a third of a second to load: not for anybody who does not see it.
-        from ivrbench.tui.app import run
-
-        return run(str(control), engine=engine)
+        return _show(options, control, engine)
 
 
-def attach(control: Path) -> int:
+def attach(options: argparse.Namespace) -> int:
     """Show an engine that runs already, and leave it alone afterwards.
 
     Returns:
@@ -60,12 +57,22 @@ def attach(control: Path) -> int:
         ConfigError: there is no terminal.
         EngineGone: nobody answers at this socket.
     """
-    _need_terminal()
-    if not answers(control):
-        raise EngineGone(f"no engine at {control}")
+    _need_terminal(options)
+    if not answers(options.attach):
+        raise EngineGone(f"no engine at {options.attach}")
+    return _show(options, options.attach, None)
+
+
+def _show(options: argparse.Namespace, control: Path, engine: ChildEngine | None) -> int:
+    """The screen, or the line console."""
+    if options.plain:
+        from ivrbench.tui.plain import run_plain
+
+        return run_plain(str(control), as_json=options.json)
+    # Textual takes a third of a second to load: not for anybody who does not see it.
     from ivrbench.tui.app import run
 
-    return run(str(control))
+    return run(str(control), engine=engine)
 
 
 def _leave(number: int, _: FrameType | None) -> None:
@@ -87,6 +94,9 @@ def engine_arguments(options: argparse.Namespace, control: Path) -> list[str]:
     return arguments
 
 
-def _need_terminal() -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("the workbench needs a terminal; ivrbench --serve runs without one")
+def _need_terminal(options: argparse.Namespace) -> None:
+    if not options.plain and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError(
+            "the workbench needs a terminal; ivrbench --plain is a line console, "
+            "ivrbench --serve runs without either"
+        )

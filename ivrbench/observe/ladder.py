@@ -33,6 +33,9 @@ US = "ivrbench"
 """Name of our own column."""
 MAX_ARGUMENTS = 40
 """Characters of a script call's arguments."""
+ANSWERED_WITHIN_S = 0.05
+AUDIO_CALLS = ("enqueue", "flush", "setTimer", "removeTimer", "removeTimers")
+"""Script calls that send no message: they stand in what the script does, not in the ladder."""
 MAX_COLUMNS_PER_LEG = 2
 """Further addresses of one leg are drawn in its last column: a picture has a width."""
 
@@ -110,7 +113,7 @@ def build_ladder(legs: Sequence[LegView]) -> Ladder:
     rows: list[Row] = []
     for leg in legs:
         rows += _LegRows(leg, columns, us).rows()
-    rows.sort(key=lambda row: int(row.key.rstrip("abc")))
+    rows.sort(key=lambda row: (int(row.key.rstrip("ab")), row.key))
     return Ladder(
         tuple(leg.name for leg in legs),
         tuple(columns),
@@ -188,11 +191,11 @@ class _LegRows:
             case SipTraced() as sip:
                 yield self._message(stamped, sip)
             case MediaAgreed() as agreed:
-                yield from self._media(stamped, agreed)
+                yield from self._media(self._after_its_answer(stamped), agreed)
             case KeyReceived() as key:
                 name = KEY_NAMES[key.key] if 0 <= key.key < len(KEY_NAMES) else "?"
                 yield self._arrow(stamped, "key", False, f"key {name}", key.source)
-            case ApiCalled() as call:
+            case ApiCalled() as call if call.name not in AUDIO_CALLS:
                 text = f"{call.name}({_short(call.arguments)})"
                 yield self._inside(stamped, "call", text, _place(call.file, call.line))
             case HandlerRaised() as raised:
@@ -210,6 +213,16 @@ class _LegRows:
             note = sip.summary
         row = self._arrow(stamped, "sip", sip.sent, label, note, sip.remote)
         return replace(row, sip=sip)
+
+    def _after_its_answer(self, stamped: Stamped) -> Stamped:
+        """An agreement is known before its answer is on the wire: draw it after that."""
+        for later in self.leg.sip:
+            is_later = stamped.seq < later.seq and later.at_s - stamped.at_s < ANSWERED_WITHIN_S
+            if is_later and isinstance(later.event, SipTraced):
+                text = MessageText(later.event.raw)
+                if text.is_response and text.has_sdp:
+                    return Stamped(later.seq, later.at_s, stamped.event)
+        return stamped
 
     def _media(self, stamped: Stamped, agreed: MediaAgreed) -> Iterator[Row]:
         counts = self.leg.measured

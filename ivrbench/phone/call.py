@@ -99,8 +99,7 @@ class PhoneCall:
         self._failure = ""
         self._trouble = ""
         self._told_rtp = self._told_sound = False
-        self.held = False
-        """True: we put the other side on hold."""
+        self.held = False  # True: we put the other side on hold
 
     def dial(self, now: float) -> None:
         """Send the INVITE.
@@ -251,7 +250,8 @@ class PhoneCall:
 
     def _on_provisional(self, event: ProvisionalReceived, now: float) -> None:
         response = event.response
-        self._facts.append(Progressed(response.code, response.reason, now - self._dialled_s))
+        if self._answered_s is None:  # not of a re-INVITE
+            self._facts.append(Progressed(response.code, response.reason, now - self._dialled_s))
         described = response.body and response.content_type == "application/sdp"
         if described and self._offer_answer.state is OfferAnswerState.OFFER_SENT:
             self._take_answer(response.body, now)

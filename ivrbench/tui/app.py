@@ -20,6 +20,7 @@ from ivrbench.tui.screens.bench import BenchScreen
 from ivrbench.tui.screens.call import CallScreen
 from ivrbench.tui.screens.down import DownScreen
 from ivrbench.tui.screens.frame import FrameScreen
+from ivrbench.tui.screens.health import HealthScreen
 from ivrbench.tui.screens.ladder import LadderScreen
 from ivrbench.tui.screens.log import LogScreen
 from ivrbench.tui.screens.script import ScriptScreen
@@ -65,6 +66,7 @@ class Workbench(Actions):
         "call": CallScreen,
         "script": ScriptScreen,
         "log": LogScreen,
+        "health": HealthScreen,
     }
     DEFAULT_MODE = "bench"
 

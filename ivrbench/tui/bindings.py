@@ -14,6 +14,7 @@ __all__ = [
     "DOWN",
     "FILTER",
     "FOLLOW",
+    "HEALTH",
     "HELP",
     "LADDER",
     "LOG",
@@ -29,6 +30,7 @@ SCREENS = (
     ("F4", "call", "Call"),
     ("F5", "script", "Script"),
     ("F7", "log", "Log"),
+    ("F9", "health", "Health"),
 )
 """Key, mode and title of each screen."""
 
@@ -341,6 +343,11 @@ FILTER = [
         show=True,
         display="enter",
     ),
+]
+
+HEALTH = [
+    _key("y", "copy", "health.copy", "Copy", "Copy this page", show=True),
+    _key("tab", "app.focus_next", "health.pane_next", "Next pane", "Go to the next pane"),
 ]
 
 HELP = [

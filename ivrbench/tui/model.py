@@ -27,6 +27,7 @@ from ivrbench.tui.theme import UNICODE, Glyphs
 from ivrbench.tui.views.ladder import LadderChoice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
     from ivrbench.observe.snapshot import (
@@ -76,7 +77,12 @@ class Model:
     """Last lines of a dead engine's standard error."""
     engine_exit: int | None = None
     can_restart: bool = False
+    on_event: Callable[[Stamped], None] | None = None
+    """Called with each event after it was taken."""
     news: News | None = None
+    events_taken: int = 0
+    skipped: int = 0
+    """Events that were replaced by a newer one of their kind on the way: never facts."""
 
     leg: str = ""
     """The selected leg, "" until one is chosen: then it is the newest."""
@@ -135,8 +141,12 @@ class Model:
     def take_events(self, events: list[Stamped]) -> None:
         """Something happened."""
         for stamped in events:
+            self.skipped += max(0, stamped.seq - self.history.seq - 1)
+            self.events_taken += 1
             self.history.apply(stamped)
             self._notice(stamped)
+            if self.on_event is not None:
+                self.on_event(stamped)
 
     def lose_engine(self, reason: str, at_s: float) -> None:
         """The engine is not there any more. What is known stays to be read."""

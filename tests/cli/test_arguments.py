@@ -22,7 +22,8 @@ if TYPE_CHECKING:
         (["--script-path", "x"], "workbench"),
         (["--serve"], "serve"),
         (["--attach", "/run/x.sock"], "attach"),
-        (["--plain"], "plain"),
+        (["--plain", "--json"], "workbench"),
+        (["--plain", "--attach", "/run/x.sock"], "attach"),
         (["--check"], "check"),
         (["call", "hello"], "call"),
     ],
@@ -60,10 +61,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"ivrbench {__version__}\n"
 
 
-def test_plain_says_that_it_comes_later(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing pretends to be there."""
-    assert main(["--plain"]) == 2
-    assert "comes with a later version" in capsys.readouterr().err
+def test_plain_needs_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """The screen does, the line console only needs an engine."""
+    assert main(["--attach", "/no/such.sock"]) == 2
+    assert "--plain" in capsys.readouterr().err
+    assert main(["--attach", "/no/such.sock", "--plain"]) == 3
+    assert "no engine at /no/such.sock" in capsys.readouterr().err
 
 
 def test_bad_settings_end_with_2_and_name_the_line(

@@ -22,6 +22,7 @@ from ivrbench.observe.history import KEY_NAMES, History
 from ivrbench.observe.hub import Hub
 from ivrbench.observe.phones import (
     PhoneChanged,
+    PhoneEnded,
     PhoneHeard,
     PhoneKeyPressed,
     PhoneMeasured,
@@ -171,6 +172,8 @@ class FakeEngine:
                 self.publish(*leg_up(leg, target, self._serving(target), "test phone"))
             case commands.HangUp(leg=ended):
                 self.publish(ev.LegEnded(ended, "engine", 200, "hung up", 4.0))
+                over = PhoneEnded("the other side hung up", 200, True, 4.0, phone=f"p{ended[1:]}")
+                self.publish(over)
             case commands.TellPhone(phone=pressed, verb="press", argument=keys):
                 for key in keys.replace(",", ""):
                     code = KEY_NAMES.index(key)

@@ -337,7 +337,7 @@ async def test_screens_by_brackets_and_mouse(engine: FakeEngine) -> None:
         await pilot.press("right_square_bracket")
         assert app.current_mode == "ladder"
         await pilot.press("left_square_bracket", "left_square_bracket")
-        assert app.current_mode == "log"
+        assert app.current_mode == "health"
         await settle(app, pilot, engine)
         await pilot.click("#tabs", offset=(4, 0))
         await settle(app, pilot, engine)

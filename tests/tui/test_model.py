@@ -16,7 +16,18 @@ from ivrbench.tui.filter import Filter, Subject
 from ivrbench.tui.model import Model
 from ivrbench.tui.text import Line, cells
 from ivrbench.tui.theme import ASCII, UNICODE, Glyphs
-from ivrbench.tui.views import call, frame, ladder, ladder_files, legs, log, pages, script, scripts
+from ivrbench.tui.views import (
+    call,
+    frame,
+    health,
+    ladder,
+    ladder_files,
+    legs,
+    log,
+    pages,
+    script,
+    scripts,
+)
 from ivrbench.tui.views import leg as leg_views
 from tests.observe.strategies import stamped_lists
 from tests.tui.fake_engine import FakeEngine, leg_up, loaded
@@ -37,7 +48,8 @@ def every_line(model: Model, now_s: float, width: int) -> list[Line]:
     lines += [*call.call_lines(model, width), *call.script_lines(model, width)]
     lines += [*call.level_history_lines(model, width), *call.keypad_lines(model, 36, width // 5)]
     call.call_title(model, now_s)
-    call.feel_text(model)
+    call.feel_text(model, width)
+    lines += [text for _, _, page in health.health_panes(model, now_s) for text in page]
     lines += ladder_pages(model, leg.name if leg else "", width)
     if chosen is not None:
         generation = model.selected_generation

@@ -94,6 +94,18 @@ async def test_call(engine: FakeEngine, size: tuple[int, int], screens: Snapshot
         assert screen_text(app) == screens
 
 
+@both_sizes
+async def test_health(
+    engine: FakeEngine, size: tuple[int, int], screens: SnapshotAssertion
+) -> None:
+    """Clock, SIP, ports, scripts, and how well this screen keeps up."""
+    engine.play(bench_events())
+    async with workbench(engine, size) as (app, pilot):
+        await pilot.press("f9")
+        await settle(app, pilot, engine)
+        assert screen_text(app) == screens
+
+
 async def test_script_failed_side(engine: FakeEngine, screens: SnapshotAssertion) -> None:
     """On a narrow screen traceback and versions take the place of the source."""
     engine.play(bench_events())
@@ -186,7 +198,7 @@ async def test_help_explains_every_screen(engine: FakeEngine) -> None:
     """F1 says what the screen means and lists its keys; esc goes back."""
     engine.play(bench_events())
     async with workbench(engine) as (app, pilot):
-        for mode in ("bench", "ladder", "call", "script", "log"):
+        for mode in ("bench", "ladder", "call", "script", "log", "health"):
             app.action_go(mode)
             await settle(app, pilot, engine)
             await pilot.press("f1")

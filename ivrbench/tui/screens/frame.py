@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["FrameScreen"]
 
 TOO_SMALL = (
-    "ivrbench needs a terminal of 80×24 or more. Without one, ivrbench --serve works anywhere."
+    "ivrbench needs a terminal of 80×24 or more. ivrbench --plain works anywhere."
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.events import (
@@ -9,7 +10,6 @@ from ivrbench.observe.events import (
     HandlerCalled,
     HandlerRaised,
     ItemEnded,
-    ItemEnqueued,
     ItemStarted,
     KeyReceived,
     LegChanged,
@@ -32,6 +32,7 @@ __all__ = [
     "call_lines",
     "call_title",
     "dial_lines",
+    "event_line",
     "feel_text",
     "keypad_lines",
     "level_history_lines",
@@ -49,6 +50,7 @@ LOST_AFTER_S = 2.0
 """A key that the script has not got by then is called lost."""
 NARROW = 60
 """Below so many cells a pane says less."""
+_FOLDERS = re.compile(r"/[^\s,'\"()]*/")
 SPARKS = "▁▂▃▄▅▆▇█"
 HISTORY_S = 20.0
 
@@ -237,8 +239,8 @@ def _packets(phone: PhoneView, leg: LegView | None, width: int) -> list[Line]:
     return [line(fit("  ".join(parts), width))]
 
 
-def feel_text(model: Model, *, short: bool = False) -> str:
-    """The last key's way to the caller's ear with its parts, and the worst one."""
+def feel_text(model: Model, width: int) -> str:
+    """The last key's way to the caller's ear, with its parts if they fit, and the worst one."""
     phone = model.phone
     if phone is None:
         return ""
@@ -247,18 +249,17 @@ def feel_text(model: Model, *, short: bool = False) -> str:
         return ""
     last = feels[-1]
     worst = max(feel.sound_ms or 0.0 for feel in feels)
-    if short:
-        return f"key→sound {_sound(last)}  worst {worst:.0f} ms"
     parts = (
         f"tone {last.tone_ms:.0f} + settle {last.settle_ms:.0f} + "
         f"script {last.script_ms:.0f} + audio {last.audio_ms or 0:.0f}"
     )
-    return f"key→sound {_sound(last)} = {parts}, worst {worst:.0f}"
+    whole = f"key→sound {_sound(last)} = {parts}, worst {worst:.0f} ms"
+    return whole if cells(whole) <= width else f"key→sound {_sound(last)}, worst {worst:.0f} ms"
 
 
 def _sound(feel: KeyFeel) -> str:
     about = "" if feel.measured else "≈ "
-    return f"{about}{feel.sound_ms or 0:.0f} ms"
+    return f"{about}{feel.sound_ms or 0:.0f}"
 
 
 # --- what the script does ---------------------------------------------------------------------
@@ -270,21 +271,21 @@ def script_lines(model: Model, width: int) -> list[Line]:
     if leg is None:
         text = "this call is not one of ours: no script" if model.phone else "no call yet"
         return [line((f"  {text}", "dim"))]
-    names = {
-        item.enqueued.item: (item.enqueued.play or f"REC {item.enqueued.record}")
-        for item in leg.items
-    }
-    lines: list[Line] = []
-    for stamped in leg.timeline:
-        text, place, role = _happened(model, stamped, names)
-        if text:
-            at = f"{stamped.at_s - leg.at_s:8.3f}  "
-            room = max(0, width - cells(at) - cells(place) - 1)
-            lines.append(line((at, "dim"), (fit(text, room), role), (f" {place}", "dim")))
-    return lines
+    every = (event_line(model, leg, stamped, width) for stamped in leg.timeline)
+    return [content for content in every if content is not None]
 
 
-def _happened(model: Model, stamped: Stamped, names: dict[int, str]) -> tuple[str, str, str]:
+def event_line(model: Model, leg: LegView, stamped: Stamped, width: int) -> Line | None:
+    """One thing that happened in a call, None if it is not worth a line."""
+    text, place, role = _happened(model, stamped, leg)
+    if not text:
+        return None
+    at = f"{stamped.at_s - leg.at_s:8.3f}  "
+    room = max(0, width - cells(at) - cells(place) - 1)
+    return line((at, "dim"), (fit(text, room), role), (f" {place}", "dim"))
+
+
+def _happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, str, str]:
     """Text, what stands at the right, and role of an event; no text: not shown."""
     event, glyphs = stamped.event, model.glyphs
     match event:
@@ -302,22 +303,20 @@ def _happened(model: Model, stamped: Stamped, names: dict[int, str]) -> tuple[st
             text = f"{glyphs.bad} {event.handler}({event.arguments}) raised {event.error_type}"
             return f"{text}: {event.message}", _place(event.file, event.line), "bad"
         case ApiCalled():
-            return f"  {event.name}({event.arguments})", _place(event.file, event.line), ""
+            arguments = _FOLDERS.sub("", event.arguments)
+            return f"  {event.name}({arguments})", _place(event.file, event.line), ""
         case _:
-            return _audio_happened(model, stamped, names)
+            return _audio_happened(model, stamped, leg)
 
 
-def _audio_happened(model: Model, stamped: Stamped, names: dict[int, str]) -> tuple[str, str, str]:
+def _audio_happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, str, str]:
     event, glyphs = stamped.event, model.glyphs
     match event:
-        case ItemEnqueued():
-            what = event.label or (event.play or event.record).rpartition("/")[2]
-            return f"  enqueue({what})", event.note, "dim"
         case ItemStarted(item=item):
-            name = names.get(item, str(item)).rpartition("/")[2]
+            name = _item_name(leg, item)
             return f"  {glyphs.play} {name}", "", "accent"
         case ItemEnded(reason=reason) if reason != "played":
-            name = names.get(event.item, str(event.item)).rpartition("/")[2]
+            name = _item_name(leg, event.item)
             because = f" by {event.because}" if event.because else ""
             text = f"  {name} {reason} at {seconds(event.played_ms)} s{because}"
             return text, "", "bad" if reason == "error" else "dim"
@@ -331,6 +330,14 @@ def _audio_happened(model: Model, stamped: Stamped, names: dict[int, str]) -> tu
             return f"over: by {event.by} {event.code} {event.reason}", "", "dim"
         case _:
             return "", "", ""
+
+
+def _item_name(leg: LegView, number: int) -> str:
+    for item in reversed(leg.items):
+        if item.enqueued.item == number:
+            play, record = item.enqueued.play, item.enqueued.record
+            return play.rpartition("/")[2] or f"REC {record.rpartition('/')[2]}"
+    return str(number)
 
 
 def _place(file: str, line_number: int) -> str:

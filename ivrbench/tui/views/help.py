@@ -68,6 +68,15 @@ _PAGES = {
         "            b lets an older one serve new calls again.",
         "Handlers    calls, last and worst time in ms, how often each raised.",
     ),
+    "health": (
+        "Media clock every 20 ms the worker sends what all legs say; late is how much after",
+        "            its time it began. More than 10 ms late is heard sooner or later.",
+        "busy        time the worker needs of each 20 ms; room is what that leaves.",
+        "skipped     ticks that were left out because the worker could not keep up.",
+        "SIP         refused: messages that could not be read, or were dropped.",
+        "Scripts     threads that run handlers; a handler that takes long keeps one busy.",
+        "This screen levels skipped: only the newest level is wanted; nothing else is skipped.",
+    ),
     "log": (
         "Type / and a filter. All terms must hold:",
         "  leg:c12         lines of this call",
