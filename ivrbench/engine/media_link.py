@@ -10,7 +10,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ivrbench.audio.files import load_as, probe_wav
+from ivrbench.audio.files import load_as, probe
 from ivrbench.errors import MediaError
 from ivrbench.media import messages
 from ivrbench.media.codecs import FORMS
@@ -147,13 +147,13 @@ class MediaLink:
 
         def make() -> tuple[bytes, int, int]:
             data = audio.read_all()
-            rate_hz = probe_wav(io.BytesIO(data), audio.name).rate_hz
+            rate_hz = probe(io.BytesIO(data), audio.name).rate_hz
             if len(self._notes) >= MAX_NOTES:
                 self._notes.clear()
             if rate_hz != wanted_hz:
                 note = f"resampled {rate_hz / 1000:g} → {wanted_hz / 1000:g} kHz"
                 self._notes[version, form] = note
-            pcm = load_as(io.BytesIO(data), wanted_hz)
+            pcm = load_as(io.BytesIO(data), wanted_hz, audio.name)
             if law is None:
                 return pcm.tobytes(), 0, wanted_hz
             return law.encode(pcm).tobytes(), law.silence, wanted_hz

@@ -3,107 +3,28 @@
 from __future__ import annotations
 
 import os
-import stat
-import tempfile
-import threading
-from typing import TYPE_CHECKING, Final, NoReturn
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
-from ivrbench.audio.files import WavSubtype, probe_wav, wav_header
+from ivrbench.audio.files import wav_header
 from ivrbench.errors import MediaError
 from ivrbench.scriptapi.arguments import need_int, need_str
-from ivrbench.scriptapi.host import the_host
-from ivrbench.scriptapi.ivr import AUDIO_READ, AUDIO_WRITE, not_yet
+from ivrbench.scriptapi.ivr import AUDIO_READ, AUDIO_WRITE
+from ivrbench.scriptapi.openaudio import (
+    OpenAudio,
+    from_bytes,
+    read_file,
+    read_stream,
+    write_file,
+    write_stream,
+)
 
 if TYPE_CHECKING:
-    from ivrbench.scriptapi.port import PlaybackControl
+    from collections.abc import Iterator
 
 __all__ = ["IvrAudioFile", "OpenAudio"]
 
-_READ_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block the script
-_WRITE_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
-_EXTENSION: Final = ".wav"  # case-sensitive, as in the reference server
-
-
-class OpenAudio:
-    """A file between `open()` and `close()`: what the engine plays from or records into.
-
-    It keeps a descriptor, so the file may be deleted or replaced meanwhile.
-
-    Args:
-        name: as the script wrote it.
-        path: absolute path, "" for an anonymous temporary file.
-        fd: the descriptor; closed with this object.
-        writing: opened with AUDIO_WRITE.
-        subtype: how samples are written.
-        data_bytes: of a file opened for reading, from its header.
-    """
-
-    def __init__(
-        self, name: str, path: str, fd: int, *, writing: bool, subtype: WavSubtype, data_bytes: int
-    ) -> None:
-        self.name = name
-        self.path = path
-        self.fd = fd
-        self.writing = writing
-        self.subtype = subtype
-        self._data_bytes = data_bytes
-        self._controls: tuple[PlaybackControl, ...] = ()
-        self._lock = threading.Lock()
-
-    def __repr__(self) -> str:
-        return f"<OpenAudio {self.name} {'write' if self.writing else 'read'} fd={self.fd}>"
-
-    def __del__(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-
-    @property
-    def data_bytes(self) -> int:
-        """Bytes of audio: in the file as opened, or written so far."""
-        if not self.writing:
-            return self._data_bytes
-        return max(0, os.fstat(self.fd).st_size - len(wav_header(0, self.subtype)))
-
-    @property
-    def version(self) -> tuple[int, int, int, int]:
-        """Same for all openings of the same content: a key for decoded prompts."""
-        status = os.fstat(self.fd)
-        return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-
-    def read_all(self) -> bytes:
-        """The whole file, whatever its position is.
-
-        Raises:
-            OSError: it cannot be read.
-        """
-        parts, offset = [], 0
-        while part := os.pread(self.fd, 1 << 20, offset):
-            parts.append(part)
-            offset += len(part)
-        return b"".join(parts)
-
-    def attach(self, control: PlaybackControl) -> None:
-        """An item that plays or records this file begins to wait or run."""
-        with self._lock:
-            self._controls = (*self._controls, control)
-
-    def detach(self, control: PlaybackControl) -> None:
-        """It is over; unknown ones are ignored."""
-        with self._lock:
-            self._controls = tuple(c for c in self._controls if c is not control)
-
-    @property
-    def controls(self) -> tuple[PlaybackControl, ...]:
-        """What is attached now."""
-        return self._controls
-
-    def close(self) -> None:
-        """Let everything attached finish, then close the descriptor."""
-        for control in self._controls:
-            control.finish()
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
+_SPOKEN_RATE_HZ: Final = 16_000  # what the widest codec of a call needs
 
 
 class IvrAudioFile:
@@ -137,24 +58,52 @@ class IvrAudioFile:
             OSError: the file is missing, no WAV file we can play, or cannot be written.
         """
         need_str("open", 1, filename)
-        if mode not in (AUDIO_READ, AUDIO_WRITE):
-            raise TypeError("Unknown open mode")
+        _need_mode(mode)
         if is_tmp is not True and is_tmp is not False:
             raise TypeError("open() argument 3 must be True or False")
         self._close()
         name, _, subtype = filename.partition("|")
-        if os.path.splitext(name)[1] != _EXTENSION:
-            raise OSError(f"Could not open file {name!r}: only names that end in .wav are audio")
-        try:
+        with _told_as_oserror(name):
             if mode == AUDIO_READ:
-                self._audio = _open_to_read(name)
+                self._audio = read_file(name)
             else:
-                self._audio = _open_to_write(name, _subtype(subtype), is_tmp)
-        except MediaError as exc:
-            raise OSError(f"Could not open file: {exc}") from exc
-        except OSError as exc:
-            why = f"{exc.strerror or exc} ({os.path.abspath(name)})"
-            raise OSError(exc.errno, f"Could not open file {name!r}: {why}") from exc
+                self._audio = write_file(name, subtype, is_tmp=is_tmp)
+
+    def fpopen(self, filename: str, mode: int, fp: BinaryIO, /) -> None:
+        """Open a binary file object of Python; it stays open when this file is closed.
+
+        Args:
+            filename: for its extension, and `|A-Law` as in `open`.
+            mode: AUDIO_READ (all of it is read now) or AUDIO_WRITE (it is emptied; what is
+                recorded is in it after `close` or `exportRaw`).
+            fp: the file object, such as of `os.tmpfile()`, `open(…, "r+b")` or `io.BytesIO()`.
+
+        Raises:
+            TypeError: unknown mode, or no file object.
+            OSError: it holds no audio we can play, or cannot be written.
+        """
+        need_str("fpopen", 1, filename)
+        _need_mode(mode)
+        if not hasattr(fp, "read" if mode == AUDIO_READ else "write"):
+            raise TypeError(f"fpopen() argument 3 must be a binary file object, not {fp!r}")
+        self._close()
+        name, _, subtype = filename.partition("|")
+        with _told_as_oserror(name):
+            if mode == AUDIO_READ:
+                self._audio = read_stream(name, fp)
+            else:
+                self._audio = write_stream(name, subtype, fp)
+
+    def exportRaw(self) -> BinaryIO:
+        """Give the file as a file object of Python, at its first sample.
+
+        A recording is finished first, so what is read is whole; `seek(0)` goes to the header. After
+        `fpopen` it is the same file object.
+
+        Raises:
+            ValueError: the file is not open.
+        """
+        return self.opened().export()
 
     def close(self) -> None:
         """Close it; a recording is whole on disk when this returns. A closed file stays closed."""
@@ -198,17 +147,25 @@ class IvrAudioFile:
             control.set_loop(loop)
 
     @classmethod
-    def tts(cls, text: str, /) -> NoReturn:
-        """Speak a text into a new file."""
-        not_yet("IvrAudioFile.tts")
+    def tts(cls, text: str, /) -> Self:
+        """Speak a text; the language is English.
 
-    def fpopen(self, *args: object) -> NoReturn:
-        """Open a Python file object."""
-        not_yet("IvrAudioFile.fpopen")
+        Returns:
+            a new file, open for reading.
 
-    def exportRaw(self) -> NoReturn:
-        """Give the audio as a Python file object."""
-        not_yet("IvrAudioFile.exportRaw")
+        Raises:
+            OSError: text to speech is not installed, or it failed.
+        """
+        need_str("tts", 1, text)
+        # Only those who speak pay for loading it.
+        from ivrbench.audio.tts import synthesise
+
+        made = cls()
+        with _told_as_oserror("of tts()"):
+            pcm = synthesise(text, rate_hz=_SPOKEN_RATE_HZ)
+            header = wav_header(pcm.nbytes, rate_hz=_SPOKEN_RATE_HZ)
+            made._audio = from_bytes("speech.wav", header + pcm.tobytes())
+        return made
 
     # --- for the engine ---
 
@@ -233,52 +190,18 @@ class IvrAudioFile:
             audio.close()
 
 
-def _open_to_read(name: str) -> OpenAudio:
-    fd = os.open(name, _READ_FLAGS)
+def _need_mode(mode: int) -> None:
+    if mode not in (AUDIO_READ, AUDIO_WRITE):
+        raise TypeError("Unknown open mode")
+
+
+@contextmanager
+def _told_as_oserror(name: str) -> Iterator[None]:
+    """What scripts catch, with the path and the reason."""
     try:
-        _must_be_file(fd)
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            info = probe_wav(file, name)
-    except BaseException:
-        os.close(fd)
-        raise
-    return OpenAudio(
-        name,
-        os.path.abspath(name),
-        fd,
-        writing=False,
-        subtype=WavSubtype.PCM16,
-        data_bytes=info.data_bytes,
-    )
-
-
-def _open_to_write(name: str, subtype: WavSubtype, is_tmp: bool) -> OpenAudio:
-    if is_tmp:
-        fd, path = tempfile.mkstemp(suffix=_EXTENSION)
-        os.unlink(path)
-        path = ""
-    else:
-        fd, path = os.open(name, _WRITE_FLAGS, 0o666), os.path.abspath(name)
-    try:
-        _must_be_file(fd)
-        os.pwrite(fd, wav_header(0, subtype), 0)
-    except BaseException:
-        os.close(fd)
-        raise
-    return OpenAudio(name, path, fd, writing=True, subtype=subtype, data_bytes=0)
-
-
-def _must_be_file(fd: int) -> None:
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise OSError("it is not a regular file")
-
-
-def _subtype(name: str) -> WavSubtype:
-    if not name:
-        return WavSubtype.PCM16
-    try:
-        return WavSubtype(name)
-    except ValueError:
-        known = ", ".join(subtype.value for subtype in WavSubtype)
-        the_host().log(1, f"unknown way to write samples {name!r}: PCM16 is used; known: {known}")
-        return WavSubtype.PCM16
+        yield
+    except MediaError as exc:
+        raise OSError(f"Could not open file: {exc}") from exc
+    except OSError as exc:
+        text = f"Could not open file {name!r}: {exc.strerror or exc} ({os.path.abspath(name)})"
+        raise (OSError(exc.errno, text) if exc.errno else OSError(text)) from exc

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
-from typing import TYPE_CHECKING
+import tempfile
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 import pytest
+import soundfile
 
+from ivrbench.audio import tts
 from ivrbench.audio.files import WavSubtype, decode_wav, wav_header
 from ivrbench.scriptapi.audiofile import IvrAudioFile
+from ivrbench.scriptapi.ivr import AUDIO_READ, AUDIO_WRITE
+from ivrbench.scriptapi.python2 import restore_names
 from tests.scriptapi.fakes import FakeControl, FakeHost
 
 if TYPE_CHECKING:
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("host")
 
-READ, WRITE = 1, 2
+READ, WRITE = AUDIO_READ, AUDIO_WRITE
 
 
 @pytest.fixture
@@ -42,6 +49,13 @@ def test_a_prompt_opens(prompt: Path) -> None:
     assert not audio.writing
 
 
+def test_other_formats_open(tmp_path: Path) -> None:
+    """What libsndfile reads is a prompt too; its size is that of its samples."""
+    path = tmp_path / "prompt.FLAC"
+    soundfile.write(path, np.zeros(100, np.int16), 8000, format="FLAC")
+    assert opened(path).getDataSize() == 200
+
+
 def test_the_same_content_has_the_same_version(prompt: Path) -> None:
     """Decoded prompts are shared among calls by this key."""
     before = opened(prompt).opened().version
@@ -62,7 +76,6 @@ def test_a_deleted_prompt_still_plays(prompt: Path) -> None:
     [
         ("missing.wav", None),
         ("noextension", b""),
-        ("upper.WAV", wav_header(0)),
         ("x.mp3", b""),
         ("garbage.wav", b"nothing"),
         ("cut.wav", wav_header(0)[:20]),
@@ -219,3 +232,144 @@ def test_closed_files_are_errors_not_crashes(prompt: Path) -> None:
             call()
     with pytest.raises(ValueError, match="0 or more"):
         opened(prompt).rewind(-1)
+
+
+# --- file objects of Python ---------------------------------------------------------------------
+
+
+def record(file: IvrAudioFile, pcm: bytes) -> None:
+    """What the media worker does: samples, then the header over the one that is there."""
+    fd = file.opened().fd
+    os.pwrite(fd, pcm, 44)
+    os.pwrite(fd, wav_header(len(pcm)), 0)
+
+
+@pytest.mark.parametrize("make", [io.BytesIO, tempfile.TemporaryFile], ids=["memory", "disk"])
+def test_recording_into_a_file_object(make: Any) -> None:
+    """The mailbox way: fpopen, record, exportRaw, seek(0), read; the object stays open."""
+    stream: BinaryIO = make()
+    stream.write(b"something old" * 100)
+    file = IvrAudioFile()
+    file.fpopen("message.wav", WRITE, stream)
+    record(file, b"abcd")
+    fp = file.exportRaw()
+    assert fp is stream
+    assert fp.read() == b"abcd"
+    fp.seek(0)
+    assert fp.read() == wav_header(4) + b"abcd"
+    file.close()
+    assert not stream.closed
+    stream.close()
+
+
+def test_closing_fills_the_file_object() -> None:
+    """Without exportRaw the recording is in it after close()."""
+    stream = io.BytesIO()
+    file = IvrAudioFile()
+    file.fpopen("message.wav|A-Law", WRITE, stream)
+    assert file.opened().subtype is WavSubtype.ALAW
+    control = FakeControl()
+    file.opened().attach(control)
+    file.close()
+    assert control.calls == [("finish",)]
+    assert stream.getvalue() == wav_header(0, WavSubtype.ALAW)
+
+
+@pytest.mark.parametrize("position", [0, 50])
+def test_playing_a_file_object(prompt: Path, position: int) -> None:
+    """All of it from its beginning, wherever it stands; the same content has one version."""
+    with prompt.open("rb") as stream:
+        stream.seek(position)
+        file = IvrAudioFile()
+        file.fpopen("x.wav", READ, stream)
+        assert file.getDataSize() == 200
+        assert file.opened().read_all() == prompt.read_bytes()
+        again = IvrAudioFile()
+        again.fpopen("y.wav", READ, io.BytesIO(prompt.read_bytes()))
+        assert again.opened().version == file.opened().version
+        assert file.exportRaw() is stream
+        assert stream.tell() == 44
+        file.close()
+        assert not stream.closed
+
+
+def test_a_stream_that_cannot_go_back(prompt: Path) -> None:
+    """A pipe or a socket: what comes is the prompt."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stream:
+        with os.fdopen(writing, "wb") as feeder:
+            feeder.write(prompt.read_bytes())
+        file = IvrAudioFile()
+        file.fpopen("x.wav", READ, stream)
+    assert file.getDataSize() == 200
+
+
+def test_export_of_a_named_file(tmp_path: Path, prompt: Path) -> None:
+    """A file object of its own, at the first sample, however long the header is."""
+    with opened(prompt).exportRaw() as fp:
+        assert (fp.tell(), len(fp.read())) == (44, 200)
+    longer = tmp_path / "long.wav"
+    header = wav_header(2)
+    longer.write_bytes(header[:36] + b"LIST\3\0\0\0abc\0" + header[36:] + b"xy")
+    with opened(longer).exportRaw() as fp:
+        assert fp.read() == b"xy"
+    made = opened(tmp_path / "r.wav", WRITE)
+    record(made, b"abcd")
+    with made.exportRaw() as fp:
+        assert fp.read() == b"abcd"
+        fp.write(b"ef")
+    made.close()
+    assert (tmp_path / "r.wav").read_bytes().endswith(b"abcdef")
+    flac = tmp_path / "x.flac"
+    soundfile.write(flac, np.zeros(100, np.int16), 8000, format="FLAC")
+    with opened(flac).exportRaw() as fp:
+        assert fp.tell() == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (("x.wav", READ, None), TypeError),
+        (("x.wav", WRITE, 5), TypeError),
+        (("x.wav", 3, io.BytesIO()), TypeError),
+        ((5, READ, io.BytesIO()), TypeError),
+        (("x.wav", READ, io.BytesIO(b"nothing")), OSError),
+        (("x.mp3", WRITE, io.BytesIO()), OSError),
+    ],
+)
+def test_wrong_file_objects(args: tuple[Any, ...], error: type[Exception]) -> None:
+    """TypeError for what is none, OSError for what holds no audio; the file stays closed."""
+    file = IvrAudioFile()
+    with pytest.raises(error):
+        file.fpopen(*args)
+    with pytest.raises(ValueError, match="not open"):
+        file.exportRaw()
+
+
+def test_tmpfile_is_back() -> None:
+    """`os.tmpfile()` of Python 2: a binary file for reading and writing."""
+    restore_names()
+    with os.tmpfile() as fp:  # type: ignore[attr-defined]
+        fp.write(b"abc")
+        fp.seek(0)
+        assert fp.read() == b"abc"
+
+
+# --- text to speech -----------------------------------------------------------------------------
+
+
+def test_speech_is_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tts` works on the class and on objects; the same text has one version."""
+    monkeypatch.setattr(tts, "synthesise", lambda text, rate_hz: np.ones(len(text), np.int16))
+    file = IvrAudioFile.tts("hello")
+    assert file.getDataSize() == 10
+    assert IvrAudioFile().tts("hello").opened().version == file.opened().version
+    with pytest.raises(TypeError):
+        IvrAudioFile.tts(5)  # type: ignore[arg-type]
+
+
+def test_speech_that_fails_is_an_oserror(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is in it: not installed, no such voice."""
+    monkeypatch.setattr(tts, "is_installed", lambda: False)
+    with pytest.raises(OSError, match="not installed"):
+        IvrAudioFile.tts("never said before")

@@ -142,10 +142,6 @@ def test_messages_go_to_the_host(ivr: Any, host: FakeHost) -> None:
         ("monitorFinish('a')", "ivr.monitorFinish"),
         ("IvrUAC().dialout('u', 'a', 'r', 'f', 'f', 't')", "IvrUAC.dialout"),
         ("IvrAudioMixIn().init(1, 2, 3, 0.5)", "IvrAudioMixIn.init"),
-        ("IvrAudioFile.tts('hello')", "IvrAudioFile.tts"),
-        ("IvrAudioFile().tts('hello')", "IvrAudioFile.tts"),
-        ("IvrAudioFile().fpopen('x.wav', 1, None)", "IvrAudioFile.fpopen"),
-        ("IvrAudioFile().exportRaw()", "IvrAudioFile.exportRaw"),
     ],
 )
 def test_what_is_not_there_yet_says_so(ivr: Any, call: str, name: str) -> None:
