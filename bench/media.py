@@ -3,8 +3,9 @@
     python bench/media.py
 
 Starts the real worker and the floor (`rtpfloor.c`, compiled here) in turns against the same peer
-on loopback, prints a table and writes `bench/results/media.json`. About 35 seconds. Each figure is
-the median of short runs; with other work on the machine they still differ by a tenth or two.
+on loopback, then two workers whose calls talk to each other, plain and encrypted; prints a table
+and writes `bench/results/media.json`. About a minute. Each figure is the median of short runs;
+with other work on the machine they still differ by a tenth or two.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ import numpy as np
 
 from ivrbench.media.client import MediaClient, MediaSettings
 from ivrbench.media.messages import (
+    CallClosed,
     CallReported,
     ClipPart,
+    CloseCall,
     MediaEvent,
     OpenCall,
     OpenRecorder,
     PlayItem,
+    SrtpParams,
     StreamParams,
     WatchCalls,
     WorkerReported,
@@ -42,6 +46,9 @@ WARM_UP_S = 0.5
 MEASURED_S = 2.1
 MARGIN_S = 0.5
 """The peer goes on for so long after the measured time."""
+PAIR_PORT = 46000
+PAIRS = ((1000, False), (400, True), (1000, False), (400, True), (1000, False), (400, True))
+"""Calls of each of two workers, and whether they are encrypted."""
 ROUNDS = ((300, (False,)), (1000, (False,)), (1000, (False,)), (1000, (False, True)))
 """Calls, and whether they are busy; before each round the floor is measured."""
 
@@ -181,6 +188,85 @@ class Bench:
         }
 
 
+class Pair:
+    """Two workers, each call of one talking to a call of the other."""
+
+    def __init__(self, calls: int, *, encrypted: bool) -> None:
+        self.calls = calls
+        self.encrypted = encrypted
+        self.reports: list[WorkerReported] = []
+        self.closed: list[CallClosed] = []
+        self.all_closed = asyncio.Event()
+
+    def on_events(self, events: list[MediaEvent]) -> None:
+        """Keep the workers' own figures and the calls' last counts."""
+        self.reports += [event for event in events if isinstance(event, WorkerReported)]
+        self.closed += [event for event in events if isinstance(event, CallClosed)]
+        if len(self.closed) == 2 * self.calls:
+            self.all_closed.set()
+
+    def fill(self, client: MediaClient, here: int, there: int, *, mirrored: bool) -> None:
+        """Open one side's calls."""
+        noise = np.random.default_rng(1).integers(0, 256, 800_000, np.uint8).tobytes()
+        clip = client.arena.clip("noise", "PCMU", lambda: (noise, 0xFF, 8000))
+        pool = PortPool("127.0.0.1", here, here + 2 * self.calls)
+        for call in range(1, self.calls + 1):
+            port = there + 2 * (call - 1)
+            keys = (bytes([1]) * 30, bytes([2]) * 30)
+            suite, (send, receive) = "AES_CM_128_HMAC_SHA1_80", keys[:: -1 if mirrored else 1]
+            stream = StreamParams(
+                codec="PCMU",
+                payload_type=0,
+                dtmf_payload_type=101,
+                ptime_ms=20,
+                remote_rtp=("127.0.0.1", port),
+                remote_rtcp=("127.0.0.1", port + 1),
+                send=True,
+                receive=True,
+                latch=False,
+                dead_rtp_s=300.0,
+                srtp=SrtpParams(suite, send, receive) if self.encrypted else None,
+            )
+            client.send(OpenCall(call, stream), pool.allocate().detach())
+            client.send(PlayItem(call, 1, ClipPart(clip.offset, clip.n_samples, loop=True), 0))
+
+    async def run(self) -> dict[str, Any]:
+        """Start both workers, measure, stop."""
+        clients = [await MediaClient.start(MediaSettings(), self.on_events) for _ in range(2)]
+        ports = (BASE_PORT, PAIR_PORT)
+        for index, client in enumerate(clients):
+            self.fill(client, ports[index], ports[1 - index], mirrored=bool(index))
+        await asyncio.sleep(1.0)
+        n_reports = len(self.reports)
+        measured = await asyncio.gather(*(measure_cpu(client.ready.pid) for client in clients))
+        reports = self.reports[n_reports + 2 :]
+        for client in clients:
+            for call in range(1, self.calls + 1):
+                client.send(CloseCall(call))
+        async with asyncio.timeout(10):
+            await self.all_closed.wait()
+        for client in clients:
+            await client.close()
+        cost = sum(used / passed for used, passed in measured) / (2 * self.calls)
+        return {
+            "what": "two workers" + (", SRTP" if self.encrypted else ""),
+            "calls": 2 * self.calls,
+            "cpu_ms_per_call_s": cost * 1000,
+            "late_p99_ms": max((report.late_p99_ms for report in reports), default=0.0),
+            "late_max_ms": max((report.late_max_ms for report in reports), default=0.0),
+            "skipped_ticks": sum(report.skipped_ticks for report in reports),
+            "missed": sum(event.counts.lost for event in self.closed),
+        }
+
+
+def one_pair(program: Path, calls: int, encrypted: bool) -> dict[str, Any]:
+    """Two workers, compared with the floor measured just before."""
+    floor = measure_floor(program, calls)
+    row = asyncio.run(Pair(calls, encrypted=encrypted).run())
+    row["x_floor"] = row["cpu_ms_per_call_s"] / floor["cpu_ms_per_call_s"]
+    return row
+
+
 def one_round(
     program: Path, folder: Path, calls: int, kinds: tuple[bool, ...]
 ) -> list[dict[str, Any]]:
@@ -231,8 +317,14 @@ def main() -> None:
         for calls, kinds in ROUNDS:
             for row in one_round(program, folder, calls, kinds):
                 runs.setdefault((row["what"], calls), []).append(row)
+        for calls, encrypted in PAIRS:
+            row = one_pair(program, calls, encrypted)
+            runs.setdefault((row["what"], row["calls"]), []).append(row)
         rows = [middle(same) for same in runs.values()]
     show(rows)
+    cost = {(row["what"], row["calls"]): row["cpu_ms_per_call_s"] for row in rows}
+    gain = 2 * cost["worker", 1000] / cost["two workers", 2000]
+    print(f"two workers carry {gain:.2f} times the calls of one")
     target = HERE / "results" / "media.json"
     target.parent.mkdir(exist_ok=True)
     machine = {
@@ -240,7 +332,10 @@ def main() -> None:
         "load": os.getloadavg()[0],
         "python": sys.version.split()[0],
     }
-    target.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    target.write_text(
+        json.dumps({"machine": machine, "two_workers_gain": round(gain, 3), "rows": rows}, indent=1)
+        + "\n"
+    )
 
 
 if __name__ == "__main__":
