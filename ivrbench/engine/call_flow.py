@@ -17,6 +17,7 @@ from ivrbench.sip.events import (
     CallEnded,
     CancelReceived,
     ProvisionalReceived,
+    Redirected,
     ReinviteReceived,
     RequestReceived,
     RequestTimedOut,
@@ -44,9 +45,9 @@ CANCELLING: Final = 3
 DISCONNECTING: Final = 6
 DISCONNECTED: Final = 0
 SERVER_ERROR: Final = 500
-NOT_IMPLEMENTED: Final = 501
 UNSUPPORTED_MEDIA_TYPE: Final = 415
-OK_METHODS: Final = frozenset({"OPTIONS", "PRACK"})
+DESCRIBED_METHODS: Final = frozenset({"UPDATE", "PRACK"})
+"""They may carry an offer (RFC 3311, RFC 3262 §5)."""
 ACCEPT_INFO: Final = (("Accept", f"{DTMF_RELAY}, {DTMF}"),)
 
 
@@ -90,7 +91,11 @@ def _announce(session: Session, request: SipRequest, peer: str) -> None:
 
 def receive(leg: Leg, event: Event) -> None:
     """An event of a call that has begun."""
-    _EVENTS[type(event)](leg.session, leg, event)
+    handle = _EVENTS.get(type(event))
+    if handle is None:
+        log.warning("%s means nothing here", type(event).__name__, extra={"leg": leg.name})
+    else:
+        handle(leg.session, leg, event)
 
 
 def refused_by_script(session: Session, outcome: Outcome, refusal: ScriptRefusal) -> None:
@@ -222,29 +227,46 @@ def _hung_up(session: Session, leg: Leg, event: ByeReceived) -> None:
 def _requested(session: Session, leg: Leg, event: RequestReceived) -> None:
     request = event.request
     leg.expect_reply(request)
-    if request.method == "UPDATE" and not _is_readable(session, leg, request):
+    if request.method == "PRACK" and leg.awaits_answer:
+        _confirmed_early(session, leg, request)
+    elif request.method in DESCRIBED_METHODS and not _is_readable(session, leg, request):
         return
     session.hear(request)
     session.step(lambda: _reply_by_default(session, leg, request))
 
 
+def _confirmed_early(session: Session, leg: Leg, request: SipRequest) -> None:
+    """The PRACK of our 183 with the offer brings the answer (RFC 3262 §5)."""
+    try:
+        leg.receive_answer(request)
+    except SdpError as exc:
+        log.warning("answer in the PRACK: %s", exc, extra={"leg": leg.name})
+        leg.reply(request, exc.status_hint)
+        session.stop("engine", str(exc))
+        return
+    leg.confirm(request)
+    if leg.answered_s:
+        session.established(leg)
+    else:
+        session.early_media(leg)
+
+
 def _reply_by_default(session: Session, leg: Leg, request: SipRequest) -> None:
     """What a request gets once `onSipRequest` has seen it, unless the script replied itself."""
-    code = 200
-    headers: Headers = ()
-    if request.method == "INFO":
-        code, headers = _take_key(session, request)
-    elif request.method == "UPDATE" and request.body:
+    if request.method in DESCRIBED_METHODS and request.body:
         if leg.owes_reply(request):
             _answer(session, request)
         return
-    elif request.method != "UPDATE" and request.method not in OK_METHODS:
-        code = NOT_IMPLEMENTED
+    if request.method == "INFO":
+        code, headers = _take_key(session, request)
+    else:
+        code, more = leg.call.requests.default_answer(request)
+        headers = tuple(more)
     if leg.owes_reply(request):
         leg.reply(request, code, "", headers)
 
 
-def _take_key(session: Session, request: SipRequest) -> tuple[int, tuple[tuple[str, str], ...]]:
+def _take_key(session: Session, request: SipRequest) -> tuple[int, Headers]:
     """The key of an INFO; gives the reply's code and headers."""
     try:
         key = parse_info(request.header("content-type"), request.body)
@@ -289,6 +311,11 @@ def _ack_timed_out(session: Session, leg: Leg, event: AckTimedOut) -> None:
     log.warning("the caller never confirmed our answer (no ACK)", extra={"leg": leg.name})
 
 
+def _redirected(session: Session, leg: Leg, event: Redirected) -> None:
+    """Nobody asked for redirects to be followed: the refusal stands."""
+    session.stop("callee", f"the call was sent on to {event.uri}")
+
+
 def _ended(session: Session, leg: Leg, event: CallEnded) -> None:
     session.leg_down(leg, event.cause)
 
@@ -303,5 +330,6 @@ _EVENTS: Final[dict[type, Callable[..., None]]] = {
     ResponseReceived: _replied,
     RequestTimedOut: _replied,
     AckTimedOut: _ack_timed_out,
+    Redirected: _redirected,
     CallEnded: _ended,
 }

@@ -13,6 +13,7 @@ from ivrbench.media.messages import SetSwitches
 from ivrbench.observe.events import ApiCalled
 from ivrbench.scriptapi.headers import app_params
 from ivrbench.scriptapi.ivr import semserror
+from ivrbench.sip.refer import refer_headers
 
 from .headers import header_pairs
 
@@ -100,6 +101,15 @@ class ScriptPort:
         leg = self._session.leg
         self._do(where, lambda: self._try(lambda: leg.send_request(method, headers), method))
 
+    def refer(self, refer_to: str, expires: int, referred_by: str, extra_hdrs: str) -> None:
+        """Transfer the caller; how it goes comes as replies and NOTIFY requests."""
+        where = self._called("refer", repr(refer_to))
+        lasts = (("Expires", str(expires)),) if expires >= 0 else ()
+        to, *by = refer_headers(refer_to, referred_by)
+        headers = (to, *lasts, *header_pairs(extra_hdrs), *by)
+        leg = self._session.leg
+        self._do(where, lambda: self._try(lambda: leg.refer(headers), "REFER"))
+
     def send_reply(self, code: int, reason: str, hdrs: str) -> None:
         """Answer the last request."""
         if self._session.over:
@@ -169,7 +179,9 @@ class ScriptPort:
 
     def _send_reply(self, code: int, reason: str, headers: Headers) -> SdpError | None:
         leg = self._session.leg
-        request = leg.last_request
+        request, invite = leg.last_request, leg.call.invite_request
+        if request is not None and leg.owes_reply(invite) and not leg.owes_reply(request):
+            request = invite  # what came since, like the PRACK of a 183, has its answer
         if self._session.over or request is None:
             return None
         try:

@@ -9,6 +9,7 @@ from ivrbench.errors import LocalProtocolError, SdpError
 from ivrbench.observe.events import LegChanged, MediaAgreed
 from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sdp.session import OfferAnswer, OfferAnswerState
+from ivrbench.sip.events import EndCause
 from ivrbench.sip.flow import host_port
 
 from .media_terms import capabilities_of, security_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .media_call import Seat
     from .session import Session
 
-__all__ = ["Headers", "Leg"]
+__all__ = ["LOST", "Headers", "Leg"]
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -32,6 +33,17 @@ EARLY: Final = 4
 PROCEEDING: Final = 2
 DISCONNECTED: Final = 0
 DISCONNECTING: Final = 6
+
+LOST: Final = frozenset(
+    {
+        EndCause.ACK_TIMED_OUT,
+        EndCause.PRACK_TIMED_OUT,
+        EndCause.SESSION_EXPIRED,
+        EndCause.TIMED_OUT,
+        EndCause.DROPPED,
+    }
+)
+"""The peer went away without a word: the session ends, whatever its script thinks."""
 
 _session_ids = itertools.count(1)
 
@@ -65,8 +77,10 @@ class Leg:
         self.seat: Seat | None = None
         self.sdp: OfferAnswer | None = None
         self.sdp_problem: SdpError | None = None
-        self._offer_in_200: SipRequest | None = None
-        """The INVITE whose 2xx held our offer, until its ACK."""
+        self._offer_sent: SipRequest | None = None
+        """The INVITE whose 2xx or reliable 183 held our offer, until its ACK or PRACK."""
+        self._offered_early = False
+        """Our offer went out in a 183: the 200 has none."""
         self._unanswered: set[SipRequest] = set()
         call.owner = self
 
@@ -101,7 +115,7 @@ class Leg:
         body = b""
         if request.method == "INVITE" and (code == 183 or 200 <= code < 300):
             body = self._describe(request, code)
-        elif request.method == "UPDATE" and request.body and 200 <= code < 300:
+        elif request.method in ("UPDATE", "PRACK") and request.body and 200 <= code < 300:
             body = self._describe(request, code)
         if request is self.call.invite_request:
             self._reply_initial(code, reason, headers, body)
@@ -109,6 +123,11 @@ class Leg:
             self._respond(request, code, reason, headers, body)
         if code >= 200:
             self._unanswered.discard(request)
+
+    def confirm(self, request: SipRequest) -> None:
+        """Answer the PRACK that brought the answer to our offer: there is nothing to describe."""
+        self._respond(request, 200, "", (), b"")
+        self._unanswered.discard(request)
 
     def refuse(self, code: int, reason: str = "", headers: Headers = ()) -> None:
         """Refuse the initial INVITE, if it still can be."""
@@ -122,7 +141,7 @@ class Leg:
             self.call.provisional(code, reason, headers, body, kind, now=now)
             self.dialog.status = EARLY if code > 100 else PROCEEDING
             self.change("early", code, reason)
-            if body:
+            if body and self._offer_sent is None:
                 self.session.early_media(self)
             return
         self.final_code = code
@@ -134,7 +153,7 @@ class Leg:
         self.answered_s = now
         self.dialog.status = CONNECTED
         self.change("held" if self.is_held else "up", code, reason or "OK")
-        if self._offer_in_200 is None:
+        if self._offer_sent is None:
             self.session.established(self)
 
     def _respond(
@@ -142,7 +161,7 @@ class Leg:
     ) -> None:
         now = self.session.board.now()
         self.call.respond(request, code, reason, headers, body, SDP if body else "", now=now)
-        if body and 200 <= code < 300 and self._offer_in_200 is None:
+        if body and 200 <= code < 300 and self._offer_sent is None:
             self._media_changed()
 
     # --- offer and answer ---------------------------------------------------------------------
@@ -187,7 +206,7 @@ class Leg:
             self.sdp_problem = exc
 
     def receive_answer(self, request: SipRequest) -> bool:
-        """Take the ACK that belongs to an INVITE without offer.
+        """Take the ACK or PRACK that belongs to an INVITE without offer.
 
         Returns:
             True if offer and answer are complete with it.
@@ -195,10 +214,10 @@ class Leg:
         Raises:
             SdpError: the answer cannot be used.
         """
-        if self._offer_in_200 is None or self.sdp is None or not request.body:
+        if self._offer_sent is None or self.sdp is None or not request.body:
             return False
-        first = self._offer_in_200 is self.call.invite_request
-        self._offer_in_200 = None
+        first = self._offer_sent is self.call.invite_request
+        self._offer_sent = None
         self.sdp.receive_answer(request.body)
         if not first:
             self._media_changed()
@@ -206,32 +225,41 @@ class Leg:
 
     @property
     def awaits_answer(self) -> bool:
-        """True while our offer in a 2xx waits for its ACK."""
-        return self._offer_in_200 is not None
+        """True while our offer in a 2xx or 183 waits for its ACK or PRACK."""
+        return self._offer_sent is not None
 
     def drop_offer(self) -> None:
         """The ACK brought no answer; the last agreement stands."""
-        self._offer_in_200 = None
+        self._offer_sent = None
         if self.sdp is not None and self.sdp.state is OfferAnswerState.OFFER_SENT:
             self.sdp.withdraw_offer()
 
     def _describe(self, request: SipRequest, code: int) -> bytes:
-        """Our description for a reply to this INVITE or UPDATE."""
+        """Our description for a reply to this INVITE, UPDATE or PRACK."""
         if self.sdp is None:
             raise SdpError("No RTP port is left for this call.", status_hint=503)
         if request is self.call.invite_request and self.sdp_problem is not None:
             raise self.sdp_problem
         if not request.body:
-            if code < 200:
-                return b""  # RFC 3261 §13.2.1: an unreliable 183 cannot hold the offer
-            body = self.sdp.make_offer()
-            self._offer_in_200 = request
-            return body
+            return self._offer(request, code)
         if request is self.call.invite_request:
             agreement = self.sdp.agreement
             assert agreement is not None, "the offer was read when it came"
             return agreement.local_sdp
         return self._answer_again(request.body)
+
+    def _offer(self, request: SipRequest, code: int) -> bytes:
+        """Our offer for a reply to an INVITE without one."""
+        assert self.sdp is not None, "only a call with media gets here"
+        if request is self.call.invite_request and self._offered_early:
+            return b""
+        if code < 200:
+            if not _knows_100rel(request):
+                return b""  # RFC 3261 §13.2.1: an unreliable 183 cannot hold the offer
+            self._offered_early = True
+        body = self.sdp.make_offer()
+        self._offer_sent = request
+        return body
 
     def _answer_again(self, offer: bytes) -> bytes:
         """Answer a later offer, with the codec in use if the peer still has it."""
@@ -263,7 +291,8 @@ class Leg:
 
     def _media_changed(self) -> None:
         self.session.media_changed(self)
-        self.change("held" if self.is_held else "up")
+        if self.answered_s:
+            self.change("held" if self.is_held else "up")
 
     def agreed_event(self) -> MediaAgreed | None:
         """The agreement as an event, None if there is none."""
@@ -284,6 +313,11 @@ class Leg:
         )
 
     # --- requests of ours ---------------------------------------------------------------------
+
+    def refer(self, headers: Headers) -> None:
+        """Ask the peer to call somebody else; only on a call that is up (ivr-api §2.2)."""
+        if self.dialog.status == CONNECTED:
+            self.send_request("REFER", headers)
 
     def send_request(self, method: str, headers: Headers) -> None:
         """Send a request of the script's within the dialog, without body."""
@@ -310,3 +344,8 @@ class Leg:
         if state != self.state or code:
             self.state = state
             self.session.board.publish(LegChanged(self.name, state, code, reason))
+
+
+def _knows_100rel(request: SipRequest) -> bool:
+    """The caller takes reliable provisional responses (RFC 3262 §3)."""
+    return any("100rel" in request.elements(name) for name in ("require", "supported"))

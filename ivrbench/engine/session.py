@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Final
 from ivrbench.observe.events import LegEnded, LegWarned, MediaEnded
 from ivrbench.scriptapi.sipviews import IvrSipRequest
 from ivrbench.sip.events import EndCause
-from ivrbench.sip.flow import host_port
 
 from .callport import ScriptPort
 from .key_input import KeyInput
-from .leg import Leg
+from .leg import LOST, Leg
 from .media_call import MediaCall
 from .outcome import Call, called_event, raised_event, refusal_of, started_event
 from .playlist import Playlist
 from .runner import Mailbox
 from .script_timers import ScriptTimers
+from .silence import SilenceWatch
 from .views import RequestFacts
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from ivrbench.media.messages import StreamCounts
@@ -37,8 +36,6 @@ __all__ = ["Session"]
 log = logging.getLogger("ivrbench.call")
 
 DISCONNECTED: Final = 0
-NO_AUDIO_S: Final = 3.0
-"""A caller that sends nothing for so long from the start has trouble a developer wants to see."""
 
 
 class Session:
@@ -80,8 +77,9 @@ class Session:
         """Hung up from outside: it ends without waiting for its handler."""
         self._established = False
         self._audio_attached = False
-        self._silence_timer: asyncio.TimerHandle | None = None
-        self._warning = ""
+        self._silence = SilenceWatch(self)
+        self.warning = ""
+        """The sentence shown at the leg."""
 
     def __repr__(self) -> str:
         return f"<Session {self.leg.name} {self.generation.script}@{self.generation.number}>"
@@ -126,13 +124,13 @@ class Session:
 
     def warn(self, text: str) -> None:
         """Show a sentence at the leg; "" takes it back."""
-        if text != self._warning:
-            self._warning = text
+        if text != self.warning:
+            self.warning = text
             self.board.publish(LegWarned(self.leg.name, text))
 
     def take_back(self, text: str) -> None:
         """Withdraw a sentence if it is the one shown."""
-        if self._warning == text:
+        if self.warning == text:
             self.warn("")
 
     def _created(self, outcome: Outcome) -> None:
@@ -229,7 +227,7 @@ class Session:
         self.media = MediaCall(self, seat, agreement)
         self._audio_attached = True
         if agreement.direction.receives:
-            self._silence_timer = self.board.loop.call_later(NO_AUDIO_S, self._no_audio)
+            self._silence.start()
         self.port.apply_switches()
         self.playlist.media_opened(self.media)
 
@@ -247,20 +245,7 @@ class Session:
 
     def rtp_started(self) -> None:
         """The first packet came."""
-        if self._silence_timer is not None:
-            self._silence_timer.cancel()
-            self._silence_timer = None
-        self.take_back(self._no_audio_text())
-
-    def _no_audio(self) -> None:
-        self._silence_timer = None
-        if not self._warning and not self.leg.down:
-            self.warn(self._no_audio_text())
-
-    def _no_audio_text(self) -> str:
-        agreement = self.leg.agreement
-        where = host_port(*agreement.remote_rtp) if agreement is not None else "nowhere"
-        return f"no audio in {NO_AUDIO_S:g} s: nothing came from {where}, the address in the SDP"
+        self._silence.broken()
 
     def rtp_timed_out(self) -> None:
         """Nothing came for `dead_rtp_time`."""
@@ -350,9 +335,12 @@ class Session:
             leg.seat = None
         if self.media is not None:
             self.media.silence()
+        if cause is EndCause.PRACK_TIMED_OUT:
+            # RFC 3262 §3: the INVITE got 504; an answer that waited for the PRACK never left.
+            leg.final_code, leg.answered_s = 504, 0.0
         if cause is EndCause.REJECTED:
             self.stop("script", f"refused with {leg.final_code}")
-        elif cause in (EndCause.ACK_TIMED_OUT, EndCause.TIMED_OUT, EndCause.DROPPED):
+        elif cause in LOST:
             self.stop("engine", cause.value)
         if self._abandoned:
             self.finish()
@@ -387,8 +375,7 @@ class Session:
         self.timers.clear()
         self.keys.close()
         self.playlist.close()
-        if self._silence_timer is not None:
-            self._silence_timer.cancel()
+        self._silence.stop()
         leg = self.leg
         if leg.answered_s:
             self.duration_s = self.board.now() - leg.answered_s

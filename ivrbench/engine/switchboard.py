@@ -220,10 +220,10 @@ class Switchboard:
         elif isinstance(event, RequestReceived):
             # ivr-api §7: outside a dialog the endpoint answers OPTIONS; nothing else is served.
             self.endpoint.respond(event.request, 404, now=self.now())
-        else:
-            assert isinstance(event, Outcome), "all others belong to a call"
-            if not self.on_outcome(event):
-                log.debug("%s %d", event.request.method, event.response.code)
+        elif not isinstance(event, Outcome):
+            log.warning("%s belongs to no call", type(event).__name__)
+        elif not self.on_outcome(event):
+            log.debug("%s %d", event.request.method, event.response.code)
 
     # --- new calls ----------------------------------------------------------------------------
 

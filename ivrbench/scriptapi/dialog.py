@@ -106,6 +106,24 @@ class IvrDialogBase:
             raise ValueError(f"sendReply() code must be {MIN_STATUS} to {MAX_STATUS}, not {status}")
         self._ivrbench_port.send_reply(status, reason, hdrs)
 
+    def refer(
+        self, refer_to: str, expires: int = -1, referred_by: str = "", extra_hdrs: str = "", /
+    ) -> None:
+        """Ask the caller to call somebody else; does nothing before the call is up.
+
+        How it goes comes to `onSipReply` and, as NOTIFY, to `onSipRequest`.
+
+        Args:
+            refer_to: whom, `sip:ann@example.com` or `<sip:…>`.
+            expires: how many seconds the caller may tell of it; below 0: as it likes.
+            referred_by: who asks; "" says nothing of it.
+            extra_hdrs: header lines to add, each ending in CRLF.
+        """
+        need_str("refer", 1, refer_to)
+        lasts_s = need_int("refer", 2, expires)
+        need_str("refer", 3, referred_by)
+        self._ivrbench_port.refer(refer_to, lasts_s, referred_by, need_str("refer", 4, extra_hdrs))
+
     # --- the playlist ---
 
     def enqueue(
@@ -259,12 +277,6 @@ class IvrDialogBase:
     def redirect(self, uri: str, /) -> NoReturn:
         """Transfer the caller with the proprietary REFER."""
         not_yet("IvrDialogBase.redirect")
-
-    def refer(
-        self, refer_to: str, expires: int = -1, referred_by: str = "", extra_hdrs: str = "", /
-    ) -> NoReturn:
-        """Transfer the caller."""
-        not_yet("IvrDialogBase.refer")
 
 
 def _timer_id(function: str, value: int) -> int:

@@ -116,6 +116,9 @@ class CallPort(Protocol):
     def send_request(self, method: str, hdrs: str) -> None:
         """In-dialog request without body."""
 
+    def refer(self, refer_to: str, expires: int, referred_by: str, extra_hdrs: str) -> None:
+        """REFER within the dialog; `expires` below 0: no such header. Not connected: nothing."""
+
     def send_reply(self, code: int, reason: str, hdrs: str) -> None:
         """Answer the last received request. Raises `ivr.semserror` if offer/answer fails."""
 
@@ -161,3 +164,9 @@ class HostPort(Protocol):
 
     def send_message(self, local_tag: str, message: str) -> None:
         """Post to another session's `onIvrMessage`."""
+
+    def monitor(self, callid: str, name: str, value: str, *, added: bool) -> None:
+        """Write a property into the monitoring store, or add to it."""
+
+    def monitor_finish(self, callid: str) -> None:
+        """Mark an entry of the monitoring store as finished."""

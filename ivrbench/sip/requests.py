@@ -34,6 +34,8 @@ __all__ = ["GLARE_RETRY_AFTER_S", "CallRequests", "event_package"]
 # RFC 3261 §12.2.1.2, RFC 5057 §5.3: after these answers to a request that renews the dialog it is
 # gone.
 _DIALOG_GONE = {"INVITE": (408, 481), "UPDATE": (408, 481)}
+# RFC 5057 §4.5: what is refused there is the subscription, not the call.
+_USAGES_OF_THEIR_OWN = ("NOTIFY", "SUBSCRIBE")
 GLARE_RETRY_AFTER_S = 10  # RFC 3261 §14.2, RFC 3311 §5.2: chosen between 0 and 10 seconds.
 
 
@@ -172,6 +174,8 @@ class CallRequests:
     def after_refusal(self, method: str, response: SipResponse, now: float) -> None:
         """Hang up after an answer that says the dialog is gone."""
         if self._call.state is not CallState.CONNECTED:
+            return
+        if method in _USAGES_OF_THEIR_OWN:
             return
         if response.code in _DIALOG_GONE.get(method, (481,)):
             self.hang_up("", EndCause.BYE_SENT, now)

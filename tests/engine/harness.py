@@ -367,7 +367,7 @@ class Caller:
         self.replies: list[SipResponse] = []
         self.heard: list[Heard] = []
         self.call: InviteCall | None = None
-        self.answers_bye = True
+        self.answers_early_offers = True
         self._sequence = 0
         self._timestamp = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -454,9 +454,8 @@ class Caller:
         if isinstance(event, (sip.ProvisionalReceived, sip.ResponseReceived)):
             self.got.append(str(event.response.code))
             self.replies.append(event.response)
-            if event.response.body and not event.request.body and event.request.method == "INVITE":
-                assert event.call is not None, "an INVITE belongs to a call"
-                self.answer_late(event.call, now)
+            if event.call is not None and event.request.method == "INVITE":
+                self._take_offer(event.call, event.request, event.response, now)
         elif isinstance(event, sip.ByeReceived):
             self.got.append("BYE")
         elif isinstance(event, (sip.RequestReceived, sip.ReinviteReceived)):
@@ -465,6 +464,16 @@ class Caller:
                 body = self.sdp() if event.request.method == "INVITE" else b""
                 kind = "application/sdp" if body else ""
                 event.call.respond(event.request, 200, "", (), body, kind, now=now)
+
+    def _take_offer(
+        self, call: InviteCall, request: SipRequest, response: SipResponse, now: float
+    ) -> None:
+        if not response.body or request.body:
+            return
+        if response.code >= 200:
+            self.answer_late(call, now)
+        elif self.answers_early_offers:
+            call.prack(response, self.sdp(), now=now)
 
     def answer_late(self, call: InviteCall, now: float) -> None:
         """Our INVITE had no offer: the 200 has it, the ACK brings the answer."""

@@ -89,6 +89,9 @@ class FakePort:
     def send_request(self, method: str, hdrs: str) -> None:
         self.calls.append(("send_request", method, hdrs))
 
+    def refer(self, refer_to: str, expires: int, referred_by: str, extra_hdrs: str) -> None:
+        self.calls.append(("refer", refer_to, expires, referred_by, extra_hdrs))
+
     def send_reply(self, code: int, reason: str, hdrs: str) -> None:
         self.calls.append(("send_reply", code, reason, hdrs))
 
@@ -137,6 +140,12 @@ class FakeHost:
 
     def send_message(self, local_tag: str, message: str) -> None:
         self.messages.append((local_tag, message))
+
+    def monitor(self, callid: str, name: str, value: str, *, added: bool) -> None:
+        self.messages.append((callid, f"{name}{' + ' if added else ' = '}{value}"))
+
+    def monitor_finish(self, callid: str) -> None:
+        self.messages.append((callid, "finished"))
 
 
 class FakeControl:

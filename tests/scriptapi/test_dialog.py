@@ -180,8 +180,6 @@ def test_wrong_values_are_value_errors(dialog: Any, port: FakePort, call: str) -
         "connectAudio()",
         "disconnectAudio()",
         "redirect('sip:a@b')",
-        "refer('sip:a@b')",
-        "refer('sip:a@b', 30, '', '')",
     ],
 )
 def test_what_is_not_there_yet_says_so(dialog: Any, call: str) -> None:

@@ -121,7 +121,7 @@ def onSipRequest(self, req):
         ("UPDATE", "", "200"),
         ("OPTIONS", "", "200"),
         ("MESSAGE", "text/plain", "501"),
-        ("NOTIFY", "", "501"),
+        ("NOTIFY", "", "489"),
     ],
 )
 def test_default_replies(make_bench: MakeBench, method: str, kind: str, code: str) -> None:
