@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -44,14 +45,19 @@ def capabilities_of(order: Sequence[str], room: float = float("inf")) -> tuple[C
         room: what the media workers can still carry, in G.711 calls; dearer codecs are left out
             while one that fits is there.
     """
-    specs = [
-        spec
-        for name in order or DEFAULT_ORDER
+    offers = _offers(tuple(order) or DEFAULT_ORDER)
+    affordable = [codec for spec, codec in offers if spec.cost_weight <= room]
+    return tuple(affordable or [codec for _, codec in offers])
+
+
+@functools.cache
+def _offers(order: tuple[str, ...]) -> tuple[tuple[CodecSpec, Codec], ...]:
+    return tuple(
+        (spec, _codec(spec))
+        for name in order
         for spec in installed_codecs()
         if spec.name.upper() == name
-    ]
-    affordable = [spec for spec in specs if spec.cost_weight <= room]
-    return tuple(_codec(spec) for spec in affordable or specs)
+    )
 
 
 def _codec(spec: CodecSpec) -> Codec:

@@ -80,4 +80,7 @@ def test_script_that_exits_is_a_failure_not_the_end(tmp_path: Path, ending: str)
 
 def test_key_without_effect_is_told(tmp_path: Path) -> None:
     """What a setting does not do yet is part of the answer."""
-    assert "srtp: has no effect yet" in check(tmp_path, {}, "srtp = required\n")[1]
+    assert (
+        "metrics_listen: has no effect yet"
+        in (check(tmp_path, {}, "metrics_listen = 127.0.0.1:9100\n")[1])
+    )

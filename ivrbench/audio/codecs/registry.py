@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,7 @@ def find_codec(name: str, clock_rate_hz: int, channels: int = 1) -> CodecSpec | 
     return None
 
 
+@functools.cache
 def installed_codecs() -> tuple[CodecSpec, ...]:
-    """Return the codecs whose libraries are installed, best first."""
+    """Return the codecs whose libraries are installed, best first; looked up once."""
     return tuple(spec for spec in CODECS if not spec.needs or find_spec(spec.needs))
