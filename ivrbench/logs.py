@@ -53,14 +53,15 @@ def line_of(record: logging.LogRecord) -> LogLine:
     detail = record.exc_text or ""
     if record.exc_info and not detail:
         detail = logging.Formatter().formatException(record.exc_info)
+    text, _, more = record.getMessage().partition("\n")
     return LogLine(
         at_s=record.created,
         level=next((i for i, level in enumerate(LEVELS) if record.levelno >= level), 3),
         source=record.name.removeprefix(f"{ROOT}."),
-        text=record.getMessage(),
+        text=text,
         leg=getattr(record, "leg", ""),
         script=getattr(record, "script", ""),
-        detail=detail,
+        detail="\n".join(part for part in (more, detail) if part),
     )
 
 

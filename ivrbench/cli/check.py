@@ -42,6 +42,12 @@ class _Host:
     def send_message(self, local_tag: str, message: str) -> None:
         """There is no other session."""
 
+    def monitor(self, callid: str, name: str, value: str, *, added: bool) -> None:
+        """Nobody watches."""
+
+    def monitor_finish(self, callid: str) -> None:
+        """Nobody watches."""
+
 
 def check(options: argparse.Namespace) -> int:
     """Load every script and print the preload log on stdout.

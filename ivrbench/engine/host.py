@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.logs import LEVELS
+from ivrbench.observe.events import MonitorChanged
 from ivrbench.scriptapi.running import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .switchboard import Switchboard
 
 __all__ = ["ScriptHost"]
 
 log = logging.getLogger("ivrbench.script")
+
+MAX_NAME_CHARS: Final = 200
+MAX_VALUE_CHARS: Final = 1000
+"""What a script writes goes to every workbench that watches."""
 
 
 class ScriptHost:
@@ -41,9 +44,20 @@ class ScriptHost:
         extra = {"leg": leg, "script": script}
         log.log(LEVELS[level], "%s", text.rstrip("\n"), extra=extra)
 
-    def create_thread(self, function: Callable[[], object]) -> None:
-        """Threads begin when their script has loaded; the loader sees to that."""
-
     def send_message(self, local_tag: str, message: str) -> None:
         """To another session's `onIvrMessage`."""
         self._board.inbox.post(self._board.send_message, local_tag, message)
+
+    def monitor(self, callid: str, name: str, value: str, *, added: bool) -> None:
+        """Write into the monitoring store; what is too long is cut."""
+        name, value = name[:MAX_NAME_CHARS], value[:MAX_VALUE_CHARS]
+        self._board.inbox.post(self._monitor, callid[:MAX_NAME_CHARS], name, value, added, False)
+
+    def monitor_finish(self, callid: str) -> None:
+        """An entry of the monitoring store is finished."""
+        self._board.inbox.post(self._monitor, callid[:MAX_NAME_CHARS], "", "", False, True)
+
+    def _monitor(self, callid: str, name: str, value: str, added: bool, finished: bool) -> None:
+        session = self._board.by_local_tag.get(callid)
+        leg = session.leg.name if session is not None else ""
+        self._board.publish(MonitorChanged(leg, callid, name, value, added, finished))

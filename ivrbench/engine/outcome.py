@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -22,12 +23,15 @@ __all__ = [
     "ScriptRefusal",
     "arguments_text",
     "called_event",
+    "log_stuck",
     "raised_event",
     "refusal_of",
     "script_frames",
     "started_event",
     "traceback_text",
 ]
+
+log = logging.getLogger("ivrbench.script")
 
 _HAS_DEFAULT: Final = frozenset({"onInvite", "onBye", "onDtmf", "onOtherBye", "onOtherReply"})
 """Handlers whose return value decides whether a default action runs (ivr-api §0.1)."""
@@ -116,6 +120,19 @@ def started_event(leg: str, running: Running) -> HandlerStarted:
         handler=call.handler,
         line=running.line,
         elapsed_ms=running.elapsed_s * 1000.0,
+    )
+
+
+def log_stuck(running: Running, leg: str, script: str) -> None:
+    """Tell of a handler that has run for so long that it may never return, with its stack."""
+    log.warning(
+        "%s has not returned after %.0f s; it is at %s:%d, and its call waits\n%s",
+        running.call.handler,
+        running.elapsed_s,
+        running.file,
+        running.line,
+        running.stack.rstrip("\n"),
+        extra={"leg": leg, "script": script},
     )
 
 

@@ -16,7 +16,7 @@ from collections import deque
 from types import CodeType, CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
-from ivrbench.engine.outcome import Call, Outcome, Running
+from ivrbench.engine.outcome import Call, Outcome, Running, log_stuck
 from ivrbench.scriptapi.compat import fit_arguments
 from ivrbench.scriptapi.dialog import IvrDialogBase
 from ivrbench.scriptapi.running import Where, current
@@ -36,6 +36,8 @@ SLOW_AFTER_S: Final = 0.02
 """A handler that runs longer is reported while it runs (`HandlerStarted`)."""
 SLOW_AGAIN_S: Final = 1.0
 """And again this often."""
+STUCK_AFTER_S: Final = 5.0
+"""Then its stack is written to the log, once."""
 _CO_COROUTINE: Final = 0x80
 
 
@@ -160,6 +162,7 @@ class Mailbox:
         "_report_at_s",
         "_started_s",
         "_thread",
+        "_told_stuck",
         "_waiting",
         "_where",
         "dialog",
@@ -186,6 +189,7 @@ class Mailbox:
         self._started_s = 0.0
         """When the call began; 0.0 while no thread has taken it."""
         self._report_at_s = 0.0
+        self._told_stuck = False
         self._thread = 0
         """The thread it runs in; 0: none has taken it, or it is a task."""
         self._numbers = 0
@@ -252,6 +256,9 @@ class Mailbox:
         if running is not None:
             self._report_at_s = now_s + SLOW_AGAIN_S
             self._on_slow(running)
+            if running.stack and running.elapsed_s >= STUCK_AFTER_S and not self._told_stuck:
+                self._told_stuck = True
+                log_stuck(running, self.port.log_name, self.generation.script)
 
     def run(self) -> Outcome:
         """Run the call it was given; in a thread of the pool. Raises nothing."""
@@ -305,6 +312,7 @@ class Mailbox:
         now_s = self._pool.clock.now()
         self._report_at_s = now_s + SLOW_AFTER_S
         self._started_s = now_s
+        self._told_stuck = False
 
     def _find(self, name: str) -> object | None:
         """The handler as the object has it, found without running code of the script."""

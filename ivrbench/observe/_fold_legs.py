@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ivrbench.observe.history import History
 
-__all__ = ["FOLDS", "KEY_NAMES", "keep_message"]
+__all__ = ["FOLDS", "KEY_NAMES", "keep_fact", "keep_message"]
 
 KEY_NAMES = "0123456789*#ABCDF"
 """Key codes 0 to 16 as people write them; F is the hook flash."""
@@ -101,7 +101,7 @@ def _changed(history: History, stamped: Stamped, event: LegChanged) -> None:
     leg.state, leg.code, leg.reason = event.state, event.code, event.reason
     if event.state in ("up", "held") and not leg.answered_at_s:
         leg.answered_at_s = stamped.at_s
-    _note(leg, stamped)
+    keep_fact(leg, stamped)
 
 
 def _ended(history: History, stamped: Stamped, event: LegEnded) -> None:
@@ -113,7 +113,7 @@ def _ended(history: History, stamped: Stamped, event: LegEnded) -> None:
     for item in leg.items:
         if not item.is_over:
             item.state, item.because = "closed", "call ended"
-    _note(leg, stamped)
+    keep_fact(leg, stamped)
     history.finish(leg)
     call_ended(history, leg.started.script, leg.started.generation)
 
@@ -122,14 +122,14 @@ def _warned(history: History, stamped: Stamped, event: LegWarned) -> None:
     leg = history.leg(event.leg)
     if leg is not None:
         leg.warning = event.text
-        _note(leg, stamped)
+        keep_fact(leg, stamped)
 
 
 def _agreed(history: History, stamped: Stamped, event: MediaAgreed) -> None:
     leg = history.leg(event.leg)
     if leg is not None:
         leg.media = event
-        _note(leg, stamped)
+        keep_fact(leg, stamped)
 
 
 def _measured(history: History, _: Stamped, event: LegMeasured) -> None:
@@ -157,7 +157,7 @@ def _enqueued(history: History, stamped: Stamped, event: ItemEnqueued) -> None:
     if len(leg.items) > MAX_ITEMS:
         over = next((i for i, item in enumerate(leg.items) if item.is_over), 0)
         del leg.items[over]
-    _note(leg, stamped)
+    keep_fact(leg, stamped)
 
 
 def _item_started(history: History, stamped: Stamped, event: ItemStarted) -> None:
@@ -167,7 +167,7 @@ def _item_started(history: History, stamped: Stamped, event: ItemStarted) -> Non
     item = _item(leg, event.item)
     if item is not None:
         item.state = "playing"
-    _note(leg, stamped)
+    keep_fact(leg, stamped)
 
 
 def _item_ended(history: History, stamped: Stamped, event: ItemEnded) -> None:
@@ -178,7 +178,7 @@ def _item_ended(history: History, stamped: Stamped, event: ItemEnded) -> None:
     if item is not None:
         item.state, item.because = event.reason, event.because
         item.played_ms, item.recorded_ms = event.played_ms, event.recorded_ms
-    _note(leg, stamped)
+    keep_fact(leg, stamped)
 
 
 def _item(leg: LegView, number: int) -> ItemView | None:
@@ -192,7 +192,7 @@ def _key(history: History, stamped: Stamped, event: KeyReceived) -> None:
     name = KEY_NAMES[event.key] if 0 <= event.key < len(KEY_NAMES) else "?"
     leg.keys = (leg.keys + name)[-MAX_KEYS:]
     leg.last_key = event
-    _note(leg, stamped)
+    keep_fact(leg, stamped)
 
 
 def _handler_started(history: History, _: Stamped, event: HandlerStarted) -> None:
@@ -219,7 +219,7 @@ def _handler_raised(history: History, stamped: Stamped, event: HandlerRaised) ->
 def _returned(leg: LegView, call: int, stamped: Stamped) -> None:
     if leg.running is not None and leg.running.call == call:
         leg.running = None
-    _note(leg, stamped)
+    keep_fact(leg, stamped)
 
 
 def _count(
@@ -237,10 +237,11 @@ def _count(
 def _fact(history: History, stamped: Stamped, event: QueueFlushed | ApiCalled) -> None:
     leg = history.leg(event.leg)
     if leg is not None:
-        _note(leg, stamped)
+        keep_fact(leg, stamped)
 
 
-def _note(leg: LegView, stamped: Stamped) -> None:
+def keep_fact(leg: LegView, stamped: Stamped) -> None:
+    """Add an event to the leg's timeline; the oldest fall out."""
     leg.timeline.append(stamped)
     # A quarter at a time: trimming costs nothing per event.
     if len(leg.timeline) > MAX_TIMELINE + MAX_TIMELINE // 4:

@@ -35,6 +35,7 @@ __all__ = [
     "LogWritten",
     "MediaAgreed",
     "MediaEnded",
+    "MonitorChanged",
     "QueueFlushed",
     "RecordingEnded",
     "RegistrationChanged",
@@ -462,6 +463,20 @@ class ApiCalled(EventBase, frozen=True):
     line: int
 
 
+class MonitorChanged(EventBase, frozen=True):
+    """A script wrote into the monitoring store: `monitorLog`, `monitorLogAdd`, `monitorFinish`."""
+
+    leg: str
+    """The leg whose local tag `callid` is, "" if it is none's."""
+    callid: str
+    name: str = ""
+    """The property, "" for `monitorFinish`."""
+    value: str = ""
+    added: bool = False
+    """The value comes after those that are there."""
+    finished: bool = False
+
+
 class RecordingEnded(EventBase, frozen=True):
     leg: str
     file: str
@@ -502,6 +517,7 @@ Event = (
     | HandlerCalled
     | HandlerRaised
     | ApiCalled
+    | MonitorChanged
     | RecordingEnded
     | PhoneEvent
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ivrbench.observe import _fold_legs, _fold_phones, _fold_scripts
+from ivrbench.observe import _fold_legs, _fold_monitor, _fold_phones, _fold_scripts
 from ivrbench.observe._fold_legs import KEY_NAMES
 from ivrbench.observe.events import (
     ConfigChanged,
@@ -23,7 +23,14 @@ from ivrbench.observe.events import (
     Stamped,
     WorkerChanged,
 )
-from ivrbench.observe.snapshot import EngineView, LegView, PhoneView, ScriptView, Snapshot
+from ivrbench.observe.snapshot import (
+    EngineView,
+    LegView,
+    MonitorView,
+    PhoneView,
+    ScriptView,
+    Snapshot,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -87,6 +94,8 @@ class History:
         self.done: dict[str, LegView] = {}
         self.done_total = 0
         self.phones: dict[str, PhoneView] = {}
+        self.monitor: dict[str, MonitorView] = {}
+        """By the call id that scripts gave."""
         self.sip = Ring(MAX_SIP_MESSAGES, MAX_SIP_BYTES)
         self.logs = Ring(MAX_LOG_LINES, MAX_LOG_BYTES)
         self.seq = 0
@@ -101,6 +110,7 @@ class History:
         history.done = snapshot.done
         history.done_total = snapshot.done_total
         history.phones = snapshot.phones
+        history.monitor = snapshot.monitor
         history.sip.fill(snapshot.sip)
         history.logs.fill(snapshot.logs)
         history.seq, history.at_s = snapshot.seq, snapshot.at_s
@@ -119,6 +129,7 @@ class History:
             phones=self.phones,
             sip=list(self.sip.events),
             logs=list(self.logs.events),
+            monitor=self.monitor,
         )
 
     def apply(self, stamped: Stamped) -> None:
@@ -206,4 +217,5 @@ _FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     **_fold_scripts.FOLDS,
     **_fold_legs.FOLDS,
     **_fold_phones.FOLDS,
+    **_fold_monitor.FOLDS,
 }

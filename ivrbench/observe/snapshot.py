@@ -44,6 +44,7 @@ __all__ = [
     "HandlerStats",
     "ItemView",
     "LegView",
+    "MonitorView",
     "PhoneView",
     "ScriptView",
     "Snapshot",
@@ -220,6 +221,18 @@ class PhoneView(Struct):
         return next((s.after_ms for s in self.steps if s.step == step), None)
 
 
+class MonitorView(Struct):
+    """What scripts wrote about one call into the monitoring store."""
+
+    at_s: float = 0.0
+    """When it last changed."""
+    leg: str = ""
+    """The leg it is about, "" if the id is no leg's."""
+    values: dict[str, list[str]] = field(default_factory=dict)
+    """By property; more than one only where values were added."""
+    finished: bool = False
+
+
 class Snapshot(Struct, tag=True):
     """Everything at one moment; the next event is `seq` + 1."""
 
@@ -238,3 +251,5 @@ class Snapshot(Struct, tag=True):
     sip: list[Stamped]
     """Messages that belong to no leg."""
     logs: list[Stamped]
+    monitor: dict[str, MonitorView] = field(default_factory=dict)
+    """By call id, oldest first."""

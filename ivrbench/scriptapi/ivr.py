@@ -127,18 +127,30 @@ def sendMessage(dest: str, msg: str, /) -> None:
 
 
 def monitorLog(callid: str, property: str, value: str, /) -> None:
-    """Set a property of a session in the monitoring store."""
-    not_yet("ivr.monitorLog")
+    """Set a property of a session in the monitoring store.
+
+    Args:
+        callid: the session's local tag, or any other name.
+        property: its name.
+        value: replaces what was there.
+    """
+    _monitor("monitorLog", callid, property, value, added=False)
 
 
 def monitorLogAdd(callid: str, property: str, value: str, /) -> None:
     """Append a value to a property of a session in the monitoring store."""
-    not_yet("ivr.monitorLogAdd")
+    _monitor("monitorLogAdd", callid, property, value, added=True)
 
 
 def monitorFinish(callid: str, /) -> None:
     """Mark a session of the monitoring store as finished."""
-    not_yet("ivr.monitorFinish")
+    the_host().monitor_finish(need_str("monitorFinish", 1, callid))
+
+
+def _monitor(function: str, callid: str, name: str, value: str, *, added: bool) -> None:
+    for position, argument in enumerate((callid, name, value), 1):
+        need_str(function, position, argument)
+    the_host().monitor(callid, name, value, added=added)
 
 
 FUNCTIONS: Final = (

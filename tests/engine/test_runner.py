@@ -269,6 +269,27 @@ async def test_a_stuck_handler_is_told_with_its_line(run: Harness, gate: threadi
     assert mailbox.running() is None
 
 
+async def test_a_handler_stuck_for_5_s_is_logged(
+    run: Harness, gate: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, with its stack; the next call is counted anew."""
+    mailbox = run.script(f"def onTimer(self, id):\n    {BLOCK}")
+    for calls in (1, 2):
+        gate.clear()
+        mailbox.post(Call("onTimer", (1,)), run.done)
+        assert reached()
+        for _ in range(7):
+            run.clock.advance(1.0)
+            run.pool.check_running()
+        texts = [r.getMessage() for r in caplog.records if "has not returned" in r.getMessage()]
+        assert len(texts) == calls
+        assert texts[0].startswith("onTimer has not returned after 5 s; it is at ")
+        assert "menu.py:5, and its call waits\n  File" in texts[0]
+        gate.set()
+        await run.outcome("onTimer")
+        run.outcomes.clear()
+
+
 async def test_a_slow_async_handler_is_told_too(run: Harness) -> None:
     """Without a line, since no thread executes it."""
     mailbox = run.script("async def onTimer(self, id):\n    await id.wait()")

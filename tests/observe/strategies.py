@@ -13,6 +13,7 @@ __all__ = ["events", "stamped_lists"]
 
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "leg": st.sampled_from(["c1", "c1b", "c2", "c3", ""]),
+    "callid": st.sampled_from(["t1", "t2"]),
     "pair": st.sampled_from(["", "c1"]),
     "script": st.sampled_from(["menu", "mailbox", ""]),
     "generation": st.integers(0, 4),

@@ -273,3 +273,37 @@ def test_a_script_saved_unchanged_has_no_new_generation() -> None:
     assert (script.unchanged_at_s, len(script.generations)) == (7.0, 1)
     history.apply(ev.Stamped(4, 8.0, loaded(generation=2)))
     assert script.unchanged_at_s == 0.0
+
+
+def test_monitoring_store() -> None:
+    """Properties are set, added to and finished; those of a leg are in its timeline too."""
+    history = fold(
+        leg_started(),
+        ev.MonitorChanged("c1", "tag", "step", "one"),
+        ev.MonitorChanged("c1", "tag", "step", "two"),
+        ev.MonitorChanged("", "free", "key", "1", added=True),
+        ev.MonitorChanged("", "free", "key", "2", added=True),
+        ev.MonitorChanged("", "free", finished=True),
+        ev.MonitorChanged("", "never seen", finished=True),
+    )
+    assert list(history.monitor) == ["tag", "free"]
+    tag, free = history.monitor.values()
+    assert (tag.leg, tag.values, tag.finished, tag.at_s) == ("c1", {"step": ["two"]}, False, 1003)
+    assert (free.leg, free.values, free.finished) == ("", {"key": ["1", "2"]}, True)
+    assert len(history.live["c1"].timeline) == 3
+
+
+def test_monitoring_store_is_bounded() -> None:
+    """Finished entries go first; properties and values of one entry have a limit."""
+    entries = [ev.MonitorChanged("", f"id{n}", "a", "b") for n in range(500)]
+    done = ev.MonitorChanged("", "id7", finished=True)
+    history = fold(*entries, done, *(ev.MonitorChanged("", f"x{n}", "a", "b") for n in range(2)))
+    assert len(history.monitor) == 500
+    assert [name for name in ("id0", "id1", "id7") if name in history.monitor] == ["id1"]
+    history = fold(
+        *(ev.MonitorChanged("", "id", f"p{n}", "v") for n in range(60)),
+        *(ev.MonitorChanged("", "id", "p0", str(n), added=True) for n in range(60)),
+    )
+    values = history.monitor["id"].values
+    assert len(values) == 50
+    assert (len(values["p0"]), values["p0"][-1]) == (50, "59")

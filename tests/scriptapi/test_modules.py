@@ -134,12 +134,22 @@ def test_messages_go_to_the_host(ivr: Any, host: FakeHost) -> None:
     assert ivr.setIgnoreSigchld(1) is None
 
 
+def test_the_monitoring_store_is_the_hosts(ivr: Any, host: FakeHost) -> None:
+    """Three strings each, and one; anything else is a TypeError."""
+    ivr.monitorLog("t", "a", "1")
+    ivr.monitorLogAdd("t", "a", "2")
+    ivr.monitorFinish("t")
+    assert host.messages == [("t", "a = 1"), ("t", "a + 2"), ("t", "finished")]
+    for wrong in (("t", "a"), ("t", "a", 1), (1, "a", "b")):
+        with pytest.raises(TypeError):
+            ivr.monitorLog(*wrong)
+    with pytest.raises(TypeError):
+        ivr.monitorFinish(5)
+
+
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        ("monitorLog('a', 'b', 'c')", "ivr.monitorLog"),
-        ("monitorLogAdd('a', 'b', 'c')", "ivr.monitorLogAdd"),
-        ("monitorFinish('a')", "ivr.monitorFinish"),
         ("IvrUAC().dialout('u', 'a', 'r', 'f', 'f', 't')", "IvrUAC.dialout"),
         ("IvrAudioMixIn().init(1, 2, 3, 0.5)", "IvrAudioMixIn.init"),
     ],

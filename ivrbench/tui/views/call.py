@@ -15,11 +15,12 @@ from ivrbench.observe.events import (
     LegChanged,
     LegEnded,
     LegWarned,
+    MonitorChanged,
     RecordingEnded,
 )
 from ivrbench.observe.feel import key_feels, key_name, mouth_to_ear_ms
 from ivrbench.tui.text import Line, Span, cells, fit, line, minutes, seconds
-from ivrbench.tui.views.leg import CLIP_DBFS, SLOW_HANDLER_MS, meter
+from ivrbench.tui.views.leg import CLIP_DBFS, SLOW_HANDLER_MS, meter, monitored
 
 if TYPE_CHECKING:
     from ivrbench.observe.events import Stamped
@@ -305,6 +306,8 @@ def _happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, str, s
         case ApiCalled():
             arguments = _FOLDERS.sub("", event.arguments)
             return f"  {event.name}({arguments})", _place(event.file, event.line), ""
+        case MonitorChanged():
+            return f"  {monitored(event)}", "", "dim"
         case _:
             return _audio_happened(model, stamped, leg)
 

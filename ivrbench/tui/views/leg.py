@@ -11,6 +11,7 @@ from ivrbench.observe.events import (
     KeyReceived,
     LegChanged,
     LegWarned,
+    MonitorChanged,
     Stamped,
 )
 from ivrbench.observe.history import KEY_NAMES
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ivrbench.observe.snapshot import ItemView, LegView
     from ivrbench.tui.model import Model
 
-__all__ = ["leg_summary", "media_lines", "meter", "playlist_lines"]
+__all__ = ["leg_summary", "media_lines", "meter", "monitored", "playlist_lines"]
 
 QUIETEST_DBFS = -60.0
 """The left end of a meter."""
@@ -241,12 +242,21 @@ def _happened(model: Model, stamped: Stamped) -> Span:
             return text, "bad"
         case ApiCalled():
             return f"  {event.name}({event.arguments})  :{event.line}", ""
+        case MonitorChanged():
+            return f"  {monitored(event)}", "dim"
         case LegChanged():
             return f"{event.state} {event.code or ''} {event.reason}".rstrip(), "dim"
         case LegWarned(text=text) if text:
             return f"{glyphs.warn} {text}", "warn"
         case _:
             return "", ""
+
+
+def monitored(event: MonitorChanged) -> str:
+    """What a script wrote into the monitoring store."""
+    if event.finished:
+        return "monitor: finished"
+    return f"monitor: {event.name} {'+' if event.added else '='} {event.value}"
 
 
 def leg_summary(model: Model, leg: LegView, width: int) -> list[Line]:

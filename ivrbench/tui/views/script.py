@@ -76,7 +76,9 @@ def source_title(model: Model, script: ScriptView) -> tuple[str, str]:
         "older": "serves only its old calls",
         "retired": "retired",
     }
-    return file, f"@{shown.generation} {words.get(shown.state, shown.state)}"
+    converted = shown.loaded is not None and shown.loaded.converted
+    python2 = f" {model.glyphs.dot} converted from Python 2" if converted else ""
+    return file, f"@{shown.generation} {words.get(shown.state, shown.state)}{python2}"
 
 
 def marked_line(generation: GenerationView | None) -> int:
@@ -104,7 +106,17 @@ def source_lines(model: Model, generation: GenerationView | None, width: int) ->
         )
         if is_bad and generation.failed is not None:
             lines += _error_below(generation.failed, text, width)
+    if generation.loaded is not None and generation.loaded.converted:
+        lines += _conversion(generation.loaded.converted, width)
     return lines
+
+
+def _conversion(difference: str, width: int) -> list[Line]:
+    """What was changed in a script of Python 2 so that it runs."""
+    lines = [line(""), line((fit("  Written for Python 2; what runs differs:", width), "warn"))]
+    roles = {"+": "ok", "-": "bad", "@": "dim"}
+    changed = difference.expandtabs(4).splitlines()[2:]
+    return lines + [line((fit(f"  {t}", width), roles.get(t[:1], ""))) for t in changed]
 
 
 def _error_below(failed: ScriptFailed, text: str, width: int) -> list[Line]:

@@ -1,0 +1,132 @@
+"""What scripts ask of the server besides their own call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ivrbench.observe.events import MonitorChanged
+from tests.engine.calls.texts import script
+from tests.engine.harness import Caller
+
+if TYPE_CHECKING:
+    from tests.engine.calls.conftest import MakeBench
+
+
+def test_monitoring_store(make_bench: MakeBench) -> None:
+    """ivr-api §1.1: properties by local tag or any other name; kept in the snapshot."""
+    bench = make_bench(
+        script(
+            """
+def onSessionStart(self):
+    tag = self.dialog.local_tag
+    monitorLog(tag, "state", "menu")
+    monitorLogAdd(tag, "key", "1")
+    monitorLogAdd(tag, "key", "2")
+    monitorLog("shop", "n" * 999, "v" * 9999)
+    monitorFinish("shop")
+def onBye(self):
+    monitorFinish(self.dialog.local_tag)
+    self.stopSession()
+"""
+        )
+    )
+    caller = Caller(bench)
+    caller.dial()
+    tag = bench.session.leg.dialog.local_tag
+    caller.bye()
+    call, shop = bench.hub.history.snapshot().monitor.values()
+    assert (call.leg, call.finished) == ("c1", True)
+    assert call.values == {"state": ["menu"], "key": ["1", "2"]}
+    assert shop.finished
+    assert [(len(name), len(values[0])) for name, values in shop.values.items()] == [(200, 1000)]
+    assert [e.callid for e in bench.told if isinstance(e, MonitorChanged)][:1] == [tag]
+
+
+def test_flush_notifies(make_bench: MakeBench) -> None:
+    """ivr-api §2.3: before 1.5 a flush of a queue that held something called onEmptyQueue."""
+    body = """
+def onSessionStart(self):
+    self.flush()
+    self.enqueue(None, None)
+def onDtmf(self, key, duration):
+    self.flush()
+def onEmptyQueue(self):
+    said.append(self.queueIsEmpty())
+"""
+    bench = make_bench(
+        {"old": script(body), "new": script(body), "old.conf": "flush_notifies = yes\n"}
+    )
+    for port, name in ((40_000, "old"), (40_002, "new")):
+        caller = Caller(bench, rtp_port=port)
+        caller.dial(name)
+        caller.request("INFO", b"1", "application/dtmf")
+        caller.bye()
+    old = bench.board.registry.serving("old")
+    assert old is not None
+    assert old.module.said == [True]
+    assert bench.said() == [True]
+
+
+def test_generation_0_10(make_bench: MakeBench) -> None:
+    """A script of 2006: Python 2, tabs, hdrs, one-argument onSipReply, its own __init__."""
+    bench = make_bench(
+        {
+            "app": """\
+from log import *
+from ivr import *
+import string
+
+said = []
+
+class IvrDialog(IvrDialogBase):
+	def __init__(self):
+		return 5
+
+	def onSessionStart(self, hdrs):
+		print "call", self.dialog.user
+		said.append(getSessionParam(hdrs, "lang") + getHeader(hdrs, "X-Old"))
+		if {'a': 1}.has_key('a'):
+			self.setTimer(1, 0777 / 511.0)
+
+	def onTimer(self, id):
+		try:
+			raise ValueError, "x"
+		except ValueError, e:
+			said.append(string.upper(`e`))
+		self.bye()
+
+	def onSipReply(self, reply):
+		said.append(reply.code)
+		self.stopSession()
+
+	def onBye(self):
+		self.stopSession()
+"""
+        }
+    )
+    caller = Caller(bench)
+    caller.dial(headers=[("P-App-Param", "lang=de"), ("X-Old", "yes")])
+    bench.until(bench.ended)
+    assert bench.said() == ["deyes", "VALUEERROR('X')", 200]
+
+
+def test_generation_1_5(make_bench: MakeBench) -> None:
+    """onSessionStart without argument, onInvite with headers, still one-argument onSipReply."""
+    bench = make_bench(
+        script(
+            """
+def onInvite(self, hdrs):
+    said.append(getHeader(hdrs, "X-A"))
+    return True
+def onSessionStart(self):
+    self.sendRequest("OPTIONS", "")
+def onSipReply(self, reply):
+    said.append((reply.code, reply.reason))
+"""
+        )
+    )
+    caller = Caller(bench)
+    caller.dial(headers=[("X-A", "b")])
+    bench.wait()
+    assert bench.said() == ["b", (200, "OK")]
+    caller.bye()
