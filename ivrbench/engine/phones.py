@@ -72,16 +72,8 @@ class Phones:
         if not target:
             return "", "", "there is no SIP listener to call"
         number = next(self._numbers)
-        pipe = asyncio.subprocess.PIPE
         try:
-            if command.record:
-                Path(command.record).parent.mkdir(parents=True, exist_ok=True)
-            process = await asyncio.create_subprocess_exec(
-                *_command_line(command, f"{target};test-call={number}"),
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
-            )
+            process = await _start(command, f"{target};test-call={number}")
         except OSError as exc:
             return "", "", f"the test phone did not start: {exc.strerror}"
         phone = self._phones[number] = _Phone(f"p{number}", process)
@@ -171,6 +163,15 @@ class Phones:
             leg = phone.leg.result() if phone.leg.done() else ""
             phone.ended = phone.ended or isinstance(event, PhoneEnded)
             self._engine.board.publish(msgspec.structs.replace(event, phone=phone.name, leg=leg))
+
+
+async def _start(command: PlaceTestCall, target: str) -> asyncio.subprocess.Process:
+    if command.record:
+        Path(command.record).parent.mkdir(parents=True, exist_ok=True)
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        *_command_line(command, target), stdin=pipe, stdout=pipe, stderr=pipe
+    )
 
 
 def _command_line(command: PlaceTestCall, target: str) -> list[str]:

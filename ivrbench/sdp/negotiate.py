@@ -212,12 +212,7 @@ def apply_answer(
         SdpError: with status 488 if the peer refused the stream or chose nothing we offered,
             400 if the answer does not fit the offer.
     """
-    index = next(number for number, media in enumerate(offered.media) if media.port)
-    if index >= len(answered.media) or answered.media[index].media != "audio":
-        raise SdpError("The answer has no audio stream where the offer has one.")
-    ours, theirs = offered.media[index], answered.media[index]
-    if theirs.port == 0:
-        raise SdpError("The peer refused the audio stream.", status_hint=NOT_ACCEPTABLE)
+    ours, theirs = _answered_stream(offered, answered)
     pairs = _pairs(ours, theirs)
     audio = [pair for pair in pairs if not _is_telephone_event(pair[0])]
     if not audio:
@@ -245,6 +240,19 @@ def apply_answer(
         sdes=security.sdes,
         dtls=security.dtls,
     )
+
+
+def _answered_stream(
+    offered: SessionDescription, answered: SessionDescription
+) -> tuple[MediaDescription, MediaDescription]:
+    """Return the audio stream we offered and the peer's answer to it."""
+    index = next(number for number, media in enumerate(offered.media) if media.port)
+    if index >= len(answered.media) or answered.media[index].media != "audio":
+        raise SdpError("The answer has no audio stream where the offer has one.")
+    ours, theirs = offered.media[index], answered.media[index]
+    if theirs.port == 0:
+        raise SdpError("The peer refused the audio stream.", status_hint=NOT_ACCEPTABLE)
+    return ours, theirs
 
 
 def _choose(

@@ -25,6 +25,7 @@ __all__ = [
     "ladder_title",
     "message_lines",
     "picture",
+    "selected_row",
     "shown_rows",
 ]
 
@@ -113,23 +114,18 @@ def ladder_lines(model: Model, ladder: Ladder, width: int) -> list[Line]:
         line((_names([c.address for c in ladder.columns], centres, width), "dim")),
     ]
     selected = selected_row(choice, rows)
-    before_s = rows[0].at_s if rows else 0.0
-    start_s = before_s
+    before_s = start_s = rows[0].at_s if rows else 0.0
     for row in rows:
-        is_selected = row is selected
-        mark = model.glyphs.cursor if is_selected else " "
-        marked = "*" if row.key in choice.marks else " "
         at = _time(model, row.at_s, before_s, start_s)
         before_s = row.at_s
-        drawn = _draw(row, ladder, places, room)
         spans: list[Span] = [
-            (mark, "accent"),
-            (marked, "warn"),
+            (model.glyphs.cursor if row is selected else " ", "accent"),
+            ("*" if row.key in choice.marks else " ", "warn"),
             (f"{at:>{time_width}} ", "dim"),
-            (drawn, _role(row)),
+            (_draw(row, ladder, places, room), _role(row)),
             (fit(row.note, note_width), _note_role(row)),
         ]
-        lines.append(line(*spans, key=row.key, selected=is_selected))
+        lines.append(line(*spans, key=row.key, selected=row is selected))
     if not rows:
         text = "nothing passes the filters" if ladder.rows else "no message yet"
         lines.append(line((f"   {text}", "dim")))
