@@ -1,6 +1,6 @@
-"""Draws `docs/workbench.svg`, the picture in the README: `.venv/bin/python docs/picture.py`.
+"""Draws the pictures of the README and the documentation: `.venv/bin/python docs/picture.py`.
 
-The workbench runs without a terminal on an engine that plays a written list of events.
+The workbench runs without a terminal on an engine that plays written lists of events.
 """
 
 from __future__ import annotations
@@ -9,30 +9,53 @@ import asyncio
 import sys
 from datetime import UTC
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ivrbench.tui.app import Workbench  # noqa: E402
-from tests.tui.fake_engine import FakeEngine, bench_events  # noqa: E402
+from tests.tui import fake_engine  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ivrbench.observe.events import Event
 
 SIZE = (120, 36)
+PICTURES: dict[str, tuple[Callable[[], Iterator[tuple[float, Event]]], tuple[str, ...]]] = {
+    "workbench": (fake_engine.bench_events, ()),
+    "ladder": (fake_engine.ladder_events, ("f3", *["up"] * 8)),
+    "call": (fake_engine.call_events, ("f4",)),
+    "script": (fake_engine.bench_events, ("f5", "n")),
+}
+"""File name, what happened, and the keys pressed."""
 
 
-async def draw() -> str:
-    """What the Bench screen looks like with a few calls up, as SVG."""
-    fake = FakeEngine()
-    fake.play(bench_events())
+async def draw(name: str) -> str:
+    """One picture as SVG."""
+    events, keys = PICTURES[name]
+    fake = fake_engine.FakeEngine()
+    fake.play(events())
     app = Workbench(fake.connect, clock=fake.clock, zone=UTC)
     async with app.run_test(size=SIZE) as pilot:
         while not app.model.history.scripts:
             await pilot.pause()
-        await pilot.pause()
-        app.draw_now()
+        if name == "call":  # levels are drawn as they come in
+            fake.play(fake_engine.phone_events(fake_engine.NOON_S))
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+            app.draw_now()
+        app.model.news = None
+        for _ in range(3):
+            await pilot.pause()
+            app.draw_now()
         await pilot.pause()
         return app.export_screenshot(title="ivrbench")
 
 
 if __name__ == "__main__":
-    picture = asyncio.run(draw())
-    (ROOT / "docs" / "workbench.svg").write_text(picture, encoding="utf-8")
+    for name in PICTURES:
+        picture = asyncio.run(draw(name))
+        (ROOT / "docs" / f"{name}.svg").write_text(picture, encoding="utf-8")

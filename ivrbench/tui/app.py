@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import Command, PlaceTestCall, TellPhone
 from ivrbench.tui.actions import Actions
 from ivrbench.tui.calling import Calling
+from ivrbench.tui.keymap import keys_file, read_keys
 from ivrbench.tui.link import Link
 from ivrbench.tui.model import Model, News
 from ivrbench.tui.screens.bench import BenchScreen
@@ -99,6 +101,10 @@ class Workbench(Actions):
     def on_mount(self) -> None:
         """Connect, and keep the clock on the screen going."""
         self._loop_of_screen = asyncio.get_running_loop()
+        keys, problems = read_keys(keys_file(os.environ))
+        self.set_keymap(keys)
+        if problems:
+            self.say(problems[0], "warn")
         self.run_worker(self.link.run(), name="link")
         self.set_interval(1.0, self.request_draw)
 

@@ -14,6 +14,7 @@ __all__ = [
     "DOWN",
     "FILTER",
     "FOLLOW",
+    "GROUPS",
     "HEALTH",
     "HELP",
     "LADDER",
@@ -23,6 +24,7 @@ __all__ = [
     "SCREENS",
     "SCRIPT",
 ]
+
 
 SCREENS = (
     ("F2", "bench", "Bench"),
@@ -181,6 +183,7 @@ BENCH = [
 ]
 
 SCRIPT = [
+    _key("d", "diff", "script.diff", "Diff", "What changed since the version before", show=True),
     _key("e", "edit", "script.edit", "Edit", "Open the file in $EDITOR at the line", show=True),
     _key("r", "app.reload", "script.reload_this", "Reload", "Load this script again", show=True),
     _key(
@@ -383,3 +386,9 @@ DOWN = [
     ),
     _key("q,ctrl+q", "quit", "down.quit", "Quit", "Leave the workbench", show=True, display="q"),
 ]
+
+GROUPS = (
+    *(APP, ASK, BENCH, CALL, DOWN, FILTER, FOLLOW),
+    *(HEALTH, HELP, LADDER, LOG, PROMPT, ROWS, SCRIPT),
+)
+"""All of them; keys of one group are awake together."""

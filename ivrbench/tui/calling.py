@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ivrbench.tui.app import Workbench
     from ivrbench.tui.redial import Moment
 
-__all__ = ["Calling"]
+__all__ = ["NETWORKS", "Calling"]
 
 NETWORKS = (
     ("0", "0 0 0", "good: nothing is lost"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.app import SystemCommand
 
 from ivrbench.observe.commands import Drain, ReloadScripts, RollBack
+from ivrbench.tui.calling import NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,9 +51,34 @@ def _calls(app: Workbench) -> Iterator[SystemCommand]:
         "End the selected call" if name else "no live call selected",
         app.action_hang_up,
     )
+    yield from _phone(app)
     test = app.model.test_call
     about = f"Digits go to {test.name}" if test else "no test call is up"
     yield SystemCommand("Call: keys to the test call", about, app.action_give_keys)
+
+
+def _phone(app: Workbench) -> Iterator[SystemCommand]:
+    calling, model = app.calling, app.model
+    up = "" if model.phone_to_tell else ": no test call is up"
+    yield SystemCommand("Call: dial…", "A script's name or a SIP URI", calling.ask_target)
+    yield SystemCommand("Call: redial with keys", "The last test call again", calling.redial)
+    on = "off" if model.redial_on_reload else "on"
+    yield SystemCommand(
+        f"Call: redial on reload {on}",
+        "The last test call again after each good reload",
+        calling.toggle_redial_on_reload,
+    )
+    yield SystemCommand("Call: type keys…", f"1234#,,5{up}", calling.ask_keys)
+    for verb in ("mute", "hold"):
+        yield SystemCommand(f"Call: {verb}", f"On or off{up}", partial(calling.toggle, verb))
+    yield SystemCommand("Call: save what was heard", "As a WAV file", calling.save_heard)
+    yield SystemCommand("Call: voice…", "Silence, tone, file, microphone", calling.ask_voice)
+    for _, argument, meaning in NETWORKS:
+        yield SystemCommand(
+            f"Network: {meaning}",
+            f"Test phone only{up}",
+            partial(calling.tell, "network", argument),
+        )
 
 
 def _scripts(app: Workbench) -> Iterator[SystemCommand]:

@@ -49,6 +49,7 @@ def engine() -> FakeEngine:
 def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clipboard file of a test is its own; the terminal is the same everywhere."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     for name in ("NO_COLOR", "VISUAL", "EDITOR", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
 

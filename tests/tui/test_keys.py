@@ -27,8 +27,7 @@ def pressed(engine: FakeEngine) -> str:
 
 def test_every_binding_can_be_remapped_and_explained() -> None:
     """Ids are unique; each key has words for the footer and the help."""
-    groups = [getattr(bindings, name) for name in bindings.__all__ if name != "SCREENS"]
-    every = [binding for group in groups for binding in group]
+    every = [binding for group in bindings.GROUPS for binding in group]
     ids = [binding.id for binding in every]
     assert len(ids) == len(set(ids))
     assert all(binding.id and binding.description and binding.tooltip for binding in every)
@@ -371,3 +370,34 @@ async def test_noise_on_standard_error_is_in_the_log(engine: FakeEngine) -> None
         await asyncio.to_thread(app.take_noise, "ALSA lib pcm.c: no such device")
         await settle(app, pilot, engine)
         assert "ALSA lib pcm.c: no such device" in screen_text(app)
+
+
+async def test_remapped_keys_and_clashes(engine: FakeEngine, tmp_path: Path) -> None:
+    """A key of the person's own works, the old one does not; a clash is said once."""
+    folder = tmp_path / "ivrbench"
+    folder.mkdir()
+    (folder / "keys.toml").write_text('call.dial = "f12"\nzoom = "r"\n')
+    engine.publish(loaded("menu", 1))
+    async with workbench(engine) as (app, pilot):
+        said = strip_text(app)
+        await pilot.press("c", "f12")
+        await settle(app, pilot, engine)
+        assert [type(c).__name__ for c in engine.asked] == ["PlaceTestCall"]
+        assert "r is wanted by zoom and script" in said
+
+
+async def test_a_diff_of_two_versions(engine: FakeEngine) -> None:
+    """`d` shows what changed, `d` or esc the source again."""
+    engine.publish(loaded("menu", 1, source="a\nb\n"), loaded("menu", 2, source="a\nc\n"))
+    async with workbench(engine) as (app, pilot):
+        await pilot.press("f5", "d")
+        await settle(app, pilot, engine)
+        assert "diff @1 → @2" in screen_text(app)
+        assert "│-b" in screen_text(app)
+        assert "│+c" in screen_text(app)
+        await pilot.press("escape")
+        await settle(app, pilot, engine)
+        assert "diff @1" not in screen_text(app)
+        await pilot.press("j", "d")
+        await settle(app, pilot, engine)
+        assert "no version before" in strip_text(app)

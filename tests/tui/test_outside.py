@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ivrbench.tui.keymap import keys_file, read_keys
 from ivrbench.tui.outside import clipboard_file, editor_command
 from ivrbench.tui.terminal import guarded_stderr
 
@@ -83,3 +84,20 @@ def test_standard_error_in_a_file_leaves_the_screen_on_standard_output(tmp_path:
     os.close(terminal)
     assert (tmp_path / "noise").read_bytes() == b"noise\n"
     assert kept == []
+
+
+def test_keys_of_the_person(tmp_path: Path) -> None:
+    """Ids with their keys; what is not understood is a sentence, the rest holds."""
+    path = keys_file({"XDG_CONFIG_HOME": str(tmp_path)})
+    assert path == tmp_path / "ivrbench" / "keys.toml"
+    assert read_keys(path) == ({}, [])
+    path.parent.mkdir()
+    path.write_text('call.dial = "f12"\n"list.down" = "j,n"\ncall.dail = "x"\nquit = 1\n')
+    keys, problems = read_keys(path)
+    assert keys == {"call.dial": "f12", "list.down": "j,n"}
+    assert [text.removeprefix(f"{path}: ") for text in problems] == [
+        "there is no call.dail, did you mean call.dial?",
+        'quit is no key, as in quit = "ctrl+k"',
+    ]
+    path.write_text("call = [")
+    assert read_keys(path)[1][0].startswith(f"{path}: ")

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameScreen"]
 
-TOO_SMALL = (
-    "ivrbench needs a terminal of 80×24 or more. ivrbench --plain works anywhere."
-)
+TOO_SMALL = "ivrbench needs a terminal of 80×24 or more. ivrbench --plain works anywhere."
 
 
 class FrameScreen(Screen[None]):

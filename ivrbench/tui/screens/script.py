@@ -13,6 +13,7 @@ from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.text import count, line
 from ivrbench.tui.views import script as views
 from ivrbench.tui.views.log import LOAD_SOURCES, latest_log_lines
+from ivrbench.tui.views.script_diff import diff_title, version_before, version_diff_lines
 from ivrbench.tui.views.scripts import failed_count
 from ivrbench.tui.widgets.pane import Pane
 from ivrbench.tui.widgets.rows import Rows
@@ -33,6 +34,8 @@ class ScriptScreen(FrameScreen):
     BINDINGS = [*SCRIPT]
     AUTO_FOCUS = "#generations"
 
+    _is_diff = False
+    """The source pane shows what changed since the version before."""
     _shown: tuple[str, int, int] = ("", 0, 0)
     """Script, generation and marked line that the source was last scrolled to."""
 
@@ -73,6 +76,12 @@ class ScriptScreen(FrameScreen):
         source = self.query_one("#source", Pane)
         if not source.display:
             return
+        before = version_before(script, generation) if self._is_diff and generation else None
+        if before is not None and generation is not None:
+            source.titles(views.source_title(model, script)[0], diff_title(before, generation))
+            source.show(version_diff_lines(before, generation, source.room.width))
+            source.hints("d source again")
+            return
         source.titles(*views.source_title(model, script))
         source.show(views.source_lines(model, generation, source.room.width))
         marked = views.marked_line(generation)
@@ -82,7 +91,7 @@ class ScriptScreen(FrameScreen):
             middle = max(0, marked - source.room.height // 2)
             source.scroll_to(y=middle, animate=False, immediate=True, force=True)
         where = f" at line {marked}" if marked else ""
-        source.hints(f"e edit in $EDITOR{where}")
+        source.hints(f"e edit in $EDITOR{where}  d diff")
 
     def _draw_side(
         self, model: Model, script: ScriptView, generation: GenerationView | None
@@ -125,6 +134,18 @@ class ScriptScreen(FrameScreen):
         """Another script that did not load."""
         if not self.bench.model.step_script(step, failed=True):
             self.bench.say("every script loaded", "ok")
+        self.bench.draw_now()
+
+    def action_diff(self) -> None:
+        """What changed in the chosen version, or its source again."""
+        model = self.bench.model
+        script, shown = model.selected_script, model.selected_generation
+        if script is None or shown is None or version_before(script, shown) is None:
+            self.bench.say("there is no version before to compare with", "warn")
+            return
+        self._is_diff = not self._is_diff
+        self._shown = ("", 0, 0)
+        self.query_one("#source", Pane).scroll_to(y=0, animate=False, immediate=True)
         self.bench.draw_now()
 
     def action_all_frames(self) -> None:
@@ -172,5 +193,8 @@ class ScriptScreen(FrameScreen):
         """Undo one thing: the side panes."""
         if self.has_class("-side"):
             self.action_toggle_side()
+            return True
+        if self._is_diff:
+            self.action_diff()
             return True
         return False

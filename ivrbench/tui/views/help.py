@@ -66,6 +66,7 @@ _PAGES = {
         "marked in the source and the traceback is beside it; fix the file and save.",
         "Versions    @5 is the fifth try to load. Choose one to read its source;",
         "            b lets an older one serve new calls again.",
+        "d           what changed since the version before (or the one that serves).",
         "Handlers    calls, last and worst time in ms, how often each raised.",
     ),
     "health": (

@@ -1,0 +1,40 @@
+"""What changed between two versions of a script."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from ivrbench.tui.text import Line, fit, line
+
+if TYPE_CHECKING:
+    from ivrbench.observe.snapshot import GenerationView, ScriptView
+
+__all__ = ["diff_title", "version_before", "version_diff_lines"]
+
+_ROLES = {"+": "ok", "-": "bad", "@": "accent"}
+
+
+def version_before(script: ScriptView, shown: GenerationView) -> GenerationView | None:
+    """What a version is compared with: the one that serves if it failed, else the one before."""
+    if shown.failed is not None and script.serving is not None:
+        return script.serving
+    older = [g for g in script.generations if g.generation < shown.generation and g.source]
+    return older[-1] if older else None
+
+
+def diff_title(before: GenerationView, shown: GenerationView) -> str:
+    """Which two."""
+    return f"diff @{before.generation} → @{shown.generation}"
+
+
+def version_diff_lines(before: GenerationView, shown: GenerationView, width: int) -> list[Line]:
+    """The changed lines with three around them."""
+    texts = difflib.unified_diff(
+        before.source.splitlines(), shown.source.splitlines(), lineterm="", n=3
+    )
+    lines = [
+        line((fit(text.expandtabs(4), width), _ROLES.get(text[:1], "dim")))
+        for text in list(texts)[2:]
+    ]
+    return lines or [line(("  no line changed", "dim"))]
