@@ -149,6 +149,7 @@ def test_calls_that_come_and_go_leave_nothing(n_calls: int, seconds: int) -> Non
         lab.sent.clear()
         if tick % 1000 == 0:
             lab.events = [e for e in lab.events if isinstance(e, CallClosed | RecorderClosed)]
+            files = [file for file in files if not file.closed]
     for call in open_calls:
         lab.apply(CloseCall(call))
         lab.apply(CloseRecorder(call))
