@@ -57,7 +57,7 @@ class CallScreen(FrameScreen):
         call.titles(*views.call_title(model, now_s))
         call.show(views.call_lines(model, call.room.width))
         doing = self.query_one("#doing", Follow)
-        feel = views.feel_text(model, doing.room.width - 12)
+        feel = views.feel_text(model, doing.room.width - 16)
         doing.titles("Script" if feel else "What the script does", feel)
         doing.show(views.script_lines(model, doing.room.width))
         self._draw_bottom(model)
