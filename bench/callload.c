@@ -33,6 +33,8 @@ static int sock, own_port, remote_port, script_ends;
 static const char *ip, *user;
 static long made, done, failed, repeated;
 static double sum_ms, worst_ms;
+static float *answers_ms;
+static long n_answers;
 
 static double now(void) {
     struct timespec t;
@@ -118,6 +120,7 @@ static void receive(char *text, int length) {
     if (c->state != CALLING) return;
     double ms = (now() - c->began) * 1000;
     sum_ms += ms;
+    answers_ms[n_answers++] = ms;
     if (ms > worst_ms) worst_ms = ms;
     c->state = script_ends ? UP : ENDING;
     c->sent = now();
@@ -139,6 +142,16 @@ static void look_after(long first) {
     }
 }
 
+static int by_value(const void *a, const void *b) {
+    float d = *(const float *)a - *(const float *)b;
+    return (d > 0) - (d < 0);
+}
+
+static double p99_ms(void) {
+    qsort(answers_ms, n_answers, sizeof *answers_ms, by_value);
+    return n_answers ? answers_ms[n_answers * 99 / 100] : 0.0;
+}
+
 int main(int argc, char **argv) {
     if (argc != 8) return 2;
     ip = argv[1]; remote_port = atoi(argv[2]); user = argv[3];
@@ -146,6 +159,7 @@ int main(int argc, char **argv) {
     long in_flight = atol(argv[6]);
     script_ends = !strcmp(argv[7], "script");
     calls = calloc(MAX_CALLS, sizeof *calls);
+    answers_ms = calloc(MAX_CALLS, sizeof *answers_ms);
     struct sockaddr_in own = {.sin_family = AF_INET}, remote = {.sin_family = AF_INET};
     socklen_t size = sizeof own;
     int buffer = 4 << 20;
@@ -180,7 +194,7 @@ int main(int argc, char **argv) {
         }
     }
     printf("{\"made\": %ld, \"done\": %ld, \"failed\": %ld, \"repeated\": %ld, \"seconds\": %.3f, "
-           "\"mean_ms\": %.2f, \"worst_ms\": %.2f}\n",
-           made, done, failed, repeated, now() - start, done ? sum_ms / done : 0.0, worst_ms);
+           "\"mean_ms\": %.2f, \"p99_ms\": %.2f, \"worst_ms\": %.2f}\n",
+           made, done, failed, repeated, now() - start, done ? sum_ms / done : 0.0, p99_ms(), worst_ms);
     return 0;
 }

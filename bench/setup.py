@@ -66,16 +66,18 @@ SDP = (
 class EngineUnderTest:
     """An engine process in a folder of its own."""
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "", log_level: int = 1) -> None:
         self.scripts = folder / "scripts"
         self.scripts.mkdir(parents=True)
         for name, body in SCRIPTS.items():
             self.write(name, body)
         (self.scripts / "keys.conf").write_text(f"file = {folder}/keys\n")
         self.socket = folder / "control"
+        self.log = ""
+        """What it wrote to its log; known when it was closed."""
         config = folder / "ivr.conf"
         config.write_text(
-            f"script_path = {self.scripts}\nsip_port = {SIP_PORT}\nloglevel = 1\n"
+            f"script_path = {self.scripts}\nsip_port = {SIP_PORT}\nloglevel = {log_level}\n"
             f"control_socket = {self.socket}\nrtp_low_port = 20000\nrtp_high_port = 29999\n{more}"
         )
         command = [sys.executable, "-m", "ivrbench", "--serve", "--config", str(config)]
@@ -110,7 +112,7 @@ class EngineUnderTest:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.communicate()
+        self.log = self.process.communicate()[1].decode(errors="replace")
 
 
 def answers_options() -> bool:

@@ -27,6 +27,9 @@ log = logging.getLogger("ivrbench.sip")
 
 REALM: Final = "ivrbench"
 """Shown to who has to give a password; telephones may remember passwords by it."""
+# We differ from RFC 8760 §2.4, which has SHA-256 offered beside it: phones that know MD5 alone
+# (libre before 2.0, SIPp) give up when they see another challenge, and none is without MD5.
+ALGORITHMS: Final = ("MD5",)
 _TO_TAG: Final = re.compile(
     rb"\r\n(?:to|t)[ \t]*+:(?:[^\r\n]|\r\n[ \t])*?;[ \t]*+tag[ \t]*+=", re.IGNORECASE
 )
@@ -60,7 +63,9 @@ class Access:
         self.authority: DigestServer | None = None
         if settings.users is not None:
             key = secrets.token_bytes(32)
-            self.authority = DigestServer(REALM, self._users.get, key, RandomTokens())
+            self.authority = DigestServer(
+                REALM, self._users.get, key, RandomTokens(), algorithms=ALGORITHMS
+            )
 
     def apply(self, settings: Settings) -> None:
         """Take new settings over, and read the users again.

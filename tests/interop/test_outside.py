@@ -92,6 +92,25 @@ async def test_baresip_calls_over_tls(
     assert {"INVITE (SDP)", "200 OK (SDP)", "ACK", "BYE"} <= {event.summary for event in traced}
 
 
+async def test_baresip_logs_in(
+    tmp_path: Path, caller_wav: Path, need: Callable[[str], None]
+) -> None:
+    """RFC 3261 §22: a phone with a password is asked for it, and calls."""
+    need("baresip")
+    (tmp_path / "users").write_text("caller = x\n")
+    conf = f"users = {tmp_path / 'users'}\n"
+    engine = Engine(tmp_path / "engine", {"answers": ANSWERS}, conf)
+    phone = Baresip(tmp_path / "phone", caller_wav)
+    async with engine, phone:
+        await phone.dial("answers", engine.port())
+        await engine.until_leg("up")
+        await phone.hang_up()
+        (leg,) = await engine.until_done(1)
+    assert leg.code == 200
+    answers = [event.summary for event in engine.seen(SipTraced, sent=True)]
+    assert answers[0] == "401 Unauthorized"
+
+
 async def test_scanner_outside_allow_from_sees_nothing(
     tmp_path: Path, need: Callable[[str], None]
 ) -> None:
@@ -127,7 +146,7 @@ async def test_scanner_learns_no_names(
 async def test_scanner_is_banned(
     tmp_path: Path, network: Network, need: Callable[[str], None]
 ) -> None:
-    """svwar from an address that is not trusted: after 20 names that are not here it gets no more answers."""
+    """svwar from an untrusted address: after 20 names that are not here nobody answers it."""
     need("svmap")
     need("own network")
     network.add_address(OUTSIDE)

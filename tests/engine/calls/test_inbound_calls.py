@@ -176,7 +176,9 @@ def test_script_hangs_up_with_bye_and_stop_session(make_bench: MakeBench) -> Non
     caller.dial()
     bench.until(bench.ended)
     assert caller.got == ["100", "200", "BYE"]
-    assert bench.story()[-4:] == ["onTimer", "> BYE", "< 200 OK", "onSipReply"]
+    story = bench.story()
+    assert set(story[-4:-2]) == {"onTimer", "> BYE"}, "the BYE does not wait for the handler"
+    assert story[-2:] == ["< 200 OK", "onSipReply"]
     assert bench.said()[-1] == "BYE 200 Disconnected"
     ended = bench.ended()
     assert ended is not None

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from .network import IP, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .engine import Engine
 
 __all__ = ["SippResult", "run_sipp"]
@@ -44,6 +46,7 @@ async def run_sipp(
     hold_ms: int = 500,
     transport: str = "udp",
     within_s: int = 60,
+    more: Sequence[str] = (),
 ) -> SippResult:
     """Run `scenario` for a number of calls and return what came of it.
 
@@ -57,6 +60,7 @@ async def run_sipp(
         hold_ms: how long a call stays up, where the scenario has a plain pause.
         transport: "udp" or "tcp".
         within_s: then SIPp gives up.
+        more: further options of SIPp.
     """
     statistics = folder / f"{scenario}.csv"
     errors = folder / f"{scenario}.errors"
@@ -69,6 +73,7 @@ async def run_sipp(
         *("-nostdin", "-timeout", f"{within_s}s", "-timeout_error", "-recv_timeout", "20000"),
         *("-trace_err", "-error_file", str(errors)),
         *("-trace_stat", "-stf", str(statistics), "-fd", "1"),
+        *more,
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
