@@ -292,7 +292,10 @@ class Leg:
     def _media_changed(self) -> None:
         self.session.media_changed(self)
         if self.answered_s:
-            self.change("held" if self.is_held else "up")
+            state = "held" if self.is_held else "up"
+            if state != self.state:
+                self.session.tell("onHold" if self.is_held else "onResume")
+            self.change(state)
 
     def agreed_event(self) -> MediaAgreed | None:
         """The agreement as an event, None if there is none."""

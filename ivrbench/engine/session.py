@@ -143,6 +143,7 @@ class Session:
     def _done(self, outcome: Outcome, done: Callable[[Outcome], None] | None) -> None:
         if self.over:
             return
+        self.port.waits.handler_done(outcome.call)
         refusal = refusal_of(outcome.raised)
         if refusal is not None:
             self.board.flow.refused_by_script(self, outcome, refusal)
@@ -330,6 +331,7 @@ class Session:
     def leg_down(self, leg: Leg, cause: EndCause) -> None:
         """The SIP call of a leg is over."""
         leg.down = True
+        self.port.waits.hang_up()
         if leg.seat is not None:
             leg.seat.release()
             leg.seat = None
@@ -342,6 +344,9 @@ class Session:
             self.stop("script", f"refused with {leg.final_code}")
         elif cause in LOST:
             self.stop("engine", cause.value)
+        elif cause is EndCause.BYE_SENT and leg.state != "ending":
+            # Nobody here hung up: the core did (RFC 3891 §3, RFC 5057).
+            self.stop("engine", "another call took its place, or the other side had forgotten it")
         if self._abandoned:
             self.finish()
         elif cause is not EndCause.BYE_RECEIVED:
@@ -355,7 +360,7 @@ class Session:
 
     def settle(self) -> None:
         """Go on with the end, if the session is on its way there; after each handler."""
-        if self.over or not self.stopping:
+        if self.over or not self.stopping or self.port.waits.is_in_use:
             return
         if not self.leg.down:
             if not self._hanging_up:

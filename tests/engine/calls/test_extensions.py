@@ -191,6 +191,44 @@ def test_subscriptions_nobody_has(
     caller.bye()
 
 
+# --- calls the core ends ----------------------------------------------------------------------
+
+
+def test_call_that_is_replaced(make_bench: MakeBench) -> None:
+    """RFC 3891 §3: the new call is answered, the old one hung up, and its session ends."""
+    bench = make_bench(script("pass"))
+    old = Caller(bench)
+    old.dial()
+    assert old.call is not None
+    dialog = old.call.dialog
+    replaces = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
+    new = Caller(bench, ("192.0.2.98", 5060), 41_000)
+    new.dial(headers=[("Replaces", replaces), ("Require", "replaces")])
+    assert new.got == ["100", "200"]
+    assert old.got[-1] == "BYE"
+    bench.until(bench.ended)
+    assert bench.ended("c2") is None
+    new.bye()
+
+
+def test_call_the_peer_has_forgotten(make_bench: MakeBench) -> None:
+    """RFC 5057: 481 to our re-INVITE is the end of the call, and of the session."""
+    body = """
+def onSessionStart(self):
+    self.setTimer(1, 1)
+def onTimer(self, id):
+    self.sendRequest("INVITE", "")
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    caller.do(lambda call, now: call.drop(now=now))
+    bench.until(bench.ended)
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code) == ("engine", 200)
+
+
 # --- session timer ----------------------------------------------------------------------------
 
 
