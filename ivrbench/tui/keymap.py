@@ -36,20 +36,20 @@ def read_keys(path: Path) -> tuple[dict[str, str], list[str]]:
     except FileNotFoundError:
         return {}, []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return {}, [f"{path}: {error}"]
+        return {}, [f"{path.name}: {error}"]
     ids = [binding.id or "" for group in GROUPS for binding in group]
     keys: dict[str, str] = {}
     problems: list[str] = []
     for name, value in _flat(values):
         if not isinstance(value, str) or not value:
-            problems.append(f'{path}: {name} is no key, as in {name} = "ctrl+k"')
+            problems.append(f'{path.name}: {name} is no key, as in {name} = "ctrl+k"')
         elif name not in ids:
             near = difflib.get_close_matches(name, ids, 1)
             hint = f", did you mean {near[0]}?" if near else ""
-            problems.append(f"{path}: there is no {name}{hint}")
+            problems.append(f"{path.name}: there is no {name}{hint}")
         else:
             keys[name] = value
-    return keys, problems + [f"{path}: {text}" for text in _clashes(keys)]
+    return keys, problems + [f"{path.name}: {text}" for text in _clashes(keys)]
 
 
 def _clashes(keys: dict[str, str]) -> list[str]:
