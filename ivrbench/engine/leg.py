@@ -342,6 +342,13 @@ class Leg:
         self.dialog.status = DISCONNECTING
         self.call.bye(headers, now=self.session.board.now())
 
+    def over(self) -> None:
+        """The SIP call is over; what was reserved for its audio is given back."""
+        self.down = True
+        if self.seat is not None:
+            self.seat.release()
+            self.seat = None
+
     def change(self, state: str, code: int = 0, reason: str = "") -> None:
         """Tell of a new signalling state."""
         if state != self.state or code:

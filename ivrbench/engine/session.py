@@ -301,7 +301,7 @@ class Session:
             self.stopping = True
             self.ended_by = self.ended_by or by
             self.reason = self.reason or reason
-            self.step(_nothing)  # an idle mailbox settles at once, a busy one after its handler
+            self.step(lambda: None)  # an idle mailbox settles at once, a busy one after its handler
 
     def hang_up(self, by: str, reason: str) -> None:
         """End the session now, even if a handler runs that may never return."""
@@ -330,11 +330,8 @@ class Session:
 
     def leg_down(self, leg: Leg, cause: EndCause) -> None:
         """The SIP call of a leg is over."""
-        leg.down = True
+        leg.over()
         self.port.waits.hang_up()
-        if leg.seat is not None:
-            leg.seat.release()
-            leg.seat = None
         if self.media is not None:
             self.media.silence()
         if cause is EndCause.PRACK_TIMED_OUT:
@@ -397,7 +394,3 @@ class Session:
         self.board.forget(self)
         # The core remembers a call for half a minute; it need not keep all this alive.
         leg.call.owner = leg.name
-
-
-def _nothing() -> None:
-    """The mailbox settles after every step; this one is only for that."""
