@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -11,22 +10,26 @@ from msgspec.structs import replace
 from ivrbench.errors import LocalProtocolError, SdpError
 from ivrbench.media.messages import SetSwitches
 from ivrbench.observe.events import ApiCalled
+from ivrbench.scriptapi.additions import KEYS
 from ivrbench.scriptapi.headers import app_params
 from ivrbench.scriptapi.ivr import semserror
 from ivrbench.sip.refer import refer_headers
 
 from .headers import header_pairs
+from .script_line import script_line
+from .waits import Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ivrbench.scriptapi.audiofile import IvrAudioFile
     from ivrbench.scriptapi.port import DialogView, RequestView
+    from ivrbench.sip.message import SipRequest
 
-    from .leg import Headers
+    from .leg import Headers, Leg
     from .session import Session
 
-__all__ = ["ScriptPort", "script_line"]
+__all__ = ["ScriptPort"]
 
 log = logging.getLogger("ivrbench.call")
 
@@ -44,6 +47,9 @@ SWITCH_NAMES: Final = {
 }
 
 
+_REPLY_NAMES: Final = {180: "ring", 183: "early_media", 200: "answer"}
+
+
 class ScriptPort:
     """`CallPort` of one session.
 
@@ -59,6 +65,7 @@ class ScriptPort:
         self._post = session.board.inbox.post
         self._params: dict[str, str] | None = None
         self.switches = SetSwitches(0)
+        self.waits = Waits(session)
 
     @property
     def dialog(self) -> DialogView:
@@ -121,6 +128,24 @@ class ScriptPort:
         if problem is not None:
             raise semserror({"code": problem.status_hint, "reason": str(problem), "hdrs": ""})
 
+    def reply_to_invite(self, code: int, reason: str, hdrs: str) -> None:
+        """Answer the INVITE that waits for it."""
+        if self._session.over:
+            return
+        self._do(self._called(_REPLY_NAMES.get(code, "reject"), f"{code} {reason}"), _nothing)
+        board = self._session.board
+        problem = board.inbox.ask(self._reply_to_invite, code, reason, header_pairs(hdrs))
+        if problem is not None:
+            raise semserror({"code": problem.status_hint, "reason": str(problem), "hdrs": ""})
+
+    def send_keys(self, keys: tuple[int, ...], length_ms: int) -> None:
+        """Press keys towards the caller."""
+        names = "".join(KEYS[key] for key in keys)
+        self._do(
+            self._called("send_dtmf", f"{names!r}, {length_ms}"),
+            lambda: self._press(keys, length_ms),
+        )
+
     def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
         """Append to the playlist; prompts are read here, in the script's thread."""
         if not self._session.over:
@@ -177,6 +202,21 @@ class ScriptPort:
         if media is not None:
             media.set_switches(self.switches)
 
+    def _press(self, keys: tuple[int, ...], length_ms: int) -> None:
+        media, agreement = self._session.media, self._session.leg.agreement
+        if media is None or agreement is None or agreement.dtmf_pt is None:
+            why = "the call has no audio" if media is None else "no telephone-event was agreed on"
+            log.error("send_dtmf: %s", why, extra={"leg": self.log_name})
+        else:
+            media.send_keys(keys, length_ms)
+
+    def _reply_to_invite(self, code: int, reason: str, headers: Headers) -> SdpError | None:
+        leg = self._session.leg
+        for request in (leg.last_request, leg.call.invite_request):
+            if request is not None and request.method == "INVITE" and leg.owes_reply(request):
+                return self._reply(leg, request, code, reason, headers)
+        return None
+
     def _send_reply(self, code: int, reason: str, headers: Headers) -> SdpError | None:
         leg = self._session.leg
         request, invite = leg.last_request, leg.call.invite_request
@@ -184,12 +224,17 @@ class ScriptPort:
             request = invite  # what came since, like the PRACK of a 183, has its answer
         if self._session.over or request is None:
             return None
+        return self._reply(leg, request, code, reason, headers)
+
+    def _reply(
+        self, leg: Leg, request: SipRequest, code: int, reason: str, headers: Headers
+    ) -> SdpError | None:
         try:
             leg.reply(request, code, reason, headers)
         except SdpError as exc:
             return exc
         except LocalProtocolError as exc:
-            log.error("sendReply(%d): %s", code, exc, extra={"leg": leg.name})
+            log.error("reply %d: %s", code, exc, extra={"leg": leg.name})
         return None
 
     def _try(self, action: Callable[[], None], what: str) -> None:
@@ -213,17 +258,6 @@ class ScriptPort:
             return None
         file, line = script_line(self._session.generation.files)
         return ApiCalled(self._session.leg.name, name, arguments, file, line)
-
-
-def script_line(files: dict[str, str]) -> tuple[str, int]:
-    """Where in its sources the script is calling from: file and line, ("", 0) if from elsewhere."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        file = files.get(frame.f_code.co_filename)
-        if file is not None:
-            return file, frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
-    return "", 0
 
 
 def _nothing() -> None:

@@ -83,7 +83,9 @@ class KeyInput:
             session.board.publish(
                 KeyReceived(session.leg.name, report.key, report.duration_ms, source)
             )
-            session.tell_key(report.key, report.duration_ms, f"key {name}")
+            because = f"key {name}"
+            if not session.port.waits.take_key(report.key, report.duration_ms, because):
+                session.tell_key(report.key, report.duration_ms, because)
         self._arm(keys.deadline())
 
     def _arm(self, deadline_s: float | None) -> None:

@@ -171,6 +171,10 @@ class MediaCall:
         """Drop all items."""
         self._send(messages.FlushQueue(self.number))
 
+    def send_keys(self, keys: tuple[int, ...], length_ms: int) -> None:
+        """Press keys towards the peer."""
+        self._send(messages.SendKeys(self.number, keys, length_ms))
+
     def seek(self, item: int, position_samples: int) -> None:
         """Go to a place in an item."""
         self._send(messages.SeekItem(self.number, item, position_samples))

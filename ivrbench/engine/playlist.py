@@ -11,8 +11,8 @@ from ivrbench.observe import events
 from ivrbench.scriptapi.audiofile import IvrAudioFile
 from ivrbench.scriptapi.audioitems import IvrNullAudio
 
-from .callport import script_line
 from .recordings import Recordings
+from .script_line import script_line
 
 if TYPE_CHECKING:
     from ivrbench.media import messages
@@ -100,6 +100,8 @@ class Playlist:
         """Flushed here, but the worker has not said so yet."""
         self._media: MediaCall | None = None
         self._recoding = False
+        self._is_awaited = False
+        """Of the item that ended last: the script waits for it and needs no `onEmptyQueue`."""
         self.recordings = Recordings(session)
         self.because = ""
         """"key 1" while the script handles that key: why it flushes."""
@@ -112,8 +114,21 @@ class Playlist:
 
     # --- from the script's thread -------------------------------------------------------------
 
-    def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
+    def enqueue(
+        self,
+        play: object | None,
+        record: IvrAudioFile | None,
+        where: tuple[str, int] | None = None,
+    ) -> int:
         """Append an item; the prompt is decoded here, if no call has needed it yet.
+
+        Args:
+            play: IvrAudioFile, IvrAudioMixIn, IvrNullAudio or None.
+            record: open for writing.
+            where: the script's file and line; None: whoever calls this.
+
+        Returns:
+            the item's number.
 
         Raises:
             OSError: the prompt cannot be read, or there is no room for it.
@@ -141,11 +156,12 @@ class Playlist:
         event = self._enqueued_event(item, note)
         with self._lock:
             self._items[number] = item
-        file, line = script_line(session.generation.files)
+        file, line = where or script_line(session.generation.files)
         called = events.ApiCalled(
             session.leg.name, "enqueue", f"{event.play or None}, {event.record or None}", file, line
         )
         self.post(self._add, item, called, event)
+        return number
 
     def flush(self, called: ApiCalled | None) -> None:
         """Drop everything."""
@@ -329,7 +345,8 @@ class Playlist:
 
     def queue_emptied(self) -> None:
         """The last item ended by itself."""
-        self._session.tell("onEmptyQueue")
+        if not self._is_awaited:
+            self._session.tell("onEmptyQueue")
 
     def _end(
         self, item: _Item, reason: str, played_ms: int, recorded_ms: int, because: str
@@ -338,6 +355,7 @@ class Playlist:
             self._items.pop(item.number, None)
             self._leaving.pop(item.number, None)
         self._forget(item)
+        self._is_awaited = self._session.port.waits.item_ended(item.number, recorded_ms)
         self._session.board.publish(
             events.ItemEnded(
                 self._session.leg.name, item.number, reason, played_ms, recorded_ms, because

@@ -1,4 +1,4 @@
-"""Runs the handlers of scripts: a serial mailbox for each call, a bounded thread pool for all.
+"""Runs the handlers of scripts: a serial mailbox for each call, the threads of a pool for all.
 
 A handler may block; then only its own call waits. Nothing a script raises gets out of here, not
 even `SystemExit`. `async def` handlers run on the loop. A handler the script does not define is
@@ -7,135 +7,34 @@ found out without a thread and without running the script's code.
 
 from __future__ import annotations
 
-import contextvars
-import queue
 import sys
 import threading
 import traceback
 from collections import deque
 from types import CodeType, CoroutineType, FunctionType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.engine.outcome import Call, Outcome, Running, log_stuck
+from ivrbench.engine.script_pool import SLOW_AFTER_S
 from ivrbench.scriptapi.compat import fit_arguments
 from ivrbench.scriptapi.dialog import IvrDialogBase
+from ivrbench.scriptapi.ivr import HungUp
 from ivrbench.scriptapi.running import Where, current
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
-    from ivrbench.clock import Clock
     from ivrbench.engine.generation import Generation
-    from ivrbench.engine.inbox import Inbox
+    from ivrbench.engine.script_pool import ScriptPool
     from ivrbench.scriptapi.port import CallPort
 
-__all__ = ["Call", "Mailbox", "Outcome", "ScriptPool"]
+__all__ = ["Call", "Mailbox", "Outcome"]
 
-SLOW_AFTER_S: Final = 0.02
-"""A handler that runs longer is reported while it runs (`HandlerStarted`)."""
 SLOW_AGAIN_S: Final = 1.0
 """And again this often."""
 STUCK_AFTER_S: Final = 5.0
 """Then its stack is written to the log, once."""
 _CO_COROUTINE: Final = 0x80
-
-
-class ScriptPool:
-    """The threads that handlers run in.
-
-    Made and used on the loop's thread, except where a method says otherwise.
-
-    Args:
-        loop: the engine's loop.
-        inbox: how threads reach the loop; what a handler posts there is carried out before the
-            handler's own outcome is delivered.
-        clock: for the time handlers take.
-        threads: how many may run at once; further calls wait in the order they came.
-    """
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, inbox: Inbox, clock: Clock, threads: int
-    ) -> None:
-        self.loop = loop
-        self.inbox = inbox
-        self.clock = clock
-        self.threads = threads
-        self._started = 0
-        self._ready: queue.SimpleQueue[Mailbox | None] = queue.SimpleQueue()
-        self._in_flight = 0
-        self._running: dict[Mailbox, None] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._watch: asyncio.TimerHandle | None = None
-        self._closed = False
-
-    @property
-    def busy(self) -> int:
-        """Threads running a handler now."""
-        return min(self._in_flight, self.threads)
-
-    @property
-    def waiting(self) -> int:
-        """Calls with a handler due and no thread for it."""
-        return max(0, self._in_flight - self.threads)
-
-    def close(self) -> None:
-        """Let idle threads end; one that is stuck in a handler ends with the process."""
-        self._closed = True
-        if self._watch is not None:
-            self._watch.cancel()
-        for task in self._tasks:
-            task.cancel()
-        for _ in range(self._started):
-            self._ready.put(None)
-
-    def check_running(self) -> None:
-        """Report handlers that have run long; called by a timer while any run."""
-        self._watch = None
-        for mailbox in list(self._running):
-            mailbox.report_if_slow()
-        if self._running and not self._closed:
-            self._watch = self.loop.call_later(SLOW_AFTER_S, self.check_running)
-
-    def dispatch(self, mailbox: Mailbox) -> None:
-        """Have the current call of a mailbox run in a thread."""
-        self._in_flight += 1
-        if self._in_flight > self._started and self._started < self.threads:
-            self._started += 1
-            name = f"script-{self._started}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
-        self._ready.put(mailbox)
-        self.watch(mailbox)
-
-    def thread_is_free(self) -> None:
-        """A dispatched call has left its thread."""
-        self._in_flight -= 1
-
-    def watch(self, mailbox: Mailbox) -> None:
-        """Its handler runs; report it if that takes long."""
-        self._running[mailbox] = None
-        if self._watch is None and not self._closed:
-            self._watch = self.loop.call_later(SLOW_AFTER_S, self.check_running)
-
-    def unwatch(self, mailbox: Mailbox) -> None:
-        """It has returned."""
-        self._running.pop(mailbox, None)
-
-    def start_task(
-        self, mailbox: Mailbox, coroutine: Coroutine[Any, Any, None], where: Where
-    ) -> None:
-        """Run an `async def` handler on the loop."""
-        self.watch(mailbox)
-        context = contextvars.copy_context()
-        context.run(current.set, where)
-        task = self.loop.create_task(coroutine, context=context)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _work(self) -> None:
-        while (mailbox := self._ready.get()) is not None:
-            self.inbox.post(mailbox.finish, mailbox.run())
-            del mailbox  # an idle thread keeps no call alive
 
 
 class Mailbox:
@@ -161,6 +60,7 @@ class Mailbox:
         "_pool",
         "_report_at_s",
         "_started_s",
+        "_suspended",
         "_thread",
         "_told_stuck",
         "_waiting",
@@ -195,7 +95,19 @@ class Mailbox:
         self._numbers = 0
         self._waiting: deque[tuple[Call, Callable[[Outcome], None]]] = deque()
         self._advancing = False
+        self._suspended = False
         self._closed = False
+
+    @property
+    def call(self) -> Call | None:
+        """The call that runs, or waits for a thread."""
+        return self._call
+
+    def suspend(self) -> None:
+        """The `async def` handler that runs waits for something: until it returns, events that
+        need no handler of the script do not wait for it."""
+        self._suspended = True
+        self._advance()
 
     def create(self, done: Callable[[Outcome], None]) -> None:
         """Make the dialog object; the first thing to do.
@@ -287,13 +199,19 @@ class Mailbox:
         if self._advancing:
             return  # posted from within a `done`: the loop below comes to it
         self._advancing = True
-        while self._call is None and self._waiting:
-            call, self._done = self._waiting.popleft()
+        while self._waiting and (self._call is None or self._may_pass()):
+            call, done = self._waiting.popleft()
             self._numbers += 1
             call.number = self._numbers
-            self._call = call
+            if self._call is not None:
+                self._tell(done, Outcome(call, defined=False))
+                continue
+            self._call, self._done = call, done
             self._start(call)
         self._advancing = False
+
+    def _may_pass(self) -> bool:
+        return self._suspended and self._find(self._waiting[0][0].handler) is None
 
     def _start(self, call: Call) -> None:
         handler = self._find(call.handler)
@@ -363,6 +281,8 @@ class Mailbox:
         try:
             if isinstance(coroutine, CoroutineType):
                 outcome.returned = await coroutine
+        except HungUp:
+            outcome.returned = None  # it waited for something and the call ended: no fault
         except BaseException as exc:  # SystemExit would otherwise end the loop
             outcome.raised = exc
         outcome.elapsed_s = self._pool.clock.now() - self._started_s
@@ -373,17 +293,21 @@ class Mailbox:
         done = self._done
         assert done is not None, "an outcome belongs to a call"
         self._call = self._done = None
+        self._suspended = False
         self._started_s = 0.0
         self._pool.unwatch(self)
         if self._closed:
             self.dialog = None
         # What `done` posts begins after it has returned, never within it.
         nested, self._advancing = self._advancing, True
+        self._tell(done, outcome)
+        self._advancing = nested
+        self._advance()
+
+    def _tell(self, done: Callable[[Outcome], None], outcome: Outcome) -> None:
         try:
             done(outcome)
         except Exception as exc:
             # A fault of the engine in one call must not stop the others that come in this batch.
             message = f"the outcome of {outcome.call.handler} was not taken"
             self._pool.loop.call_exception_handler({"message": message, "exception": exc})
-        self._advancing = nested
-        self._advance()

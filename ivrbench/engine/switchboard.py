@@ -31,7 +31,7 @@ from .describe import peer_name, summary_of
 from .endpoint_settings import endpoint_settings
 from .inbox import Inbox
 from .leg import Leg
-from .runner import ScriptPool
+from .script_pool import ScriptPool
 from .session import Session
 from .views import RequestFacts
 

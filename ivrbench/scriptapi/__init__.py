@@ -46,6 +46,7 @@ def install(host: HostPort) -> None:
         "LOCAL_SIP_PORT": host.local_sip_port,
         "SEMS_LOG_LEVEL": host.log_level,
         "semserror": ivr.semserror,
+        "HungUp": ivr.HungUp,
     }
     names |= {function.__name__: function for function in ivr.FUNCTIONS}
     names |= {cls.__name__: cls for cls in _TYPES}

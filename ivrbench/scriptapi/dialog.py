@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Self
 
+from ivrbench.scriptapi.additions import Additions
 from ivrbench.scriptapi.arguments import need_int, need_number, need_str
 from ivrbench.scriptapi.audiofile import IvrAudioFile
 from ivrbench.scriptapi.audioitems import IvrAudioMixIn, IvrNullAudio
@@ -28,7 +29,7 @@ class Capsule:
     port: CallPort
 
 
-class IvrDialogBase:
+class IvrDialogBase(Additions):
     """One call. Derive `IvrDialog` from it and define the handlers you need.
 
     The engine makes the object with `__new__` alone: `__init__` is never called. On a call that

@@ -17,6 +17,7 @@ __all__ = [
     "AUDIO_READ",
     "AUDIO_WRITE",
     "FUNCTIONS",
+    "HungUp",
     "IvrModule",
     "createThread",
     "getAppParam",
@@ -46,6 +47,13 @@ class semserror(Exception):  # the name is part of the API
 
 
 semserror.__module__ = "ivr"
+
+
+class HungUp(Exception):  # the name is part of the API
+    """The call is over: what a waiting `async def` handler gets, and need not catch."""
+
+
+HungUp.__module__ = "ivr"
 
 
 class IvrModule(ModuleType):

@@ -11,9 +11,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ivrbench.scriptapi.audiofile import IvrAudioFile
 
-__all__ = ["CallPort", "DialogView", "HostPort", "PlaybackControl", "ReplyView", "RequestView"]
+__all__ = [
+    "CallPort",
+    "DialogView",
+    "HostPort",
+    "PlaybackControl",
+    "ReplyView",
+    "RequestView",
+    "WaitPort",
+]
 
 
 class RequestView(Protocol):
@@ -122,6 +132,16 @@ class CallPort(Protocol):
     def send_reply(self, code: int, reason: str, hdrs: str) -> None:
         """Answer the last received request. Raises `ivr.semserror` if offer/answer fails."""
 
+    def reply_to_invite(self, code: int, reason: str, hdrs: str) -> None:
+        """Answer the INVITE that waits for it, if one does. Raises `ivr.semserror` likewise."""
+
+    def send_keys(self, keys: tuple[int, ...], length_ms: int) -> None:
+        """Press keys towards the peer; one that knows no telephone-events hears nothing."""
+
+    @property
+    def waits(self) -> WaitPort:
+        """For `async def` handlers."""
+
     def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
         """Append to the playlist; `play` is an IvrAudioFile, IvrAudioMixIn or IvrNullAudio.
 
@@ -150,6 +170,24 @@ class CallPort(Protocol):
 
     def session_params(self) -> list[str] | dict[str, str] | None:
         """What `IvrUAC.dialout` was given."""
+
+
+class WaitPort(Protocol):
+    """What `async def` handlers of a call wait for. On the engine's loop; all raise `ivr.HungUp`
+    when the call is over, and RuntimeError before it has audio."""
+
+    async def played(
+        self, files: Callable[[], list[IvrAudioFile]], stop_on: str, *, keep_key: bool
+    ) -> str:
+        """Play files, which are opened away from the loop; gives the key that ended it, or ""."""
+
+    async def recorded(
+        self, file: Callable[[], IvrAudioFile], stop_on: str, *, closes: bool
+    ) -> int:
+        """Record into a file, and close it if `closes`; gives the milliseconds recorded."""
+
+    async def key(self, timeout_s: float) -> str:
+        """The next key as a character, "" if none comes in time."""
 
 
 class HostPort(Protocol):

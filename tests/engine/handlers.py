@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ivrbench.clock import ManualClock
 from ivrbench.engine.inbox import Inbox
 from ivrbench.engine.outcome import Call, Outcome, Running
-from ivrbench.engine.runner import Mailbox, ScriptPool
+from ivrbench.engine.runner import Mailbox
+from ivrbench.engine.script_pool import ScriptPool
 from tests.scriptapi.fakes import FakePort
 
 if TYPE_CHECKING:

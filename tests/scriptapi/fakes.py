@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ivrbench.scriptapi.ivr import HungUp
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ivrbench.scriptapi.audiofile import IvrAudioFile
 
 
@@ -67,6 +71,35 @@ class FakeDialog:
 
 
 @dataclass
+class FakeWaits:
+    """A `WaitPort` on which time does not pass: prompts end at once, keys are those of the port."""
+
+    port: FakePort
+
+    async def played(
+        self, files: Callable[[], list[IvrAudioFile]], stop_on: str, *, keep_key: bool
+    ) -> str:
+        for file in files():
+            self.port.calls.append(("enqueue", file, None))
+        key = self.port.keys[:1]
+        if not key or key not in stop_on:
+            return ""
+        return key if keep_key else await self.key(0)
+
+    async def recorded(
+        self, file: Callable[[], IvrAudioFile], stop_on: str, *, closes: bool
+    ) -> int:
+        self.port.calls.append(("enqueue", None, file()))
+        return self.port.recorded_ms
+
+    async def key(self, timeout_s: float) -> str:
+        key, self.port.keys = self.port.keys[:1], self.port.keys[1:]
+        if key == "!":
+            raise HungUp("the call is over")
+        return key if key != " " else ""
+
+
+@dataclass
 class FakePort:
     """A `CallPort` that writes down what the script asked for."""
 
@@ -75,6 +108,9 @@ class FakePort:
     log_name: str = "c1"
     calls: list[tuple[object, ...]] = field(default_factory=list)
     empty: bool = True
+    keys: str = ""
+    """What the caller will press: " " for a pause, "!" to hang up."""
+    recorded_ms: int = 0
     params: dict[str, str] = field(default_factory=lambda: {"a": "1"})
 
     def stop_session(self) -> None:
@@ -94,6 +130,16 @@ class FakePort:
 
     def send_reply(self, code: int, reason: str, hdrs: str) -> None:
         self.calls.append(("send_reply", code, reason, hdrs))
+
+    def reply_to_invite(self, code: int, reason: str, hdrs: str) -> None:
+        self.calls.append(("reply_to_invite", code, reason, hdrs))
+
+    def send_keys(self, keys: tuple[int, ...], length_ms: int) -> None:
+        self.calls.append(("send_keys", keys, length_ms))
+
+    @property
+    def waits(self) -> FakeWaits:
+        return FakeWaits(self)
 
     def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
         self.calls.append(("enqueue", play, record))
