@@ -232,7 +232,7 @@ def run(control_socket: str, *, engine: EngineProcess | None = None) -> int:
             on; otherwise the caller stops it afterwards.
 
     Returns:
-        The exit code: 0.
+        The exit code: 0, or Textual's own if the workbench crashed.
     """
     app = Workbench(
         partial(ControlClient.connect, control_socket), engine, ascii_only=not speaks_unicode()
@@ -243,4 +243,4 @@ def run(control_socket: str, *, engine: EngineProcess | None = None) -> int:
         engine.release()
         how = "keeps serving" if choice == "keep" else "ends with its last call"
         sys.stdout.write(f"The engine {how}. ivrbench --attach {control_socket} comes back.\n")
-    return 0
+    return app.return_code or 0
