@@ -1,6 +1,6 @@
 """How soon good callers are answered while somebody floods the engine with garbage.
 
-    python bench/flood.py
+    python -m bench.flood
 
 Starts `ivrbench --serve` on loopback, calls it with `callload.c` without and with 5 000 datagrams
 of garbage a second beside it. This machine is trusted, so nothing is banned: every datagram is
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from setup import HERE, SIP_PORT, EngineUnderTest
+from bench.setup import HERE, SIP_PORT, EngineUnderTest
 
 GARBAGE_PER_S = 5_000
 SECONDS = 10.0
