@@ -49,10 +49,10 @@ class IvrDialog(IvrDialogBase):
         action = MENUS[self.menu][1].get(key)
         self.asked = 0
         if action is None:
-            self.play("unknown")
+            self.start("unknown")
             self.offer(self.menu)
         elif action.startswith("play "):
-            self.play(action[5:])
+            self.start(action[5:])
             self.offer(self.menu)
         else:
             self.offer(action)
@@ -72,7 +72,7 @@ class IvrDialog(IvrDialogBase):
             self.offer(self.menu)
         else:
             self.leaving = True
-            self.play("goodbye")
+            self.start("goodbye")
 
     def onBye(self):
         self.stopSession()
@@ -83,9 +83,9 @@ class IvrDialog(IvrDialogBase):
         """Say the choices of a menu."""
         self.menu = menu
         self.asked += 1
-        self.play(MENUS[menu][0])
+        self.start(MENUS[menu][0])
 
-    def play(self, name):
+    def start(self, name):
         """Append a prompt to the playlist, which keeps it as long as it needs it."""
         audio = IvrAudioFile()
         audio.open(os.path.join(WAV, name + ".wav"), AUDIO_READ)

@@ -35,7 +35,7 @@ class IvrDialog(IvrDialogBase):
         if not self.queueIsEmpty():
             return  # a key that came at the same moment has queued more
         if self.state == "asking":
-            self.record()
+            self.begin()
         elif self.state == "recording":  # the limit was reached
             self.recorded()
         elif self.state == "leaving":
@@ -44,7 +44,7 @@ class IvrDialog(IvrDialogBase):
     def onDtmf(self, key, duration):
         if self.state == "asking" and key == HASH:
             self.flush()
-            self.record()
+            self.begin()
         elif self.state == "recording" and key == HASH:
             self.flush()
             self.recorded()
@@ -67,10 +67,10 @@ class IvrDialog(IvrDialogBase):
 
     def ask(self):
         self.state = "asking"
-        self.say("leave_message")
-        self.say("tone")
+        self.prompt("leave_message")
+        self.prompt("tone")
 
-    def record(self):
+    def begin(self):
         """The first half of an item is played, the second recorded into; both may be None."""
         self.state = "recording"
         self.message.open(self.path, AUDIO_WRITE)  # truncates an earlier try
@@ -82,23 +82,23 @@ class IvrDialog(IvrDialogBase):
         size = os.path.getsize(self.path)
         info("%d bytes recorded to %s", (size, self.path))
         if size < SHORTEST_BYTES:
-            self.say("empty")
+            self.prompt("empty")
             self.ask()
         else:
             self.state = "reviewing"
-            self.say("review")
+            self.prompt("review")
 
     def listen(self):
         message = IvrAudioFile()
         message.open(self.path, AUDIO_READ)
         self.enqueue(message, None)
-        self.say("review")
+        self.prompt("review")
 
     def leave(self, prompt):
         self.state = "leaving"
-        self.say(prompt)
+        self.prompt(prompt)
 
-    def say(self, name):
+    def prompt(self, name):
         """Append a prompt to the playlist, which keeps it as long as it needs it."""
         audio = IvrAudioFile()
         audio.open(os.path.join(WAV, name + ".wav"), AUDIO_READ)

@@ -44,6 +44,10 @@ def _run(arguments: Mode) -> int:
             from .check import check
 
             return check(arguments.options)
+        case "stubs":
+            from .stubs import stubs
+
+            return stubs(arguments.options)
         case "serve":
             from .serve import serve
 

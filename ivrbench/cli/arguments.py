@@ -32,7 +32,7 @@ class Mode:
     """One run of `ivrbench`."""
 
     mode: str
-    """`workbench`, `serve`, `attach`, `check` or `call`."""
+    """`workbench`, `serve`, `attach`, `check`, `stubs` or `call`."""
     options: argparse.Namespace
 
 
@@ -45,7 +45,7 @@ def read_arguments(argv: list[str]) -> Mode:
     if argv[:1] == ["call"]:
         return Mode("call", _call_parser().parse_args(argv[1:]))
     options = _main_parser().parse_args(argv)
-    modes = ("serve", "check")
+    modes = ("serve", "check", "stubs")
     mode = next((name for name in modes if getattr(options, name)), "workbench")
     return Mode("attach" if options.attach else mode, options)
 
@@ -100,6 +100,11 @@ def _main_parser() -> argparse.ArgumentParser:
     )
     what.add_argument(
         "--check", action="store_true", help="load every script, tell what happened, and end"
+    )
+    what.add_argument(
+        "--stubs",
+        action="store_true",
+        help="write ivr.pyi and log.pyi beside the scripts, for editors and type checkers",
     )
     how = parser.add_argument_group("how the workbench looks")
     how.add_argument(

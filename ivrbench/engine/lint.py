@@ -8,9 +8,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.engine.handlers import HANDLERS, OLD_ARGUMENTS
 from ivrbench.scriptapi.compat import accepts
 from ivrbench.scriptapi.dialog import IvrDialogBase
+from ivrbench.scriptapi.handlers import HANDLERS, OLD_ARGUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +21,7 @@ __all__ = ["Subject", "warnings_of"]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _ENDS_CALL: Final = frozenset({"stopSession", "bye", "dropSession", "terminateLeg", "redirect"})
+_AWAITED: Final = frozenset({"collect", "play", "record", "say"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ def warnings_of(subject: Subject) -> list[str]:
         *_arities(subject),
         *_never_called(subject, tree),
         *_calls_that_stay(tree),
+        *_not_awaited(tree),
         *_missing_prompts(subject, tree),
         *_missing_settings(subject, tree),
         *(_divisions(tree) if subject.converted else ()),
@@ -138,6 +140,18 @@ def _may_be_true(value: ast.expr | None) -> bool:
 
 def _is_self(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "self"
+
+
+def _not_awaited(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """`self.play(…)` as a statement does nothing: it is to be awaited."""
+    own = {node.name for node in ast.walk(tree) if isinstance(node, Function)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(
+                value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name))
+            ) if name in _AWAITED - own:
+                text = f"self.{name}() does nothing: write await self.{name}(), in an async def"
+                yield node.lineno, text
 
 
 # --- prompts and settings -----------------------------------------------------------------------

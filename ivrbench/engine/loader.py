@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from ivrbench.config.syntax import as_dict, read_pairs
 from ivrbench.engine import diagnose, lint
 from ivrbench.engine.generation import Generation
-from ivrbench.engine.handlers import HANDLERS
 from ivrbench.engine.helpers import SourceModules
 from ivrbench.errors import ConfigError
 from ivrbench.observe.events import ScriptFailed, ScriptLoaded, ScriptLoading
 from ivrbench.scriptapi.dialog import IvrDialogBase
+from ivrbench.scriptapi.handlers import HANDLERS
 from ivrbench.scriptapi.running import Loading, Where, current
 
 if TYPE_CHECKING:

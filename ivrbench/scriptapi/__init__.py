@@ -5,26 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ivrbench.scriptapi import audioitems, dialog, ivr, log, sipviews, uac
-from ivrbench.scriptapi.audiofile import IvrAudioFile
+from ivrbench.scriptapi import ivr, log
 from ivrbench.scriptapi.host import set_host
 from ivrbench.scriptapi.python2 import restore_names
+from ivrbench.scriptapi.stubs import TYPES
 
 if TYPE_CHECKING:
     from ivrbench.scriptapi.port import HostPort
 
 __all__ = ["install"]
-
-_TYPES = (
-    dialog.IvrDialogBase,
-    sipviews.IvrSipDialog,
-    sipviews.IvrSipRequest,
-    sipviews.IvrSipReply,
-    IvrAudioFile,
-    audioitems.IvrAudioMixIn,
-    audioitems.IvrNullAudio,
-    uac.IvrUAC,
-)
 
 
 def install(host: HostPort) -> None:
@@ -49,7 +38,7 @@ def install(host: HostPort) -> None:
         "HungUp": ivr.HungUp,
     }
     names |= {function.__name__: function for function in ivr.FUNCTIONS}
-    names |= {cls.__name__: cls for cls in _TYPES}
+    names |= {cls.__name__: cls for cls in TYPES}
     vars(module).update(names)
     log_module = log.make_module(module)
     sys.modules["ivr"] = module

@@ -126,7 +126,7 @@ class Additions:
         self._ivrbench_port.send_keys(tuple(map(_code_of, keys.upper())), length_ms)
 
     @cached_property
-    def vars(self) -> CallVariables:
+    def vars(self) -> MutableMapping[str, object]:
         """A dict of the call's own; the workbench shows it."""
         return CallVariables(self._ivrbench_port.dialog.local_tag)
 

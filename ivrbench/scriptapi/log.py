@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = [
+    "FUNCTIONS",
     "debug",
     "error",
     "info",
@@ -78,6 +79,10 @@ def log_excepthook(
     error(_BANNER)
 
 
+FUNCTIONS: Final = (log, error, warn, info, debug, stacktrace, log_excepthook)
+"""What the module `log` offers."""
+
+
 def make_module(ivr_module: ModuleType) -> ModuleType:
     """Build the module.
 
@@ -87,9 +92,6 @@ def make_module(ivr_module: ModuleType) -> ModuleType:
     module = ModuleType("log", "Logging for IVR scripts.")
     names: dict[str, object] = {"ivr": ivr_module, "sys": sys}
     names |= {"L_ERR": L_ERR, "L_WARN": L_WARN, "L_INFO": L_INFO, "L_DBG": L_DBG}
-    names |= {
-        function.__name__: function
-        for function in (log, error, warn, info, debug, stacktrace, log_excepthook)
-    }
+    names |= {function.__name__: function for function in FUNCTIONS}
     vars(module).update(names)
     return module

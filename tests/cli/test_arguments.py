@@ -25,12 +25,23 @@ if TYPE_CHECKING:
         (["--plain", "--json"], "workbench"),
         (["--plain", "--attach", "/run/x.sock"], "attach"),
         (["--check"], "check"),
+        (["--stubs", "--script-path", "x"], "stubs"),
         (["call", "hello"], "call"),
     ],
 )
 def test_mode(argv: list[str], mode: str) -> None:
     """Without an option it is the workbench."""
     assert read_arguments(argv).mode == mode
+
+
+def test_stubs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are written beside the scripts, and their names printed."""
+    assert main(["--stubs", "--script-path", str(tmp_path)]) == 0
+    files = [tmp_path / "ivr.pyi", tmp_path / "log.pyi"]
+    assert capsys.readouterr().out.splitlines() == [str(path) for path in files]
+    assert "class IvrDialogBase:" in files[0].read_text()
+    (tmp_path / "file").write_text("")
+    assert main(["--stubs", "--script-path", str(tmp_path / "file")]) == 2
 
 
 @pytest.mark.parametrize(

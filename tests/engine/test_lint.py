@@ -44,6 +44,8 @@ def warnings(bench: Bench, body: str, conf: str | None = None, top: str = "") ->
         "def online(self): pass",
         "def f(self): return config['a'] if 'a' in config else 1",
         "def f(self): return config.get('a')",
+        "async def f(self): await self.play('x.wav')",
+        "def play(self, x): pass\ndef f(self): self.play(5)",
     ],
 )
 def test_good(bench: Bench, body: str) -> None:
@@ -77,6 +79,10 @@ def test_good(bench: Bench, body: str) -> None:
         (
             "def f(self): IvrAudioFile().open('/no/x.wav', AUDIO_READ)",
             "menu.py:4: there is no file /no/x.wav (/no/x.wav)",
+        ),
+        (
+            "def f(self): self.play('x.wav')",
+            "menu.py:4: self.play() does nothing: write await self.play(), in an async def",
         ),
         ("def f(self): return config['a']", "menu.py:4: config['a'] will fail: no menu.conf"),
     ],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import pytest
 
 from ivrbench import scriptapi
@@ -17,3 +20,15 @@ def host(monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     scriptapi.install(fake)
     fake.lines.clear()
     return fake
+
+
+@pytest.fixture
+def ivr(host: FakeHost) -> Any:  # Any: a module made at run time
+    """The module `ivr`."""
+    return sys.modules["ivr"]
+
+
+@pytest.fixture
+def log(host: FakeHost) -> Any:  # Any: as above
+    """The module `log`."""
+    return sys.modules["log"]

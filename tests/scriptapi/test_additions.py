@@ -158,5 +158,5 @@ def test_variables(dialog: Dialog, host: FakeHost) -> None:
     assert dict(dialog.vars) == {"a": 1, "b": "x"}
     del dialog.vars["a"]
     assert host.messages == [("l1", "a = 1"), ("l1", "b = x"), ("l1", "a = ")]
-    dialog.vars = {}  # type: ignore[assignment]  # a script's own comes first
+    dialog.vars = {}  # a script's own comes first
     assert dialog.vars == {}

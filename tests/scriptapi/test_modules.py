@@ -20,11 +20,6 @@ NAMES = (
 ).split()
 
 
-@pytest.fixture
-def ivr(host: FakeHost) -> Any:  # Any: a module made at run time
-    return sys.modules["ivr"]
-
-
 def run(source: str) -> dict[str, Any]:
     """Execute a script's text."""
     names: dict[str, Any] = {}
