@@ -156,9 +156,11 @@ class Baresip:
         """Call a script and return when the call is up."""
         while not self._events.empty():
             self._events.get_nowait()
+        peer = f"sip:{script}@{IP}:{port}"
         suffix = "" if self._transport == "udp" else f";transport={self._transport}"
-        await self.command("dial", f"sip:{script}@{IP}:{port}{suffix}")
-        event = await self.event("CALL_ESTABLISHED", "CALL_CLOSED")
+        await self.command("dial", peer + suffix)
+        # The end of the call before this one may be told only now: it names another peer.
+        event = await self.event("CALL_ESTABLISHED", "CALL_CLOSED", peer=peer)
         assert event["type"] == "CALL_ESTABLISHED", f"{event}\n{self.log()}"
 
     async def press(self, keys: str) -> None:
@@ -172,12 +174,12 @@ class Baresip:
         await self.command("hangup")
         await self.event("CALL_CLOSED")
 
-    async def event(self, *kinds: str, within_s: float = 20.0) -> dict[str, Any]:
-        """Wait for one of baresip's events."""
+    async def event(self, *kinds: str, peer: str = "", within_s: float = 20.0) -> dict[str, Any]:
+        """Wait for one of baresip's events, of a call with this peer if one is named."""
         async with asyncio.timeout(within_s):
             while True:
                 event = await self._events.get()
-                if event["type"] in kinds:
+                if event["type"] in kinds and event.get("peeruri", "").startswith(peer):
                     return event
 
     def heard(self) -> Path:
