@@ -83,7 +83,7 @@ async def test_a_missing_handler_costs_no_thread(run: Harness) -> None:
 
     mailbox.post(Call(""), again)
     assert order == ["first", "posted", "second False"]
-    assert (run.pool.busy, run.pool._started) == (0, 0)
+    assert (run.pool.busy, len(run.pool._workers)) == (0, 0)
 
 
 async def test_base_class_methods_are_no_handlers(run: Harness) -> None:
