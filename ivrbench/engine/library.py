@@ -18,6 +18,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 import ivrbench
+from ivrbench.audio import tts
 from ivrbench.engine.helpers import hook_imports
 from ivrbench.engine.loader import Load, read_config
 from ivrbench.engine.remarks import tell_remarks
@@ -202,7 +203,7 @@ class ScriptLibrary:
 
     def _load_all(self) -> None:
         log.info("ivrbench %s, Python %s", ivrbench.__version__, platform.python_version())
-        log.info("Text-To-Speech: no")
+        log.info("Text-To-Speech: %s", "yes" if tts.is_installed() else "no")
         log.info("script path: '%s'", self.folder)
         self._load_these(dict.fromkeys(self._names(), ""))
 

@@ -116,7 +116,7 @@ class Waits:
             return (await self._item(number, stop_on, False, where)).recorded_ms
         finally:
             if closes:
-                to_record.close()
+                await self._in_thread(to_record.close)  # it is whole on disk then
 
     async def key(self, timeout_s: float) -> str:
         """The next key, "" if none comes in time."""

@@ -2,71 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from ivrbench import scriptapi
 from ivrbench.audio.files import decode_file
-from ivrbench.clock import SystemClock
-from ivrbench.engine.helpers import hook_imports
-from ivrbench.engine.loader import Load
-from ivrbench.scriptapi.audiofile import IvrAudioFile
-from tests.scriptapi.fakes import FakeHost, FakePort
-from tests.scriptapi.installed import keep_modules
+from ivrbench.scriptapi.sipviews import IvrSipReply, IvrSipRequest
+from tests.engine.examples import SCRIPTS, Caller
+from tests.scriptapi.fakes import FakeReply, FakeRequest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 HASH = 11
 
 
-class Caller:
-    """A call of a script: what it plays, and the events that come back."""
-
-    def __init__(self, name: str, folders: tuple[Path, ...] = ()) -> None:
-        load = Load(name, 1, SCRIPTS / f"{name}.py", folders, SystemClock())
-        load.run()
-        load.own.withdraw()
-        assert load.generation is not None, load.failure
-        self.port = FakePort()
-        # Any: a script's class, unknown here.
-        self.dialog = cast("Any", load.generation.new_dialog(self.port))
-        self.dialog.onSessionStart()
-
-    def heard(self) -> list[str]:
-        """Prompts queued and other things asked for since the last time."""
-        calls, self.port.calls = self.port.calls, []
-        return [self._word(call) for call in calls]
-
-    def _word(self, call: tuple[object, ...]) -> str:
-        play, record = (call[1], call[2]) if call[0] == "enqueue" else (None, None)
-        if isinstance(play, IvrAudioFile):
-            return Path(play.opened().name).stem
-        return "record" if record is not None else str(call[0])
-
-    def drained(self) -> list[str]:
-        """The playlist ran empty."""
-        self.port.empty = True
-        self.dialog.onEmptyQueue()
-        return self.heard()
-
-    def key(self, key: int) -> list[str]:
-        self.dialog.onDtmf(key, 100)
-        return self.heard()
-
-
-@pytest.fixture(autouse=True)
-def _api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """The API is installed, and the working directory is not the project's."""
-    keep_modules(monkeypatch)
-    scriptapi.install(FakeHost())
-    monkeypatch.chdir(tmp_path)
-    unhook = hook_imports()
-    yield
-    unhook()
+pytestmark = pytest.mark.usefixtures("api")
 
 
 def test_prompts_are_small_and_playable() -> None:
@@ -165,3 +115,94 @@ def test_record_hang_up(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not open"):
         caller.dialog.message.opened()
     assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def test_announcement(tmp_path: Path) -> None:
+    """Answered, as often as it is set, then the end; a call may name a prompt, no other file."""
+    (tmp_path / "announcement.conf").write_text("times = 2\n")
+    caller = Caller("announcement", (tmp_path,))
+    assert caller.dialog.onInvite("") is True
+    assert caller.heard() == ["announcement", "announcement"]
+    assert caller.drained() == ["stop_session"]
+    caller.dialog.onBye()
+    assert caller.heard() == ["stop_session"]
+    assert Caller("announcement", params={"play": "hours"}).heard() == ["hours"]
+    assert Caller("announcement", params={"play": "../../etc/passwd"}).heard() == ["announcement"]
+
+
+def test_announcement_before_the_answer(tmp_path: Path) -> None:
+    """`answer = no`: early media, then a refusal."""
+    (tmp_path / "announcement.conf").write_text("answer = no\n")
+    caller = Caller("announcement", (tmp_path,), starts=False)
+    assert caller.dialog.onInvite("") is None
+    assert caller.heard() == ["183", "announcement"]
+    assert caller.drained() == ["480"]
+
+
+def test_pin_collect() -> None:
+    """A key ends the prompt; hash, or a pause, ends the PIN; the right one lets the caller in."""
+    caller = Caller("pin_collect")
+    assert caller.heard() == ["pin"]
+    assert caller.drained() == ["set_timer"]
+    quiet = ["remove_timer", "flush"]
+    for key in (9, 10, 1, 2, 3, 4):
+        assert caller.key(key) == [*quiet, "set_timer"]
+    assert caller.key(HASH) == [*quiet, "accepted"]
+    assert caller.key(1) == []
+    assert caller.drained() == ["stop_session"]
+    caller.dialog.onBye()
+    assert caller.heard() == ["stop_session"]
+
+
+def test_pin_collect_refuses(tmp_path: Path) -> None:
+    """So many tries; late events do no harm."""
+    (tmp_path / "pin_collect.conf").write_text("pins = 7, 88\ntries = 2\n")
+    caller = Caller("pin_collect", (tmp_path,))
+    caller.key(7)
+    caller.key(8)
+    caller.heard()
+    caller.dialog.onTimer(1)
+    assert caller.heard() == ["wrong_pin", "pin"]
+    caller.port.empty = False
+    caller.dialog.onEmptyQueue()
+    assert caller.heard() == []
+    caller.dialog.onTimer(1)
+    assert caller.heard() == ["refused"]
+    assert caller.drained() == ["stop_session"]
+
+
+def test_pin_collect_transfers(tmp_path: Path) -> None:
+    """Who is let in is transferred; the call ends when that is settled."""
+    (tmp_path / "pin_collect.conf").write_text('pins = 5\ntransfer_to = "sip:desk@192.0.2.7"\n')
+    caller = Caller("pin_collect", (tmp_path,))
+    caller.heard()
+    caller.key(5)
+    assert caller.key(HASH)[-1] == "accepted"
+    assert caller.drained() == ["refer"]
+    refer = IvrSipRequest.copy_of(FakeRequest(method="REFER"))
+    for code, done in ((100, []), (202, ["stop_session"])):
+        caller.dialog.onSipReply(refer, IvrSipReply(FakeReply(code=code)))
+        assert caller.heard() == done
+
+
+def test_survey(tmp_path: Path) -> None:
+    """A wrong key is told, no key goes on; the answers are in the database."""
+    database = tmp_path / "answers.db"
+    (tmp_path / "survey.conf").write_text(f"database = {database}\n")
+    caller = Caller("survey", (tmp_path,), starts=False)
+    heard = caller.runs("94  5")
+    assert heard == [
+        *("survey_welcome", "survey_waiting", "survey_key", "survey_waiting"),
+        *("survey_friendly", "survey_key", "survey_friendly", "survey_key"),
+        *("survey_again", "survey_thanks", "stop_session"),
+    ]
+    with contextlib.closing(sqlite3.connect(database)) as rows:
+        found = rows.execute("select call, question, answer from answers").fetchall()
+    assert found == [("call-1", "survey_waiting", 4), ("call-1", "survey_again", 5)]
+    assert dict(caller.dialog.vars) == {
+        "survey_waiting": "4",
+        "survey_friendly": "no answer",
+        "survey_again": "5",
+    }
+    caller.dialog.onBye()
+    assert caller.heard() == ["stop_session"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.audio import tts
 from ivrbench.clock import SystemClock
 from ivrbench.engine.library import ScriptLibrary
 from ivrbench.engine.loader import read_config
@@ -36,7 +37,7 @@ def test_registered(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     assert event.source == SCRIPT
     text = [record.getMessage() for record in caplog.records]
     assert text[0].startswith("ivrbench ")
-    assert "Text-To-Speech: no" in text
+    assert f"Text-To-Speech: {'yes' if tts.is_installed() else 'no'}" in text
     assert f"script path: '{bench.folder}'" in text
     assert f"directory '{bench.folder}' opened" in text
     assert "Application script registered: menu." in text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ivrbench.audio.files import wav_header
 from ivrbench.scriptapi.ivr import HungUp
 
 if TYPE_CHECKING:
@@ -89,7 +91,14 @@ class FakeWaits:
     async def recorded(
         self, file: Callable[[], IvrAudioFile], stop_on: str, *, closes: bool
     ) -> int:
-        self.port.calls.append(("enqueue", None, file()))
+        made = file()
+        self.port.calls.append(("enqueue", None, made))
+        pcm = bytes(self.port.recorded_ms * 16)
+        os.pwrite(made.opened().fd, wav_header(len(pcm)) + pcm, 0)
+        if closes:
+            made.close()
+        if self.port.keys == "!":
+            raise HungUp("the call is over")
         return self.port.recorded_ms
 
     async def key(self, timeout_s: float) -> str:

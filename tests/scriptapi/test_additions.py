@@ -148,7 +148,9 @@ def test_waiting_opens_files(dialog: Dialog, port: FakePort, tmp_path: Path) -> 
     opened: list[Any] = [call[1] or call[2] for call in port.calls]
     assert [file.opened().name for file in opened[:2]] == [str(prompt)] * 2
     assert opened[2].record_limit_ms == 2500
-    assert opened[2].opened().writing
+    with pytest.raises(ValueError, match="not open"):
+        opened[2].opened()
+    assert (tmp_path / "r.wav").stat().st_size == 44 + 700 * 16
 
 
 def test_variables(dialog: Dialog, host: FakeHost) -> None:
