@@ -10,15 +10,14 @@ from __future__ import annotations
 import ast
 import difflib
 import logging
-import os
 import re
 import tempfile
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["RENAMED", "convert", "difference", "expand_tabs", "signs_of"]
 
@@ -153,11 +152,11 @@ def difference(before: str, after: str, file: str, name: str) -> str:
 
 def _converter() -> Any:  # Any: as above
     if not _tool:
-        try:
-            from fissix import refactor
-        except OSError:
-            # It keeps its grammar in the user's cache folder; a service may have none.
-            os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="ivrbench-")
+        import fissix
+
+        # It would keep its grammar in the user's cache folder; a service may have none.
+        with tempfile.TemporaryDirectory(prefix="ivrbench-") as folder:
+            fissix.CACHE_DIR = Path(folder)
             from fissix import refactor
         fixers = refactor.get_fixers_from_package("fissix.fixes")
         # Helpers are imported by their names as they are.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import py_compile
+import subprocess
+import sys
 import xmlrpc.client
 from typing import TYPE_CHECKING, Any
 
@@ -198,3 +201,11 @@ def test_bytecode_that_is_none_of_ours(bench: Bench, data: bytes, message: str) 
     assert not bench.library.load_all()
     (event,) = bench.events.of(ScriptFailed)
     assert message in event.message
+
+
+def test_conversion_needs_no_home(tmp_path: Path) -> None:
+    """A service may have no folder for its caches."""
+    code = f"from pathlib import Path; from ivrbench.engine.python2 import convert; \
+assert convert('print 5', Path({str(tmp_path)!r})) == 'print(5)'"
+    environment = os.environ | {"XDG_CACHE_HOME": "/proc/nothing"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -42,31 +42,6 @@ def onBye(self):
     assert [e.callid for e in bench.told if isinstance(e, MonitorChanged)][:1] == [tag]
 
 
-def test_flush_notifies(make_bench: MakeBench) -> None:
-    """ivr-api §2.3: before 1.5 a flush of a queue that held something called onEmptyQueue."""
-    body = """
-def onSessionStart(self):
-    self.flush()
-    self.enqueue(None, None)
-def onDtmf(self, key, duration):
-    self.flush()
-def onEmptyQueue(self):
-    said.append(self.queueIsEmpty())
-"""
-    bench = make_bench(
-        {"old": script(body), "new": script(body), "old.conf": "flush_notifies = yes\n"}
-    )
-    for port, name in ((40_000, "old"), (40_002, "new")):
-        caller = Caller(bench, rtp_port=port)
-        caller.dial(name)
-        caller.request("INFO", b"1", "application/dtmf")
-        caller.bye()
-    old = bench.board.registry.serving("old")
-    assert old is not None
-    assert old.module.said == [True]
-    assert bench.said() == [True]
-
-
 def test_generation_0_10(make_bench: MakeBench) -> None:
     """A script of 2006: Python 2, tabs, hdrs, one-argument onSipReply, its own __init__."""
     bench = make_bench(
