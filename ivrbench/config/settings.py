@@ -49,6 +49,8 @@ class Settings:
     """Networks calls may come from; empty: any that reaches us."""
     users: Path | None = None
     """File of who may call, `name = password`; None: nobody is asked."""
+    digest_algorithms: tuple[str, ...] = ("MD5",)
+    """How they may prove their password, the preferred way first (RFC 8760)."""
     ban_time: int = 600
     """Seconds a source is kept away after too many wrong passwords and the like; 0: never."""
     session_limit: CallLimit = CallLimit()
@@ -167,6 +169,7 @@ NEEDS_RESTART: Final = frozenset(
         "accept_501_reply",
         "ban_time",
         "control_socket",
+        "digest_algorithms",
         "enable_session_timer",
         "listen",
         "maximum_timer",

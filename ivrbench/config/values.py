@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CODECS",
+    "DIGEST_ALGORITHMS",
     "TRANSPORTS",
     "Account",
     "CallLimit",
@@ -24,6 +25,7 @@ __all__ = [
     "parse_application",
     "parse_bool",
     "parse_codecs",
+    "parse_digest_algorithms",
     "parse_limit",
     "parse_listen",
     "parse_log_level",
@@ -36,6 +38,7 @@ __all__ = [
 
 TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
 CODECS: Final = ("PCMU", "PCMA", "G722", "OPUS", "L16", "GSM")
+DIGEST_ALGORITHMS: Final = ("MD5", "SHA-256", "SHA-512-256")
 LOG_LEVELS: Final = {"error": 0, "warn": 1, "warning": 1, "info": 2, "debug": 3}
 
 Network = IPv4Network | IPv6Network
@@ -133,6 +136,15 @@ def parse_codecs(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in CODECS:
             raise ValueError(f"unknown codec {name!r} (known: {', '.join(CODECS)})")
+    return names
+
+
+def parse_digest_algorithms(text: str) -> tuple[str, ...]:
+    """`SHA-256,MD5`: how passwords may be proved, in the order we prefer."""
+    names = tuple(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
+    unknown = [name for name in names if name not in DIGEST_ALGORITHMS]
+    if unknown or not names:
+        raise ValueError(f"expected some of {', '.join(DIGEST_ALGORITHMS)}; found {text!r}")
     return names
 
 

@@ -27,19 +27,17 @@ log = logging.getLogger("ivrbench.sip")
 
 REALM: Final = "ivrbench"
 """Shown to who has to give a password; telephones may remember passwords by it."""
-# We differ from RFC 8760 §2.4, which has SHA-256 offered beside it: phones that know MD5 alone
-# (libre before 2.0, SIPp) give up when they see another challenge, and none is without MD5.
-ALGORITHMS: Final = ("MD5",)
 _TO_TAG: Final = re.compile(
     rb"\r\n(?:to|t)[ \t]*+:(?:[^\r\n]|\r\n[ \t])*?;[ \t]*+tag[ \t]*+=", re.IGNORECASE
 )
 
 
 class Access:
-    """The rules of `allow_from`, `users` and `ban_time`.
+    """The rules of `allow_from`, `users`, `digest_algorithms` and `ban_time`.
 
     Args:
-        settings: the rules; `users` and `ban_time` cannot be turned on or off later.
+        settings: the rules; `users`, `ban_time` and the algorithms cannot be changed later, what
+            the file of users says can.
 
     Attributes:
         guard: counts offences and bans; None with `ban_time = 0`.
@@ -64,7 +62,13 @@ class Access:
         if settings.users is not None:
             key = secrets.token_bytes(32)
             self.authority = DigestServer(
-                REALM, self._users.get, key, RandomTokens(), algorithms=ALGORITHMS
+                REALM,
+                self._users.get,
+                key,
+                RandomTokens(),
+                # We differ from RFC 8760 §2.4 unless told otherwise: phones that know MD5 alone
+                # (libre before 2.0, SIPp) give up when they see another challenge beside it.
+                algorithms=settings.digest_algorithms,
             )
 
     def apply(self, settings: Settings) -> None:

@@ -124,6 +124,8 @@ def test_command_line_wins(tmp_path: Path) -> None:
         ("sip_ip = localhost", "sip_ip: expected an IP address, found 'localhost'"),
         ("srtp = maybe", "srtp: expected off | optional | required, found 'maybe'"),
         ("codec_order = G729", "codec_order: unknown codec 'G729'"),
+        ("digest_algorithms = SHA-1", "digest_algorithms: expected some of MD5, SHA-256, SHA-"),
+        ("digest_algorithms =", "digest_algorithms: expected some of MD5, SHA-256, SHA-512-256"),
         ("enable_session_timer = 2", "enable_session_timer: expected yes or no, found '2'"),
         ("session_limit = 3;200", "session_limit: expected a whole number from 400 to 699"),
         ("allow_from = 10.0.0.1/8", "allow_from: expected networks such as"),

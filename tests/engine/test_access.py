@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import pytest
 from ivrbench.config import Settings, read_users
 from ivrbench.engine.access import Access
 from ivrbench.errors import ConfigError
-from ivrbench.observe.events import LegStarted, SourceRefused
+from ivrbench.observe.events import LegStarted, SipTraced, SourceRefused
+from ivrbench.sip import auth_server
 from ivrbench.sip.flow import Flow
 from tests.engine.calls.conftest import make_bench
 from tests.engine.calls.texts import script
@@ -139,6 +141,87 @@ def test_passwords(make_bench: MakeBench, tmp_path: Path) -> None:
     caller.dial()
     assert caller.got[-1] == "200"
     caller.bye()
+
+
+@pytest.mark.parametrize(
+    ("offered", "taken"),
+    [
+        (("MD5",), "MD5"),
+        (("MD5", "SHA-256"), "SHA-256"),
+        (("SHA-512-256", "SHA-256", "MD5"), "SHA-512-256"),
+        (("SHA-512-256",), "SHA-512-256"),
+    ],
+)
+def test_digest_algorithms(
+    make_bench: MakeBench, tmp_path: Path, offered: tuple[str, ...], taken: str
+) -> None:
+    """RFC 8760 §2.4: one challenge for each, in our order; the caller takes the strongest."""
+    users = tmp_path / "users"
+    users.write_text("ann = s3cret\n")
+    bench = make_bench(script("pass"), users=users, digest_algorithms=offered)
+    caller = Caller(bench)
+    caller.endpoint.credentials = lambda _: ("ann", "s3cret")
+    caller.dial()
+    assert caller.got[-1] == "200"
+    messages = [event.raw.decode() for event in bench.told if isinstance(event, SipTraced)]
+    asked = next(text for text in messages if text.startswith("SIP/2.0 401 "))
+    assert tuple(re.findall(r"\r\nWWW-Authenticate: .*?algorithm=([^,]+),", asked)) == offered
+    proofs = re.findall(r"\r\nAuthorization: .*?algorithm=([^,]+),", "".join(messages))
+    assert set(proofs) == {taken}
+    caller.bye()
+
+
+def no_proof(name: str, uri_user: str, extra: str = "") -> bytes:
+    """An INVITE whose credentials prove nothing; all that differs is the name in it."""
+    proof = (
+        f'Authorization: Digest username="{name}", realm="ivrbench", nonce="@NONCE@", '
+        f'uri="sip:{uri_user}@192.0.2.1", response="{"0" * 32}", algorithm=MD5, '
+        f'qop=auth, nc=00000001, cnonce="c"{extra}\r\n'
+    )
+    invite = request("INVITE", user=uri_user)
+    return invite.replace(b"Content-Length", proof.encode() + b"Content-Length")
+
+
+def test_answers_tell_no_names(
+    make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown user, known user, any script or none: the same answer but for the nonce, made with
+    the same number of digests; `userhash`, that we do not offer, is an unknown name (RFC 7616
+    §3.4.4).
+    """
+    users = tmp_path / "users"
+    users.write_text("ann = s3cret\n")
+    bench = make_bench(script("pass"), users=users)
+    digests: list[str] = []
+    honest = auth_server.digest
+
+    def counted(*args: str, **kwargs: str) -> str:
+        digests.append(args[1])
+        return honest(*args, **kwargs)
+
+    monkeypatch.setattr(auth_server, "digest", counted)
+    got: list[bytes] = []
+    bench.attach(CALLER, lambda reply, _: got.append(reply))
+    bench.send(request("INVITE"), Flow("udp", CALLER, ENGINE))
+    bench.wait()
+    nonce = re.findall(rb'nonce="([^"]+)"', got[0])[0]
+    for n, (name, user, extra) in enumerate(
+        [
+            ("ann", "app", ""),
+            ("bob", "app", ""),
+            ("ann", "no-such-script", ""),
+            ("bob", "no-such-script", ""),
+            ("a" * 64, "app", ", userhash=true"),
+        ]
+    ):
+        data = no_proof(name, user, extra).replace(b"@NONCE@", nonce)
+        data = data.replace(b"z9hG4bK1", b"z9hG4bK%d" % (n + 10)).replace(b"Call-ID: c1", b"i: c1")
+        bench.send(data, Flow("udp", CALLER, ENGINE))
+        bench.wait()
+    differs = rb"branch=[^;\r]+|tag=[^;\r]+|nonce=\"[^\"]+\"|sip:[^>@]+@"
+    assert len({re.sub(differs, b"", reply) for reply in got}) == 1
+    assert got[0].startswith(b"SIP/2.0 401 ")
+    assert digests == ["ann", "bob", "ann", "bob", "a" * 64]
 
 
 def test_wrong_passwords_get_a_source_banned(make_bench: MakeBench, tmp_path: Path) -> None:

@@ -171,6 +171,32 @@ def test_both_realms_are_answered_and_counted() -> None:
     assert params["cnonce"], "the session key is made with it"
 
 
+def test_nonce_that_the_server_retired() -> None:
+    """RFC 7616 §3.5: `nextnonce` may be left alone; the next request is then challenged once more,
+    with `stale` or without, and answered with the new nonce.
+    """
+    for end in ("", ", stale=true"):
+        client = DigestClient(credentials, CountingTokens())
+        assert client.take(challenged('Digest realm="a", nonce="1", qop="auth"'), Attempts())
+        assert 'nonce="1"' in client.lines("INVITE", "sip:x")
+        again = challenged(f'Digest realm="a", nonce="2", qop="auth"{end}')
+        assert client.take(again, Attempts())
+        line = client.lines("BYE", "sip:x")
+        assert 'nonce="2"' in line
+        assert "nc=00000001" in line
+
+
+def test_what_rfc_7616_added_is_left_out() -> None:
+    """A server that can do `userhash` and auth-int gets the plain name and auth, as both allow."""
+    client = DigestClient(credentials, CountingTokens())
+    asked = 'Digest realm="a", nonce="1", qop="auth-int, auth", userhash=true, charset=UTF-8'
+    assert client.take(challenged(asked), Attempts())
+    line = client.lines("INVITE", "sip:x")
+    assert 'username="bob"' in line
+    assert "qop=auth," in line
+    assert "userhash" not in line
+
+
 def test_realms_are_bounded() -> None:
     """A hostile server cannot make us keep realms without end."""
     client = DigestClient(credentials, CountingTokens())
