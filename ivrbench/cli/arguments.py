@@ -106,6 +106,7 @@ def _main_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write ivr.pyi and log.pyi beside the scripts, for editors and type checkers",
     )
+    parser.add_argument("--leash", action="store_true", help=argparse.SUPPRESS)
     how = parser.add_argument_group("how the workbench looks")
     how.add_argument(
         "--plain", action="store_true", help="a line console instead of a screen; also --attach"

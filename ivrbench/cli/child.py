@@ -24,12 +24,14 @@ START_WITHIN_S: Final = 30.0  # the control socket opens before scripts load: th
 STOP_WITHIN_S: Final = 5.0  # beyond the time that calls get to end
 POLL_S: Final = 0.01
 LOG_TAIL_BYTES: Final = 32_768
+RELEASE: Final = b"\n"  # on the engine's standard input: its end means nothing from now on
 
 
 class ChildEngine:
     """`ivrbench --serve` in a process of its own, with its log in a file that dies with us.
 
-    Leaving its `with` block stops it, unless `release` was called.
+    Leaving its `with` block stops it, unless `release` was called. Where this process is killed
+    there is no leaving: the engine sees its standard input end, and ends with its last call.
 
     Args:
         arguments: command line after `--serve`.
@@ -39,7 +41,7 @@ class ChildEngine:
 
     def __init__(self, arguments: Sequence[str], socket: Path, grace_s: float) -> None:
         self._socket = socket
-        self._command = [sys.executable, "-m", "ivrbench", "--serve", *arguments]
+        self._command = [sys.executable, "-m", "ivrbench", "--serve", "--leash", *arguments]
         self._grace_s = grace_s
         self._log = tempfile.TemporaryFile()
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,6 +51,7 @@ class ChildEngine:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
+        self._let_go()
         self._log.close()
 
     def start(self) -> None:
@@ -57,9 +60,10 @@ class ChildEngine:
         Raises:
             EngineGone: it ended at once, or does not answer.
         """
+        self._let_go()
         self._process = subprocess.Popen(
             self._command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._log,
             start_new_session=True,  # ctrl-c in the terminal is for the workbench
@@ -87,6 +91,11 @@ class ChildEngine:
 
     def release(self) -> None:
         """Leave it running when we end."""
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(RELEASE)
+                self._process.stdin.flush()
+        self._let_go()
         self._process = None
 
     def stop(self) -> None:
@@ -99,3 +108,10 @@ class ChildEngine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop our end of the pipe to an engine that ended, or that may go on without us."""
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()

@@ -36,7 +36,8 @@ def serve(options: argparse.Namespace) -> int:
     # Only now: what is wrong with the settings is told before the engine is even loaded.
     from ivrbench.engine import server
 
-    return server.serve(settings, ready=lambda _: _tell_notes(settings))
+    leash = sys.stdin.fileno() if options.leash else None
+    return server.serve(settings, ready=lambda _: _tell_notes(settings), leash=leash)
 
 
 def _tell_notes(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Final
@@ -36,7 +37,11 @@ EXIT_NO_PORT: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
 
-def serve(settings: Settings, ready: Callable[[Engine], None] | None = None) -> int:
+def serve(
+    settings: Settings,
+    ready: Callable[[Engine], None] | None = None,
+    leash: int | None = None,
+) -> int:
     """Run an engine until it is told to stop.
 
     SIGTERM and SIGINT drain it (a second one ends it at once), SIGHUP loads all scripts again,
@@ -45,6 +50,8 @@ def serve(settings: Settings, ready: Callable[[Engine], None] | None = None) -> 
     Args:
         settings: what to serve and where.
         ready: called once calls can come in.
+        leash: descriptor of a pipe from the workbench whose engine this is; when it ends without
+            a byte the workbench was killed, and this engine drains.
 
     Returns:
         the exit code: 0 told to stop, 2 configuration, 3 no port, 130 interrupted twice.
@@ -59,7 +66,7 @@ def serve(settings: Settings, ready: Callable[[Engine], None] | None = None) -> 
         factory = asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         try:
-            return runner.run(_serve(settings, ready))
+            return runner.run(_serve(settings, ready, leash))
         except (PortTaken, MediaError, EngineGone) as exc:
             log.error("%s", exc)
             return EXIT_NO_PORT
@@ -70,7 +77,9 @@ def serve(settings: Settings, ready: Callable[[Engine], None] | None = None) -> 
             return EXIT_INTERRUPTED
 
 
-async def _serve(settings: Settings, ready: Callable[[Engine], None] | None) -> int:
+async def _serve(
+    settings: Settings, ready: Callable[[Engine], None] | None, leash: int | None
+) -> int:
     engine = Engine(settings, asyncio.get_running_loop(), SystemClock())
     interrupted = 0
 
@@ -89,6 +98,8 @@ async def _serve(settings: Settings, ready: Callable[[Engine], None] | None) -> 
         loop.add_signal_handler(signal.SIGHUP, engine.reload)
         loop.add_signal_handler(signal.SIGUSR1, engine.board.tell_all, "onUser1")
         loop.add_signal_handler(signal.SIGUSR2, engine.board.tell_all, "onUser2")
+        if leash is not None:
+            loop.add_reader(leash, _feel_leash, engine, loop, leash)
         # After the signals: whoever sees the control socket may end us from that moment on.
         await engine.open()
         _spare_the_collector()
@@ -99,6 +110,14 @@ async def _serve(settings: Settings, ready: Callable[[Engine], None] | None) -> 
     finally:
         await engine.close()
     return EXIT_INTERRUPTED if interrupted > 1 else EXIT_OK
+
+
+def _feel_leash(engine: Engine, loop: asyncio.AbstractEventLoop, leash: int) -> None:
+    """The workbench let go of us (a byte), or it is gone (the end)."""
+    loop.remove_reader(leash)
+    if not os.read(leash, 1):
+        log.info("the workbench is gone: this engine ends with its last call")
+        engine.drain()
 
 
 def _spare_the_collector() -> None:

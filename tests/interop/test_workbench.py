@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from .lab.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from .lab.network import Network
 
@@ -75,6 +75,20 @@ async def test_closed_terminal_stops_the_engine(tmp_path: Path) -> None:
             await screen.until("waits")
             pid = engine.state.engine.pid
         await ended(pid)
+
+
+async def test_killed_workbench_leaves_no_engine(tmp_path: Path) -> None:
+    """SIGKILL leaves it no last word: its engine sees the pipe between them end."""
+    engine = Engine(tmp_path / "engine", WAITS)
+    async with aclosing(engine):
+        async with Screen([*WORKBENCH, *engine.arguments], tmp_path / "screens") as screen:
+            await engine.connect(engine.socket, lambda: None)
+            await engine.ready()
+            await screen.until("waits")
+            pid = engine.state.engine.pid
+            status = Path(f"/proc/{pid}/status").read_text()
+            os.kill(int(status.partition("PPid:")[2].split()[0]), signal.SIGKILL)
+            await ended(pid)
 
 
 async def test_dead_engine_is_shown_and_started_again(tmp_path: Path) -> None:
