@@ -37,6 +37,12 @@ def _terminal(network: Network, need: Callable[[str], None]) -> None:
     need("tmux")
 
 
+def parent_of(pid: int) -> int:
+    """Who started a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("PPid:")[2].split()[0])
+
+
 async def ended(pid: int) -> None:
     """Wait until a process has ended."""
     signalled = asyncio.Event()
@@ -86,8 +92,7 @@ async def test_killed_workbench_leaves_no_engine(tmp_path: Path) -> None:
             await engine.ready()
             await screen.until("waits")
             pid = engine.state.engine.pid
-            status = Path(f"/proc/{pid}/status").read_text()
-            os.kill(int(status.partition("PPid:")[2].split()[0]), signal.SIGKILL)
+            os.kill(parent_of(pid), signal.SIGKILL)
             await ended(pid)
 
 
