@@ -79,7 +79,7 @@ class IncomingInvites:
     def offer_received(self) -> bool:
         """True while an INVITE with an offer has no answer that counts."""
         described = self._reliable is not None and self._reliable.described
-        return self.pending is not None and bool(self.pending.body) and not described
+        return self.pending is not None and bool(self.pending.description) and not described
 
     def take(self, request: SipRequest, transaction: ServerTransaction, now: float) -> None:
         """Start with an INVITE, initial or not: 100 at once."""
@@ -179,7 +179,7 @@ class IncomingInvites:
             return
         call.dialog.refresh_target(request)
         early = self._reliable is not None and self._reliable.described
-        wants_sdp = not request.body and not early
+        wants_sdp = not request.description and not early
         self._answers[request.cseq] = Answer(
             self._core, transaction, data, wants_sdp, self._ack_missing, now
         )

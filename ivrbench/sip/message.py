@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import RemoteProtocolError
+from .body import find_description
 from .grammar import header_key, split_commas
 from .headers import NameAddr, Via, parse_cseq, parse_name_addr, parse_via
 from .uri import SipUri, parse_uri
@@ -151,6 +152,11 @@ class SipMessage:
     def body(self) -> bytes:
         """The body, byte for byte."""
         return self._body
+
+    @property
+    def description(self) -> bytes:
+        """The session description in the body, which may hold more; b"" if there is none."""
+        return find_description(self)
 
     def body_text(self) -> str:
         """The body as text; bytes that are no UTF-8 become surrogates and encode back to

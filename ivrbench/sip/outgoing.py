@@ -208,10 +208,10 @@ class OutgoingInvite:
 
     def _acknowledge(self, response: SipResponse, dialog: Dialog, now: float) -> None:
         """Send the PRACK of a reliable 1xx, or leave it to the user who must put an answer in."""
-        if response.body and not self._auto_ack:
+        if response.description and not self._auto_ack:
             self._pracks.owe(response)
             return
-        self._described = self._described or bool(response.body)
+        self._described = self._described or bool(response.description)
         self._send_prack(Draft("PRACK", rack_line(response)), dialog, now)
 
     def prack(self, response: SipResponse, draft: Draft, now: float) -> bool:

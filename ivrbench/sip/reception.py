@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import RemoteProtocolError
 from .auth_server import AuthOutcome
+from .body import accepts_description, is_understood
 from .call_state import CallState
 from .compose import make_contact, response_block, response_bytes, response_flow, tagged
 from .dialog import Dialog
@@ -44,6 +45,7 @@ _KNOWN_METHODS = frozenset(
 _DIALOG_METHODS = frozenset(
     {"BYE", "PRACK", "UPDATE", "INFO"}
 )  # Meaningless outside a dialog: 481.
+_DESCRIBED_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
 _KEEPALIVE_BYTES = b"\r\n\0 \t"
 DRAINING_RETRY_AFTER_S = 60
 MAX_REASON_CHARS = 200  # Enough for a line in the ladder; the offending text may be 64 kB.
@@ -217,6 +219,9 @@ class Reception:
         if call is None or not call.has_dialog(request.call_id, request.from_tag):
             return self._refuse(request, 481, flow, now, "no such dialog")
         self._call = call
+        why = self._unusable_body(request, flow, now)
+        if why:
+            return why
         transaction = self._transactions.add_server(request, flow, "")
         call.requests.take(request, transaction, now)
         return ""
@@ -297,11 +302,30 @@ class Reception:
             self._refuse(request, 503, flow, now, "", extra)
             return ""
         core = self._core
-        accept = f"Accept: {', '.join(core.settings.accept)}\r\n"
-        self._refuse(request, 200, flow, now, "", accept + core.allow_line + core.supported_line)
+        extra = self._accept_line + core.allow_line + core.supported_line
+        self._refuse(request, 200, flow, now, "", extra)
+        return ""
+
+    @property
+    def _accept_line(self) -> str:
+        return f"Accept: {', '.join(self._core.settings.accept)}\r\n"
+
+    def _unusable_body(self, request: SipRequest, flow: Flow, now: float) -> str:
+        """415 for a description we cannot read, 406 for a caller that cannot read ours."""
+        if request.method not in _DESCRIBED_METHODS:
+            return ""
+        if not is_understood(request, self._core.settings.accept):
+            why = f"{request.content_type} is not understood"
+            return self._refuse(request, 415, flow, now, why, self._accept_line)
+        if request.method == "INVITE" and not accepts_description(request):
+            why = "Accept leaves no room for a session description"
+            return self._refuse(request, 406, flow, now, why, self._accept_line)
         return ""
 
     def _on_invite(self, request: SipRequest, user: str, flow: Flow, now: float) -> str:
+        why = self._unusable_body(request, flow, now)
+        if why:
+            return why
         minimum = too_small(request, self._core.settings)
         if minimum:
             return self._refuse(request, 422, flow, now, "session interval too small", minimum)

@@ -57,7 +57,7 @@ class ReliableProvisionals:
         on_give_up: Callable[[None, float], None],
     ) -> None:
         self.described = False
-        self.offers = not request.body
+        self.offers = not request.description
         self._core = core
         self._cseq = request.cseq
         self._transaction = transaction

@@ -286,7 +286,7 @@ class CallRequests:
                     # RFC 3262 §3: it acknowledges nothing that waits.
                     return 481, ""
                 # One without a description is no more than an acknowledgement: nobody's business.
-                return (0, "") if request.body else (200, "")
+                return (0, "") if request.description else (200, "")
             case "REFER":
                 if len(request.headers("refer-to")) != 1:
                     raise RemoteProtocolError("not exactly one Refer-To")
@@ -295,11 +295,11 @@ class CallRequests:
 
     def _update_refusal(self, request: SipRequest) -> tuple[int, str]:
         call = self._call
-        if self._update is not None or (request.body and call.offer_received):
+        if self._update is not None or (request.description and call.offer_received):
             # RFC 3311 §5.2: one after the other, and not while we owe an answer.
             wait_s = self._core.tokens.below(GLARE_RETRY_AFTER_S + 1)
             return 500, f"Retry-After: {wait_s}\r\n"
-        if request.body and call.offer_sent:
+        if request.description and call.offer_sent:
             return 491, ""
         minimum = too_small(request, self._core.settings)
         return (422, minimum) if minimum else (0, "")

@@ -12,7 +12,7 @@ from ivrbench.config import Settings, read_users
 from ivrbench.engine.access import Access
 from ivrbench.errors import ConfigError
 from ivrbench.observe.events import LegStarted, SipTraced, SourceRefused
-from ivrbench.sip import auth_server
+from ivrbench.sip import auth, auth_server
 from ivrbench.sip.flow import Flow
 from tests.engine.calls.conftest import make_bench
 from tests.engine.calls.texts import script
@@ -193,7 +193,7 @@ def test_answers_tell_no_names(
     users.write_text("ann = s3cret\n")
     bench = make_bench(script("pass"), users=users)
     digests: list[str] = []
-    honest = auth_server.digest
+    honest = auth.digest
 
     def counted(*args: str, **kwargs: str) -> str:
         digests.append(args[1])

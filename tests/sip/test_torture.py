@@ -33,9 +33,8 @@ ANSWERS: dict[str, int | str | None] = {
     "baddate": None,
     "escruri": None,
     "inv2543": None,
-    # The user of the endpoint answers these: 415 and 406 depend on the body and on Accept.
-    "invut": None,
-    "sdp01": None,
+    "invut": 415,
+    "sdp01": 406,
     "intmeth": 501,
     "esc02": 501,
     "escnull": 405,
