@@ -71,9 +71,16 @@ class LoudestSpeaker:
         """
         self._smooth_dbfs = np.full(slots, FLOOR_DBFS, np.float32)
 
+    def make_room(self, slots: int) -> None:
+        """There are so many slots now, or more."""
+        if slots > len(self._smooth_dbfs):
+            more = np.full(max(slots, len(self._smooth_dbfs)), FLOOR_DBFS, np.float32)
+            self._smooth_dbfs = np.concatenate([self._smooth_dbfs, more])
+
     def reset(self, slot: int) -> None:
         """Forget a member that left."""
-        self._smooth_dbfs[slot] = FLOOR_DBFS
+        if slot < len(self._smooth_dbfs):
+            self._smooth_dbfs[slot] = FLOOR_DBFS
 
     def process(
         self,

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from typing import TYPE_CHECKING
 
 from ivrbench.media import messages
 from ivrbench.media.coder import Coder
 from ivrbench.media.inbound import Inbound
 from ivrbench.media.keying import Keying
+from ivrbench.media.keys_out import KeysOut
 from ivrbench.media.playlist import Item, Playlist
 from ivrbench.media.receive import unsync
 from ivrbench.media.reports import RtcpReporter
 from ivrbench.media.srtp import is_dtls
+from ivrbench.media.tally import counts_of
 from ivrbench.media.transmit import audio_packet
-from ivrbench.rtp import dtmf
-from ivrbench.rtp.mos import mos
-from ivrbench.rtp.packet import RtpPacket
 
 if TYPE_CHECKING:
     import random
@@ -30,7 +28,9 @@ if TYPE_CHECKING:
         SetSwitches,
         StreamParams,
     )
+    from ivrbench.media.mixing import Member
     from ivrbench.media.outbox import Outbox
+    from ivrbench.media.rooms import RoomTable
     from ivrbench.media.sockets import Address, Datagram, RtcpSocket, RtpSocket
 
 __all__ = ["Call"]
@@ -45,6 +45,7 @@ class Call:
         outbox: where its events go.
         random_source: for SSRC, first sequence number and timestamp (RFC 3550 §5.1).
         wall_offset_s: what to add to `now` for seconds since 1970.
+        rooms: where it meets others.
         dtls: makes DTLS handshakes; None if we have no certificate.
     """
 
@@ -56,6 +57,7 @@ class Call:
         outbox: Outbox,
         random_source: random.Random,
         wall_offset_s: float,
+        rooms: RoomTable,
         dtls: Dtls | None = None,
     ) -> None:
         self.number = number
@@ -69,13 +71,16 @@ class Call:
         """Where we send to and accept from; the RTP socket is connected to it."""
         self.meters: tuple[Meter, Meter] | None = None
         """Levels in and out, while the call is watched."""
+        self.member: Member | None = None
+        """Its place in a room, if it is in one."""
+        self._rooms = rooms
         self._outbox = outbox
         self._random = random_source
         self._latched = False
-        self._keys_out: deque[dtmf.EventPacket | None] = deque()
-        self._key_ts = 0
+        self.keys_out = KeysOut()
         self._sent_reported = 0
-        self._foreign = 0
+        self.foreign = 0
+        """Packets that were not the peer's."""
 
     def __repr__(self) -> str:
         return f"Call({self.number}, {self.lane!r} row {self.row}, peer={self.peer})"
@@ -107,11 +112,15 @@ class Call:
             lane.hearing.reset(row)
         if old_row in old_lane.held_keys:
             lane.held_keys.add(row)
-        if self._keys_out:
+        if self.keys_out:
             lane.keying.add(row)
         if self.meters is not None:
             lane.watched.add(row)
+        if self.member is not None:
+            lane.members[row] = self.member
+            lane.members_changed = True
         old_lane.remove(old_row)
+        self._rooms.refit(self)
 
     def _sit(self, lane: Lane, row: int, coder: Coder | None) -> None:
         self.lane, self.row = lane, row
@@ -186,9 +195,10 @@ class Call:
     def close(self, now: float) -> None:
         """Say goodbye and give everything back except what the disk still has to confirm."""
         self.playlist.flush("closed")
+        self._rooms.leave(self)
         self.inbound.release_keys(now)
         self.send_report(now, goodbye=True)
-        counts = self.counts()
+        counts = counts_of(self)
         self.lane.remove(self.row)
         self.keying.close()
         self._outbox.say_in_order(self.number, messages.CallClosed(self.number, counts))
@@ -220,6 +230,21 @@ class Call:
         """Report that nothing is left to play."""
         self._outbox.say_in_order(self.number, messages.QueueEmptied(self.number, self._outbox.now))
 
+    def enter_room(self, item: Item) -> None:
+        """An item that brings the call into a room begins."""
+        self._rooms.join(item.room, self, hears=item.hears, speaks=item.speaks)
+
+    def leave_room(self, item: Item) -> None:
+        """It is over."""
+        if self.member is not None and self.member.room == item.room:
+            self._rooms.leave(self)
+
+    def left_room(self, why: str) -> None:
+        """Taken out of the room by somebody else: the item that brought the call there ends."""
+        item = self.playlist.current
+        if item is not None and item.room:
+            self.playlist.end("error", why)
+
     # -- packets of others
 
     def accept_stray(self, datagram: Datagram, now: float) -> None:
@@ -233,7 +258,7 @@ class Call:
             self.refresh()
             self.inbound.accept(datagram.data, now)
         else:
-            self._foreign += 1
+            self.foreign += 1
 
     def _accept_stray_handshake(self, datagram: Datagram) -> None:
         secure = self.keying.secure
@@ -245,7 +270,7 @@ class Call:
             self.refresh()
             secure.reveal(datagram.data)
         else:
-            self._foreign += 1
+            self.foreign += 1
 
     def _may_latch(self, datagram: Datagram) -> bool:
         return self._can_latch and self.inbound.may_be_peer(datagram.data)
@@ -268,50 +293,22 @@ class Call:
 
     def send_keys(self, command: SendKeys) -> None:
         """Queue telephone-events to be sent instead of audio."""
-        if self.stream.dtmf_payload_type < 0:
-            return
-        step_ms = self.lane.ptime_ms
-        for key in command.keys:
-            if not 0 <= key <= dtmf.FLASH:
-                continue
-            packets = dtmf.dtmf_packets(
-                key,
-                command.duration_ms,
-                ptime_ms=step_ms,
-                clock_rate_hz=self.stream.dtmf_clock_rate_hz,
-            )
-            self._keys_out.extend(packets)
-            # The copies of the last packet already take two periods of the gap.
-            pause = max(1, -(-command.gap_ms // step_ms) - 2)
-            self._keys_out.extend([None] * pause)
-        if self._keys_out:
+        if self.keys_out.add(command, self.stream, self.lane.ptime_ms):
             self.lane.keying.add(self.row)
             self.lane.changed = True
 
     def send_keying(self) -> None:
         """Send this period's packet of a row that is busy with keys."""
         lane, row = self.lane, self.row
-        packet = self._keys_out.popleft()
-        if packet is None:
-            data: bytes | memoryview = audio_packet(lane, row)
-        else:
-            if packet.marker:
-                self._key_ts = int(lane.tx_ts[row])
-            data = RtpPacket(
-                payload_type=self.stream.dtmf_payload_type,
-                sequence=int(lane.seq[row]),
-                timestamp=(self._key_ts + packet.timestamp_offset) & 0xFFFF_FFFF,
-                ssrc=self.ssrc,
-                payload=packet.payload,
-                marker=packet.marker,
-            ).to_bytes()
+        event = self.keys_out.next(lane, row, self.stream, self.ssrc)
+        data: bytes | memoryview = audio_packet(lane, row) if event is None else event
         with contextlib.suppress(OSError):
             self.keying.rtp.send(data)
-        if not self._keys_out:
+        if not self.keys_out:
             lane.keying.discard(row)
             lane.changed = True
 
-    # -- counts and reports
+    # -- reports
 
     def send_report(self, now: float, *, goodbye: bool = False) -> None:
         """Send the RTCP that is due, and set the time of the next."""
@@ -341,58 +338,9 @@ class Call:
         """Take a packet from the RTCP port; other machines than the peer are not heard."""
         to = self._rtcp_peer()
         if to is None or datagram.source[0] != to[0]:
-            self._foreign += 1
+            self.foreign += 1
         else:
             self.reporter.receive(datagram.data, now)
-
-    def counts(self) -> messages.StreamCounts:
-        """The counters as they stand."""
-        lane, row = self.lane, self.row
-        received = int(lane.received[row])
-        expected = self.inbound.expected
-        rtt_s = self.reporter.rtt_s
-        return messages.StreamCounts(
-            received=received,
-            sent=int(lane.sent[row]),
-            lost=max(0, expected - received),
-            late=self.inbound.late,
-            duplicate=self.inbound.duplicate,
-            foreign=self._foreign,
-            invalid=self.inbound.invalid + self.reporter.invalid + self.keying.rejected,
-            jitter_ms=round(float(lane.jitter[row]) * 1000 / lane.codec.clock_hz, 2),
-            rtt_ms=-1.0 if rtt_s is None else round(rtt_s * 1000, 2),
-            mos=self._mos(expected, received) if received else 0.0,
-        )
-
-    def _mos(self, expected: int, received: int) -> float:
-        """How good what we hear probably sounds (ITU-T G.107)."""
-        lane, row = self.lane, self.row
-        unheard = max(0, expected - received) + self.inbound.late
-        buffered_ms = max(0, int(lane.end[row] - lane.play[row])) * 1000 / lane.codec.clock_hz
-        network_ms = (self.reporter.rtt_s or 0.0) * 1000 / 2
-        delay_ms = network_ms + buffered_ms + lane.ptime_ms
-        return round(mos(lane.codec.name, unheard / max(expected, 1), delay_ms), 2)
-
-    def report(self, meters: tuple[Meter, Meter]) -> messages.CallReported:
-        """What a watcher of the call wants to know; `meters` start anew."""
-        lane, row = self.lane, self.row
-        in_dbfs, in_peak_dbfs = meters[0].take()
-        out_dbfs, out_peak_dbfs = meters[1].take()
-        item = self.playlist.current
-        depth = max(0, int(lane.end[row] - lane.play[row])) if lane.synced[row] else 0
-        per_ms = lane.codec.rate_hz // 1000
-        return messages.CallReported(
-            call=self.number,
-            in_dbfs=in_dbfs,
-            in_peak_dbfs=in_peak_dbfs,
-            out_dbfs=out_dbfs,
-            out_peak_dbfs=out_peak_dbfs,
-            item=item.number if item is not None else 0,
-            position_ms=self.playlist.position // per_ms if item is not None else 0,
-            recorded_ms=item.recorded_ms if item is not None else 0,
-            buffer_ms=depth * 1000 // lane.codec.clock_hz,
-            counts=self.counts(),
-        )
 
     def _rtcp_peer(self) -> Address | None:
         if self._latched and self.peer is not None:

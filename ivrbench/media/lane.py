@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ivrbench.media.call import Call
     from ivrbench.media.codecs import LaneCodec
     from ivrbench.media.coder import Coder
+    from ivrbench.media.mixing import Member, Mix
 
 __all__ = ["TICK_MS", "Lane"]
 
@@ -171,6 +172,12 @@ class Lane:
         self.sender_rows: list[int] = []
         """The row of each of `senders`."""
         self.readers: list[tuple[int, Callable[[memoryview], int], memoryview]] = []
+        self.tick = 0
+        """The plane's present tick."""
+        self._mark_no_rows()
+
+    def _mark_no_rows(self) -> None:
+        """Nothing is special about any row yet."""
         self.starting: set[int] = set()
         """Rows whose item has been loaded and not sent a frame yet."""
         self.patched: set[int] = set()
@@ -185,7 +192,13 @@ class Lane:
         """Rows whose current item records."""
         self.toned: set[int] = set()
         """Rows whose audio is searched for keys."""
-        self.hearing = Hearing(codec.rate_hz)
+        self.hearing = Hearing(self.codec.rate_hz)
+        self.members: dict[int, Member] = {}
+        """Rows of calls that are in a room."""
+        self.members_changed = False
+        """`mixes` is out of date."""
+        self.mixes: list[Mix] = []
+        """The same, ready to be mixed."""
         self.watched: set[int] = set()
         """Rows whose levels are measured."""
         self.listeners = np.empty(0, np.int64)
@@ -263,6 +276,8 @@ class Lane:
             rows.discard(row)
         for things in (self.slides, self.concealers, self.noises):
             things.pop(row, None)
+        if self.members.pop(row, None) is not None:
+            self.members_changed = True
         self.coders[row] = None
         heapq.heappush(self._free, row)
         while self.n and self.calls[self.n - 1] is None:

@@ -10,26 +10,47 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from ivrbench.media._message import Message
+from ivrbench.media.room_messages import (
+    CloseRoom,
+    ConnectCalls,
+    FlushRoom,
+    MuteMember,
+    PlayInRoom,
+    RecordRoom,
+    RoomItemEnded,
+    RoomRecorded,
+    SpeakerChanged,
+)
+
 __all__ = [
     "CallClosed",
     "CallReported",
     "ClipPart",
     "CloseCall",
     "CloseRecorder",
+    "CloseRoom",
     "Command",
+    "ConnectCalls",
     "DtlsParams",
     "FlushQueue",
+    "FlushRoom",
     "ItemEnded",
     "ItemStarted",
     "KeyPressed",
     "KeyReleased",
     "KeysFailed",
     "MediaEvent",
+    "MuteMember",
     "OpenCall",
     "OpenRecorder",
+    "PlayInRoom",
     "PlayItem",
     "QueueEmptied",
+    "RecordRoom",
     "RecorderClosed",
+    "RoomItemEnded",
+    "RoomRecorded",
     "RtpStarted",
     "RtpTimedOut",
     "SeekItem",
@@ -37,6 +58,7 @@ __all__ = [
     "SetLoop",
     "SetSwitches",
     "SilencePart",
+    "SpeakerChanged",
     "SrtpParams",
     "StreamCounts",
     "StreamParams",
@@ -46,10 +68,6 @@ __all__ = [
     "WorkerReady",
     "WorkerReported",
 ]
-
-
-class _Message(Struct, frozen=True, array_like=True, tag=True):
-    """Base of all messages: immutable, compact on the wire, told apart by class name."""
 
 
 class SrtpParams(Struct, frozen=True, array_like=True):
@@ -133,7 +151,7 @@ class StreamParams(Struct, frozen=True, array_like=True):
         return self.remote_rtcp is not None and self.remote_rtcp == self.remote_rtp
 
 
-class ClipPart(_Message, frozen=True, tag="clip"):
+class ClipPart(Message, frozen=True, tag="clip"):
     """Audio in the prompt arena, in the form of the call's codec (`codecs.form_of`)."""
 
     offset_bytes: int
@@ -141,33 +159,33 @@ class ClipPart(_Message, frozen=True, tag="clip"):
     loop: bool = False
 
 
-class SilencePart(_Message, frozen=True, tag="silence"):
+class SilencePart(Message, frozen=True, tag="silence"):
     """Silence; `length_ms` -1 = for ever."""
 
     length_ms: int = -1
 
 
-class OpenCall(_Message, frozen=True):
+class OpenCall(Message, frozen=True):
     """A call begins. Carries two descriptors: its bound RTP and RTCP sockets."""
 
     call: int
     stream: StreamParams
 
 
-class UpdateCall(_Message, frozen=True):
+class UpdateCall(Message, frozen=True):
     """Offer/answer completed again: new address, codec or direction. Switches stay as they are."""
 
     call: int
     stream: StreamParams
 
 
-class CloseCall(_Message, frozen=True):
+class CloseCall(Message, frozen=True):
     """The call is over: sockets are closed, the item in progress ends, then `CallClosed`."""
 
     call: int
 
 
-class PlayItem(_Message, frozen=True):
+class PlayItem(Message, frozen=True):
     """Append one (play, record) pair to the call's playlist; starts at once if it is empty.
 
     The item ends when its play part ends or its recorder reaches its limit, whichever comes
@@ -180,15 +198,22 @@ class PlayItem(_Message, frozen=True):
     play: ClipPart | SilencePart | None
     recorder: int
     """A recorder opened with `OpenRecorder`, 0 for none."""
+    room: int = 0
+    """A conference room the call is in while the item lasts, 0 for none. Such an item ends by
+    itself only if it plays a clip that ends, or records up to a limit."""
+    hears: bool = False
+    """The call hears the room."""
+    speaks: bool = False
+    """The room hears the call."""
 
 
-class FlushQueue(_Message, frozen=True):
+class FlushQueue(Message, frozen=True):
     """Drop the current and all waiting items. They end with reason "flushed"; no QueueEmptied."""
 
     call: int
 
 
-class SeekItem(_Message, frozen=True):
+class SeekItem(Message, frozen=True):
     """Set the play position of an item that is queued or playing."""
 
     call: int
@@ -196,7 +221,7 @@ class SeekItem(_Message, frozen=True):
     position_samples: int
 
 
-class SetLoop(_Message, frozen=True):
+class SetLoop(Message, frozen=True):
     """Turn looping of a queued or playing clip on or off."""
 
     call: int
@@ -204,7 +229,7 @@ class SetLoop(_Message, frozen=True):
     loop: bool
 
 
-class SetSwitches(_Message, frozen=True):
+class SetSwitches(Message, frozen=True):
     """The script's switches, all at once; they survive `UpdateCall`."""
 
     call: int
@@ -219,7 +244,7 @@ class SetSwitches(_Message, frozen=True):
     detect_keys: bool = True
 
 
-class SendKeys(_Message, frozen=True):
+class SendKeys(Message, frozen=True):
     """Send RFC 4733 events one after the other; needs a negotiated telephone-event."""
 
     call: int
@@ -230,7 +255,7 @@ class SendKeys(_Message, frozen=True):
     """At least 60 are kept: the last packet of a key is sent three times."""
 
 
-class OpenRecorder(_Message, frozen=True):
+class OpenRecorder(Message, frozen=True):
     """Make a file ready to record into. Carries one descriptor, open for writing at offset 0."""
 
     recorder: int
@@ -243,13 +268,13 @@ class OpenRecorder(_Message, frozen=True):
     """Sample rate of the file; 0: that of the first call that records into it."""
 
 
-class CloseRecorder(_Message, frozen=True):
+class CloseRecorder(Message, frozen=True):
     """Finish the file: all data and a valid header on disk, then `RecorderClosed`."""
 
     recorder: int
 
 
-class UseCertificate(_Message, frozen=True):
+class UseCertificate(Message, frozen=True):
     """What we show in DTLS; before the first call that needs it."""
 
     certificate_pem: bytes
@@ -259,7 +284,7 @@ class UseCertificate(_Message, frozen=True):
         return "UseCertificate(…)"
 
 
-class WatchCalls(_Message, frozen=True):
+class WatchCalls(Message, frozen=True):
     """Report these calls every `interval_ms` (levels, position, counts) until told otherwise."""
 
     calls: tuple[int, ...]
@@ -280,6 +305,12 @@ Command = (
     | CloseRecorder
     | UseCertificate
     | WatchCalls
+    | CloseRoom
+    | ConnectCalls
+    | FlushRoom
+    | MuteMember
+    | PlayInRoom
+    | RecordRoom
 )
 
 
@@ -303,7 +334,7 @@ class StreamCounts(Struct, frozen=True, array_like=True):
     """Estimated listening quality (ITU-T G.107), 1 to 4.5; 0 = nothing received."""
 
 
-class ItemStarted(_Message, frozen=True):
+class ItemStarted(Message, frozen=True):
     """An item's first frame goes out now."""
 
     call: int
@@ -311,7 +342,7 @@ class ItemStarted(_Message, frozen=True):
     at_s: float
 
 
-class ItemEnded(_Message, frozen=True):
+class ItemEnded(Message, frozen=True):
     """An item is over. If it recorded, the file is complete and its header valid before this."""
 
     call: int
@@ -325,14 +356,14 @@ class ItemEnded(_Message, frozen=True):
     """For people, when the reason is "error": disk full, …"""
 
 
-class QueueEmptied(_Message, frozen=True):
+class QueueEmptied(Message, frozen=True):
     """An item ended by itself and nothing followed."""
 
     call: int
     at_s: float
 
 
-class KeyPressed(_Message, frozen=True):
+class KeyPressed(Message, frozen=True):
     """First RFC 4733 packet of a key, or its tones."""
 
     call: int
@@ -342,7 +373,7 @@ class KeyPressed(_Message, frozen=True):
     """Heard in the audio."""
 
 
-class KeyReleased(_Message, frozen=True):
+class KeyReleased(Message, frozen=True):
     """The key's end: E bit, a following event, or 100 ms without its packets."""
 
     call: int
@@ -354,7 +385,7 @@ class KeyReleased(_Message, frozen=True):
     """Heard in the audio."""
 
 
-class KeysFailed(_Message, frozen=True):
+class KeysFailed(Message, frozen=True):
     """DTLS agreed on no keys: the call has no audio."""
 
     call: int
@@ -362,7 +393,7 @@ class KeysFailed(_Message, frozen=True):
     at_s: float
 
 
-class RtpStarted(_Message, frozen=True):
+class RtpStarted(Message, frozen=True):
     """The first valid packet came."""
 
     call: int
@@ -370,14 +401,14 @@ class RtpStarted(_Message, frozen=True):
     at_s: float
 
 
-class RtpTimedOut(_Message, frozen=True):
+class RtpTimedOut(Message, frozen=True):
     """No packet for `dead_rtp_s`. Said once; said again only after packets came."""
 
     call: int
     at_s: float
 
 
-class CallReported(_Message, frozen=True):
+class CallReported(Message, frozen=True):
     """Levels, play position and counts of one watched call. May be dropped or merged."""
 
     call: int
@@ -394,14 +425,14 @@ class CallReported(_Message, frozen=True):
     counts: StreamCounts
 
 
-class CallClosed(_Message, frozen=True):
+class CallClosed(Message, frozen=True):
     """Sockets closed, ports free, files complete; last counters. Nothing follows for the call."""
 
     call: int
     counts: StreamCounts
 
 
-class RecorderClosed(_Message, frozen=True):
+class RecorderClosed(Message, frozen=True):
     """A recorder's file is complete; `error` says why it ended early, "" if it did not.
 
     Said once for each recorder: after `CloseRecorder`, or by itself when the disk failed.
@@ -415,7 +446,7 @@ class RecorderClosed(_Message, frozen=True):
     """Sample rate of the file."""
 
 
-class WorkerReady(_Message, frozen=True):
+class WorkerReady(Message, frozen=True):
     """Said once at start."""
 
     pid: int
@@ -425,7 +456,7 @@ class WorkerReady(_Message, frozen=True):
     """Why the priority is not better, for people."""
 
 
-class WorkerReported(_Message, frozen=True):
+class WorkerReported(Message, frozen=True):
     """How the tick does, once a second, over the ticks since the last report."""
 
     calls: int
@@ -453,4 +484,7 @@ MediaEvent = (
     | RecorderClosed
     | WorkerReady
     | WorkerReported
+    | RoomItemEnded
+    | RoomRecorded
+    | SpeakerChanged
 )

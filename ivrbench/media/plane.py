@@ -19,11 +19,14 @@ from ivrbench.media.disk import DirectWriter
 from ivrbench.media.lane import TICK_MS, Lane
 from ivrbench.media.lanes import LaneTable
 from ivrbench.media.levels import Meter
+from ivrbench.media.mixing import regroup, speak
 from ivrbench.media.outbox import Outbox
 from ivrbench.media.playlist import Item
 from ivrbench.media.playout import ADAPT_MS, adapt, play_out
 from ivrbench.media.receive import read_packets
-from ivrbench.media.recorder import Recorder
+from ivrbench.media.recorders import RecorderTable
+from ivrbench.media.rooms import RoomTable
+from ivrbench.media.tally import report_on
 from ivrbench.media.transmit import sent_pcm, transmit
 
 if TYPE_CHECKING:
@@ -31,9 +34,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ivrbench.media.disk import DiskReport, RecordingFile
     from ivrbench.media.dtls import Dtls
     from ivrbench.media.messages import Command, MediaEvent
+    from ivrbench.media.recorder import Recorder
     from ivrbench.media.sockets import Poller, RtcpSocket, RtpSocket
 
 __all__ = ["TICK_S", "MediaPlane"]
@@ -75,9 +78,11 @@ class MediaPlane:
         self._in_threads = in_threads
         self._dtls: Dtls | None = None
         self._calls: dict[int, Call] = {}
-        self._recorders: dict[int, Recorder] = {}
         self._lanes = LaneTable(arena)
         self._outbox = Outbox()
+        self._recorders = RecorderTable(self._writer, self._outbox)
+        self._recorders.stopped = self._recorder_stopped
+        self._rooms = RoomTable(arena, self._outbox)
         self._ticks = 0
         self._watched: tuple[int, ...] = ()
         self._watch_every_s = 0.0
@@ -86,8 +91,12 @@ class MediaPlane:
         self.packets_out = 0
         self._plane_commands: dict[type, Callable[[Any, Sequence[Any]], None]] = {
             messages.OpenCall: self._open_call,
-            messages.OpenRecorder: self._open_recorder,
-            messages.CloseRecorder: self._close_recorder,
+            messages.OpenRecorder: lambda c, attached: self._recorders.open(c, attached[0]),
+            messages.CloseRecorder: lambda c, _: self._recorders.close(c.recorder),
+            messages.PlayInRoom: lambda c, _: self._rooms.play(c),
+            messages.FlushRoom: lambda c, _: self._rooms.flush(c.room),
+            messages.RecordRoom: self._record_room,
+            messages.CloseRoom: lambda c, _: self._rooms.close(c.room),
             messages.UseCertificate: self._use_certificate,
             messages.WatchCalls: self._watch_calls,
         }
@@ -100,6 +109,8 @@ class MediaPlane:
             messages.SetLoop: lambda call, c: call.playlist.set_loop(c.item, c.loop),
             messages.SetSwitches: lambda call, c: call.switch(c, self._outbox.now),
             messages.SendKeys: lambda call, c: call.send_keys(c),
+            messages.ConnectCalls: self._connect,
+            messages.MuteMember: lambda call, c: self._rooms.mute(call, c.muted),
         }
 
     def __repr__(self) -> str:
@@ -144,11 +155,12 @@ class MediaPlane:
         """
         self._outbox.now = now
         self._ticks += 1
+        if self._rooms:
+            self._rooms.settle(self._ticks)
         for lane in self._lanes.due(self._ticks):
             self._run(lane, now, self._ticks // lane.period_ticks)
         self._read_rare(now)
-        for report in self._writer.reports():
-            self._disk_reported(report)
+        self._recorders.settle()
         if self._watched and now >= self._watch_at - TICK_S / 2:
             self._report_watched(now)
         return self._outbox.take()
@@ -169,13 +181,12 @@ class MediaPlane:
         """
         for number in list(self._calls):
             self.apply(messages.CloseCall(number), now)
-        for number in list(self._recorders):
-            self.apply(messages.CloseRecorder(number), now)
+        self._rooms.close_all()
+        self._recorders.close_all()
         if self._dtls is not None:
             self._dtls.close()
         self._writer.close()
-        for report in self._writer.reports():
-            self._disk_reported(report)
+        self._recorders.settle()
         return self._outbox.take()
 
     # -- a tick
@@ -183,10 +194,14 @@ class MediaPlane:
     def _run(self, lane: Lane, now: float, period: int) -> None:
         if lane.changed:
             lane.relist()
+        lane.tick = self._ticks
+        if lane.members_changed:
+            regroup(lane)
         for row in [row for row in lane.starting if lane.runs[row]]:
             lane.starting.discard(row)
             self._call_at(lane, row).item_started()
-        lane.listeners = np.array(sorted(lane.recording | lane.watched | lane.toned), np.int64)
+        wanted = lane.recording.union(lane.watched, lane.toned, lane.members)
+        lane.listeners = np.array(sorted(wanted), np.int64)
         self.packets_out += transmit(lane)
         self.packets_in += read_packets(lane, now, period)
         if period % (ADAPT_MS // lane.ptime_ms) == 0:
@@ -196,6 +211,8 @@ class MediaPlane:
             self._hear_keys(lane, pcm, now)
         if lane.watched:
             self._measure(lane, pcm)
+        if lane.mixes:
+            speak(lane, pcm)
         if lane.recording:
             self._record(lane, pcm, present)
         n = lane.n
@@ -255,22 +272,12 @@ class MediaPlane:
                 else:
                     call.accept_stray(datagram, now)
 
-    def _disk_reported(self, report: DiskReport) -> None:
-        self._outbox.confirm(report)
-        if not report.error:
-            return
-        for recorder in self._recorders.values():
-            if recorder.sink is report.sink:
-                recorder.error = report.error
-                self._finish_recorder(recorder, "error")
-                return
-
     def _report_watched(self, now: float) -> None:
         self._watch_at = max(self._watch_at + self._watch_every_s, now)
         for number in self._watched:
             call = self._calls.get(number)
             if call is not None and call.meters is not None:
-                self._outbox.say(call.report(call.meters))
+                self._outbox.say(report_on(call, call.meters))
 
     @staticmethod
     def _call_at(lane: Lane, row: int) -> Call:
@@ -293,6 +300,7 @@ class MediaPlane:
                 self._outbox,
                 self._random,
                 self._wall_offset_s,
+                self._rooms,
                 self._dtls,
             )
             try:
@@ -334,42 +342,27 @@ class MediaPlane:
     def _play_item(self, call: Call, command: messages.PlayItem) -> None:
         recorder = self._recorders.get(command.recorder)
         item = Item(command.item, command.play, recorder, call.lane.codec.form)
+        item.room, item.hears, item.speaks = command.room, command.hears, command.speaks
         if command.recorder and recorder is None:
             call.item_ended(item, "error", 0, "the file to record into is closed")
         else:
             call.playlist.append(item)
 
-    def _open_recorder(self, command: messages.OpenRecorder, attached: Sequence[Any]) -> None:
-        file: RecordingFile = attached[0]
-        if command.recorder in self._recorders:
-            file.close()
-            return
-        self._recorders[command.recorder] = Recorder(
-            command.recorder,
-            file,
-            command.law,
-            command.rate_hz,
-            command.limit_ms,
-            self._writer,
-        )
-
-    def _close_recorder(self, command: messages.CloseRecorder, attached: Sequence[Any]) -> None:
-        recorder = self._recorders.get(command.recorder)
-        if recorder is not None:
-            recorder.error = "the file to record into is closed"
-            self._finish_recorder(recorder, "recorded")
-
-    def _finish_recorder(self, recorder: Recorder, reason: str) -> None:
-        """End the item that records into it, then complete the file."""
-        del self._recorders[recorder.number]
-        for call in self._calls.values() if recorder.in_use else ():
+    def _recorder_stopped(self, recorder: Recorder, reason: str) -> None:
+        """A file is over into which an item, or a room, records."""
+        self._rooms.recorder_gone(recorder, reason)
+        for call in self._calls.values():
             item = call.playlist.current
             if item is not None and item.recorder is recorder:
                 call.playlist.end(reason, recorder.error if reason == "error" else "")
-        token = self._outbox.token()
-        closed = messages.RecorderClosed(recorder.number, 0)
-        self._outbox.say_in_order(-recorder.number, closed, token)
-        recorder.close(token)
+
+    def _record_room(self, command: messages.RecordRoom, attached: Sequence[Any]) -> None:
+        recorder = self._recorders.get(command.recorder)
+        if recorder is None or not (recorder.in_use or recorder.error):
+            self._rooms.record(command.room, recorder)
+
+    def _connect(self, call: Call, command: messages.ConnectCalls) -> None:
+        self._rooms.connect(call, self._calls.get(command.other))
 
     def _watch_calls(self, command: messages.WatchCalls, attached: Sequence[Any]) -> None:
         self._watched = command.calls

@@ -29,12 +29,15 @@ class Item:
     __slots__ = (
         "begun",
         "form",
+        "hears",
         "loop",
         "number",
         "play",
         "recorded_samples",
         "recorder",
         "records",
+        "room",
+        "speaks",
         "start",
         "started",
     )
@@ -60,6 +63,9 @@ class Item:
         self.begun = False
         """The recording has begun: the first packet came."""
         self.recorded_samples = 0
+        self.room = 0
+        """The call is in this room while the item lasts, 0 for none."""
+        self.hears = self.speaks = False
 
     @property
     def recorded_ms(self) -> int:
@@ -80,6 +86,12 @@ class PlaylistOwner(Protocol):
 
     def queue_emptied(self) -> None:
         """An item ended by itself and nothing followed."""
+
+    def enter_room(self, item: Item) -> None:
+        """An item begins that brings the call into a room."""
+
+    def leave_room(self, item: Item) -> None:
+        """It is over."""
 
 
 class Playlist:
@@ -251,6 +263,8 @@ class Playlist:
         self.lane.starting.discard(self.row)
         if item.recorder is not None and item.records:
             item.recorder.in_use = False
+        if item.room:
+            self._owner.leave_room(item)
         self._owner.item_ended(item, reason, played_ms, error)
 
     def _next(self) -> None:
@@ -266,6 +280,8 @@ class Playlist:
             if recorder is not None:
                 recorder.in_use = item.records = True
             self._load(item, item.start)
+            if item.room:
+                self._owner.enter_room(item)
             if int(self.lane.left[self.row]) <= 0:
                 self._end("played", "")
         if self.current is None:

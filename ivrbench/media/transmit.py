@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ivrbench.media.lane import HEADER_BYTES, MAX_CODED_PAYLOAD_BYTES
+from ivrbench.media.mixing import mix_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,8 @@ def transmit(lane: Lane) -> int:
         call = lane.calls[row]
         if call is not None:
             frames[row] = call.playlist.compose()
+    if lane.mixes:
+        mix_in(lane, frames)
     tx["seq"][:n] = lane.seq[:n]
     tx["ts"][:n] = lane.tx_ts[:n]
     for row in lane.marked:

@@ -1,0 +1,201 @@
+"""The mixing bank: what members of rooms said lately, and what each room sounds like in all.
+
+All rooms of one sample rate are mixed at once. Time is counted in ticks of the plane, the same for
+all calls: in tick t a call of 20 ms packets puts down what is heard from tick t to t + 4, whatever
+its phase. So everything before tick t is complete when t begins, and who sends a packet in t gets
+the sound of the time just over: people hear each other later by the length of their own packets.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ivrbench.audio.rate_change import RateChanger
+from ivrbench.media.lane import TICK_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["Bank"]
+
+RING_TICKS: Final = 32
+"""Length of the rings."""
+AHEAD_TICKS: Final = 12
+"""Packets of 60 ms: so far ahead something may be put down, and so far back be asked for."""
+FIRST_SLOTS: Final = 16
+INT16_MIN, INT16_MAX = -32_768, 32_767
+
+assert 2 * AHEAD_TICKS < RING_TICKS, "what is asked for must not have been overwritten"
+
+
+class Bank:
+    """Members of rooms at one sample rate; each has a slot.
+
+    Args:
+        rate_hz: the rate.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self._block = rate_hz * TICK_MS // 1000
+        self._ring = RING_TICKS * self._block
+        self._said = np.zeros((0, self._ring), np.int16)
+        self._sums = np.zeros((0, self._ring), np.int32)
+        self._free: list[int] = []
+        self._free_rooms: list[int] = []
+        self._room_of: dict[int, int] = {}
+        self._changers: dict[tuple[int, int], RateChanger] = {}
+        self._tick: int | None = None
+        """What came before it is summed up."""
+        self._changed = True
+        self.order = np.empty(0, np.int64)
+        """All slots, those of a room together."""
+        self.starts = np.empty(0, np.int64)
+        """Where in `order` each room begins."""
+        self.rooms = np.empty(0, np.int64)
+        """The room of each of `starts`."""
+        self.sums_of = np.zeros(0, np.int64)
+        """The room of each slot."""
+
+    def __repr__(self) -> str:
+        return f"Bank({self.rate_hz} Hz, {len(self)} members)"
+
+    def __len__(self) -> int:
+        """Slots in use."""
+        return len(self._room_of)
+
+    # -- who is there
+
+    def open_room(self) -> int:
+        """A row for the sums of a room."""
+        if not self._free_rooms:
+            n = len(self._sums)
+            self._sums = _longer(self._sums)
+            self._free_rooms = list(range(n, len(self._sums)))
+        room = heapq.heappop(self._free_rooms)
+        self._sums[room] = 0
+        return room
+
+    def close_room(self, room: int) -> None:
+        """Give a room's row back; its members have left."""
+        heapq.heappush(self._free_rooms, room)
+
+    def enter(self, room: int) -> int:
+        """A slot for a member of a room; it has said nothing yet."""
+        if not self._free:
+            n = len(self._said)
+            self._said = _longer(self._said)
+            self.sums_of = _longer(self.sums_of)
+            self._free = list(range(n, len(self._said)))
+        slot = heapq.heappop(self._free)
+        self._said[slot] = 0
+        self._room_of[slot] = room
+        self.sums_of[slot] = room
+        for changer in self._changers.values():
+            changer.reset(slot)
+        self._changed = True
+        return slot
+
+    def leave(self, slot: int) -> None:
+        """Give a slot back."""
+        del self._room_of[slot]
+        heapq.heappush(self._free, slot)
+        self._changed = True
+
+    def changer(self, from_hz: int, to_hz: int) -> RateChanger:
+        """What brings members' audio from one rate to another; slots are those of the bank."""
+        changer = self._changers.get((from_hz, to_hz))
+        if changer is None:
+            changer = self._changers[from_hz, to_hz] = RateChanger(from_hz, to_hz)
+        return changer
+
+    # -- sound
+
+    def settle(self, tick: int) -> None:
+        """Sum up what was said before this tick; once for each tick, before anything is heard."""
+        if self._changed:
+            self._rearrange()
+        if self._tick is None:
+            self._tick = tick - 1
+        for done in range(max(self._tick, tick - RING_TICKS), tick):
+            here = self._at(done)
+            if len(self.order):
+                said = self._said[self.order, here].astype(np.int32)
+                self._sums[self.rooms, here] = np.add.reduceat(said, self.starts, axis=0)
+            # Whoever says nothing in that time is silent in it.
+            self._said[:, self._at(done + 1 + AHEAD_TICKS)] = 0
+        self._tick = tick
+
+    def say(self, slots: NDArray[np.int64], tick: int, frames: NDArray[Any]) -> None:
+        """Put down what members say from `tick` on; a row for each, integers of any size."""
+        said = frames if frames.dtype == np.int16 else saturated(frames)
+        for ring, part in self._spans(tick, said.shape[1]):
+            self._said[slots, ring] = said[:, part]
+
+    def heard(self, slots: NDArray[np.int64], tick: int, samples: int) -> NDArray[np.int32]:
+        """What members heard just before `tick`: everybody of their room but themselves.
+
+        Args:
+            slots: which members.
+            tick: the present one, which is settled.
+            samples: how many.
+
+        Returns:
+            A row for each, not saturated.
+        """
+        heard = np.empty((len(slots), samples), np.int32)
+        rooms = self.sums_of[slots]
+        for ring, part in self._spans_before(tick, samples):
+            np.subtract(self._sums[rooms, ring], self._said[slots, ring], out=heard[:, part])
+        return heard
+
+    def in_room(self, room: int, tick: int, samples: int) -> NDArray[np.int16]:
+        """What was heard in a room just before `tick`, of all members together."""
+        parts = [self._sums[room, ring] for ring, _ in self._spans_before(tick, samples)]
+        return saturated(np.concatenate(parts))
+
+    def voices(self, tick: int, samples: int) -> NDArray[np.int16]:
+        """What each of `order` said just before `tick`."""
+        parts = [self._said[self.order, ring] for ring, _ in self._spans_before(tick, samples)]
+        return np.concatenate(parts, axis=1)
+
+    def _rearrange(self) -> None:
+        self._changed = False
+        slots = np.array(list(self._room_of), np.int64)
+        rooms = np.array(list(self._room_of.values()), np.int64)
+        by_room = np.argsort(rooms, kind="stable")
+        self.order = slots[by_room]
+        self.rooms, self.starts = np.unique(rooms[by_room], return_index=True)
+
+    def _at(self, tick: int) -> slice:
+        start = tick % RING_TICKS * self._block
+        return slice(start, start + self._block)
+
+    def _spans_before(self, tick: int, samples: int) -> Iterator[tuple[slice, slice]]:
+        return self._spans(tick - samples // self._block, samples)
+
+    def _spans(self, tick: int, samples: int) -> Iterator[tuple[slice, slice]]:
+        """Where in the ring samples from `tick` on lie, and which of them: one or two pieces."""
+        start = tick % RING_TICKS * self._block
+        first = min(samples, self._ring - start)
+        yield slice(start, start + first), slice(0, first)
+        if first < samples:
+            yield slice(0, samples - first), slice(first, samples)
+
+
+def saturated(wide: NDArray[Any]) -> NDArray[np.int16]:
+    """Samples of 16 bits: what is too loud is as loud as can be."""
+    samples: NDArray[np.int16] = np.clip(wide, INT16_MIN, INT16_MAX).astype(np.int16)
+    return samples
+
+
+def _longer(old: NDArray[Any]) -> NDArray[Any]:
+    """Twice as many rows."""
+    new = np.zeros((max(FIRST_SLOTS, 2 * len(old)), *old.shape[1:]), old.dtype)
+    new[: len(old)] = old
+    return new
