@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ivrbench.media import messages
 from ivrbench.sdp.security import DtlsRole
 
+from .bridge import Bridge, rate_of
 from .media_terms import weight_of
 
 if TYPE_CHECKING:
@@ -108,9 +109,13 @@ class MediaCall:
         self._stream = self._params(agreement)
         seat.weigh(weight_of(agreement))
         self._recorders: set[int] = set()
+        self.bridge: Bridge | None = None
+        """Joins it with another call."""
         self._silent = False
         self._closing = False
         self._send(messages.OpenCall(self.number, self._stream), seat.ports.detach())
+        if self.bridge is not None:
+            self.bridge.begin()
         session.board.media.opened(self)
 
     def _params(self, agreement: Agreement) -> messages.StreamParams:
@@ -151,6 +156,25 @@ class MediaCall:
             self._silent = True
             self._stream = replace(self._stream, send=False)
             self._send(messages.UpdateCall(self.number, self._stream))
+
+    @property
+    def rate_hz(self) -> int:
+        """Sample rate of its codec."""
+        return rate_of(self._stream)
+
+    def connect(self, other: MediaCall | None) -> None:
+        """Hear another call, which hears this one; None: be alone again.
+
+        Each of them parts from whom it was connected with before.
+
+        Raises:
+            MediaError: they are on two workers, and no port is free for what joins those.
+        """
+        for call in (self, other):
+            if call is not None and call.bridge is not None:
+                call.bridge.end()
+        if other is not None:
+            self.bridge = other.bridge = Bridge(self, other)
 
     def set_switches(self, switches: messages.SetSwitches) -> None:
         """The script's switches."""
@@ -205,6 +229,7 @@ class MediaCall:
 
     def close(self) -> None:
         """The call is over; `CallClosed` answers."""
+        self.connect(None)
         if not self._closing:
             self._closing = True
             # In this order: the item that records ends first, then its file is finished.

@@ -14,7 +14,7 @@ from ivrbench.audio.files import load_as, probe
 from ivrbench.errors import MediaError
 from ivrbench.media import messages
 from ivrbench.media.codecs import FORMS
-from ivrbench.media.ports import PortPool
+from ivrbench.media.ports import PortPair, PortPool
 from ivrbench.observe.events import LegMeasured
 
 from .media_call import MediaCall, Prompt, Seat
@@ -48,6 +48,8 @@ class Worker:
         self.media = media
         self.calls: dict[int, MediaCall] = {}
         self.recorders: dict[int, Callable[[messages.RecorderClosed], None]] = {}
+        self.trunks: dict[int, Callable[[], None]] = {}
+        """Calls to other workers, and what gives their ports back."""
         self.seats = 0
         """Calls that have it, whether their media is open yet or not."""
         self.load = 0.0
@@ -55,6 +57,12 @@ class Worker:
         self.has_certificate = False
         self.report: messages.WorkerReported | None = None
         self.gone = False
+
+    def drop_trunks(self) -> None:
+        """It died, and their sockets with it."""
+        for release in self.trunks.values():
+            release()
+        self.trunks.clear()
 
 
 class MediaLink:
@@ -86,21 +94,21 @@ class MediaLink:
 
     # --- ports --------------------------------------------------------------------------------
 
-    def reserve(self, ip: str) -> Seat:
+    def reserve(self, ip: str, beside: Worker | None = None) -> Seat:
         """Ports for one call, and the worker that will have it.
+
+        Args:
+            ip: our address.
+            beside: the worker it is to have; None: the one with most room.
 
         Raises:
             MediaError: no port is free, or no worker is up.
         """
-        worker = min((w for w in self.workers if not w.gone), key=lambda w: w.load, default=None)
+        up = [w for w in self.workers if not w.gone]
+        worker = beside or min(up, key=lambda w: w.load, default=None)
         if worker is None:
             raise MediaError("no media worker is up; a new one is being started")
-        pool = self._pools.get(ip)
-        if pool is None:
-            settings = self._board.settings
-            pool = self._make_pool(ip, settings.rtp_low_port, settings.rtp_high_port)
-            self._pools[ip] = pool
-        seat = Seat(worker, pool.allocate())
+        seat = Seat(worker, self.allocate(ip))
         worker.seats += 1
         certificate = self.certificate
         if certificate is not None and not worker.has_certificate:
@@ -108,6 +116,15 @@ class MediaLink:
             pem, key_pem = certificate.certificate_pem, certificate.key_pem
             worker.media.send(messages.UseCertificate(pem, key_pem))
         return seat
+
+    def allocate(self, ip: str) -> PortPair:
+        """A port pair of an address. Raises MediaError: none is free."""
+        pool = self._pools.get(ip)
+        if pool is None:
+            settings = self._board.settings
+            pool = self._make_pool(ip, settings.rtp_low_port, settings.rtp_high_port)
+            self._pools[ip] = pool
+        return pool.allocate()
 
     @property
     def certificate(self) -> Certificate | None:
@@ -219,6 +236,7 @@ class MediaLink:
     def lost(self, worker: Worker, how: str) -> None:
         """A worker is gone: its calls end."""
         worker.gone = True
+        worker.drop_trunks()
         self.workers.remove(worker)
         for call in list(worker.calls.values()):
             call.lost(f"the media worker ended ({how})")
@@ -251,6 +269,8 @@ def _deliver(worker: Worker, event: MediaEvent) -> None:
     call = worker.calls.get(event.call)  # type: ignore[union-attr]  # the rest have one
     if call is not None:
         _CALL_EVENTS[type(event)](call, event)
+    elif isinstance(event, messages.CallClosed) and event.call in worker.trunks:
+        worker.trunks.pop(event.call)()
 
 
 def _reported(worker: Worker, event: messages.WorkerReported) -> None:

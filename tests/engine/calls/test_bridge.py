@@ -1,0 +1,99 @@
+"""Two calls that hear each other, on one media worker and on two."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ivrbench.engine.media_link import Worker
+from tests.engine.harness import Bench, Caller, _Media
+
+from .texts import script
+
+if TYPE_CHECKING:
+    from .conftest import MakeBench
+
+QUIET = """
+def onSessionStart(self):
+    pass
+"""
+VOICE = b"\x55" * 160
+
+
+def second_worker(bench: Bench) -> Worker:
+    """Another media worker, moved by the same clock."""
+
+    async def make() -> _Media:
+        return _Media(lambda _: None, random_source=random.Random(2))
+
+    media = bench.loop.run_until_complete(make())
+    worker = Worker(2, media)
+    media.on_events = lambda e: bench.board.media.receive(worker, e)
+    first = bench.media.pump
+
+    def pump(now: float) -> None:
+        first(now)
+        media.pump(now)
+
+    bench.media.pump = pump  # type: ignore[method-assign]
+    bench.board.media.add(worker)
+    return worker
+
+
+def two_calls(bench: Bench) -> tuple[Caller, Caller]:
+    """Two callers that are up."""
+    ann = Caller(bench, ("192.0.2.91", 5060), rtp_port=40_010)
+    bob = Caller(bench, ("192.0.2.92", 5060), rtp_port=40_020)
+    for caller in (ann, bob):
+        caller.dial()
+    return ann, bob
+
+
+def heard_voice(caller: Caller, since_s: float) -> bool:
+    """Whether the other's octets came through."""
+    audio = b"".join(heard.packet.payload for heard in caller.heard_since(since_s))
+    return VOICE in audio
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_connected_calls(make_bench: MakeBench, workers: int) -> None:
+    """Each hears the other, sample for sample, wherever its call is; apart: nothing; no leak."""
+    bench = make_bench(script(QUIET))
+    if workers == 2:
+        second_worker(bench)
+    ann, bob = two_calls(bench)
+    one, two = (session.media for session in bench.board.sessions.values())
+    assert one is not None
+    assert two is not None
+    assert (one.worker is two.worker) == (workers == 1)
+    ports = bench.board.media.ports_in_use
+    one.connect(two)
+    since_s = bench.clock.now()
+    ann.speak(0.5)
+    assert heard_voice(bob, since_s)
+    assert not heard_voice(ann, since_s)
+    two.connect(None)
+    bench.wait(0.1)
+    since_s = bench.clock.now()
+    ann.speak(0.2)
+    assert not heard_voice(bob, since_s)
+    assert bench.board.media.ports_in_use == ports
+    one.connect(two)
+    bench.wait(0.1)
+    ann.bye()
+    bob.bye()
+    bench.wait(0.5)
+    assert bench.board.media.ports_in_use == 0
+    assert not any(worker.trunks for worker in bench.board.media.workers)
+
+
+def test_beside(make_bench: MakeBench) -> None:
+    """The second leg of a call can have the worker of the first."""
+    bench = make_bench(script(QUIET))
+    other = second_worker(bench)
+    seats = [bench.board.media.reserve("192.0.2.1", beside=other) for _ in range(3)]
+    assert {seat.worker for seat in seats} == {other}
+    for seat in seats:
+        seat.release()
