@@ -94,7 +94,6 @@ _ACCOUNT_KEYS = ("register", "user", "password")
 NOT_YET: Final = frozenset(
     {
         "b2b_media",
-        "metrics_listen",
     }
 )
 """Keys whose feature this version does not have; setting one to another value is told."""

@@ -30,6 +30,8 @@ from .dns import Resolver
 from .host import ScriptHost
 from .library import ScriptLibrary
 from .media_link import MediaLink, Worker
+from .metrics import Metrics
+from .metrics_page import MetricsPage
 from .registrations import Registrations
 from .registry import Registry
 from .reports import Reporter
@@ -125,6 +127,7 @@ class Engine:
         self._control: ControlServer | None = None
         self._reporter: Reporter | None = None
         self._cdr = cdr
+        self._metrics_page: MetricsPage | None = None
         self._end = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._untee = logs.tee(self._logged)
@@ -137,7 +140,7 @@ class Engine:
         Raises:
             PortTaken: a SIP listener cannot be had.
             MediaError: no media worker starts.
-            ConfigError: the control socket cannot be had.
+            ConfigError: the control socket or the metrics page cannot be had.
         """
         _raise_file_limit()
         if self.settings.control_socket is not None:
@@ -145,6 +148,9 @@ class Engine:
             self._control = ControlServer(path, self.hub, self.desk.handle)
             await self._control.open()
             log.info("control socket %s", path)
+        if self.settings.metrics_listen is not None:
+            self._metrics_page = MetricsPage(Metrics(self.board).text)
+            await self._metrics_page.open(*self.settings.metrics_listen)
         # Workers first: a caller that comes with the first datagram finds everything in place.
         for number in range(1, max(1, self.settings.media_workers) + 1):
             await self._start_worker(number)
@@ -176,6 +182,8 @@ class Engine:
         await self.desk.phones.close()
         if self._control is not None:
             await self._control.close()
+        if self._metrics_page is not None:
+            await self._metrics_page.close()
         for task in self._tasks:
             task.cancel()
         for worker in list(self.board.media.workers):

@@ -76,11 +76,3 @@ def test_script_that_exits_is_a_failure_not_the_end(tmp_path: Path, ending: str)
     code, text = check(tmp_path, {"ends": ending, "menu": GOOD})
     assert code == 1
     assert "Application script registered: menu" in text
-
-
-def test_key_without_effect_is_told(tmp_path: Path) -> None:
-    """What a setting does not do yet is part of the answer."""
-    assert (
-        "metrics_listen: has no effect yet"
-        in (check(tmp_path, {}, "metrics_listen = 127.0.0.1:9100\n")[1])
-    )
