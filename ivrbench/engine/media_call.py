@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ivrbench.sdp.negotiate import Agreement
 
     from .media_link import Worker
+    from .mixed_in import MixedIn
     from .session import Session
 
 __all__ = ["MediaCall", "Prompt", "Seat"]
@@ -50,6 +51,10 @@ class Prompt:
     def length_ms(self) -> int:
         """Length in milliseconds."""
         return self.clip.duration_ms
+
+    def part(self, loop: bool) -> messages.ClipPart:
+        """The whole of it, for the worker."""
+        return messages.ClipPart(self.clip.offset, self.n_samples, loop)
 
     def release(self) -> None:
         """Let the arena have it back."""
@@ -181,12 +186,20 @@ class MediaCall:
         self._send(replace(switches, call=self.number))
 
     def play(
-        self, item: int, prompt: Prompt | None, silence_ms: int, loop: bool, recorder: int
+        self,
+        item: int,
+        prompt: Prompt | None,
+        silence_ms: int,
+        loop: bool,
+        recorder: int,
+        mixed: MixedIn | None = None,
     ) -> None:
         """Append an item; without prompt and with `silence_ms` 0 it only records."""
-        part: messages.ClipPart | messages.SilencePart | None = None
+        part: messages.ClipPart | messages.SilencePart | messages.MixInPart | None = None
         if prompt is not None:
-            part = messages.ClipPart(prompt.clip.offset, prompt.n_samples, loop)
+            part = prompt.part(loop)
+            if mixed is not None:
+                part = mixed.part(part)
         elif silence_ms:
             part = messages.SilencePart(silence_ms)
         self._send(messages.PlayItem(self.number, item, part, recorder))

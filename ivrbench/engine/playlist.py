@@ -9,8 +9,10 @@ from ivrbench.errors import MediaError
 from ivrbench.media.codecs import form_of
 from ivrbench.observe import events
 from ivrbench.scriptapi.audiofile import IvrAudioFile
-from ivrbench.scriptapi.audioitems import IvrNullAudio
+from ivrbench.scriptapi.audioitems import IvrAudioMixIn, IvrNullAudio
 
+from .mixed_in import MixedIn
+from .play_item import Item
 from .recordings import Recordings
 from .script_line import script_line
 
@@ -27,60 +29,6 @@ __all__ = ["FLUSHED", "Playlist"]
 FLUSHED: Final = "silence: onEmptyQueue will not fire (flush() emptied the queue, nothing ended)"
 
 
-class _Item:
-    """One entry, and what the script's file object steers it by (`PlaybackControl`)."""
-
-    def __init__(
-        self,
-        playlist: Playlist,
-        number: int,
-        play: IvrAudioFile | object | None,
-        record: IvrAudioFile | None,
-    ) -> None:
-        self.playlist = playlist
-        self.number = number
-        # Held so that a script may forget its objects while they are queued.
-        self.play, self.record = play, record
-        self.audio: OpenAudio | None = None
-        self.prompt: Prompt | None = None
-        self.silence_ms = 0
-        self.loop = False
-        self.recorder = 0
-        self.sent = False
-        self.started_s = 0.0
-        self.because = ""
-        """Why it was flushed: "key 1"."""
-        self.passed_over = 0
-        """Endings to ignore: it was taken out of the worker's list to be put in again."""
-
-    @property
-    def is_playing(self) -> bool:
-        """It has begun."""
-        return self.started_s > 0.0
-
-    def position_samples(self, now: float) -> int:
-        """Where it is about now."""
-        if self.prompt is None or not self.started_s:
-            return 0
-        played = int((now - self.started_s) * self.prompt.rate_hz)
-        n_samples = self.prompt.n_samples
-        return played % n_samples if self.loop and n_samples else min(played, n_samples)
-
-    # PlaybackControl
-
-    def set_loop(self, loop: bool) -> None:
-        """`file.loop = …` while it waits or plays."""
-        self.loop = loop
-        self.playlist.post(self.playlist.set_loop, self, loop)
-
-    def seek(self, back_ms: int | None) -> None:
-        """`file.rewind(…)`: acts on the item that plays."""
-        self.playlist.post(self.playlist.seek, self, back_ms)
-
-    def finish(self) -> None:
-        """`file.close()`: the prompt goes on from memory."""
-
-
 class Playlist:
     """The items of a call: current and waiting, mirrored here so that questions cost no round trip.
 
@@ -94,9 +42,9 @@ class Playlist:
         self._session = session
         self._lock = threading.Lock()
         self._last_number = 0
-        self._items: dict[int, _Item] = {}
+        self._items: dict[int, Item] = {}
         """Current and waiting, in order, as the script sees it."""
-        self._leaving: dict[int, _Item] = {}
+        self._leaving: dict[int, Item] = {}
         """Flushed here, but the worker has not said so yet."""
         self._media: MediaCall | None = None
         self._recoding = False
@@ -137,15 +85,21 @@ class Playlist:
         with self._lock:
             self._last_number += 1
             number = self._last_number
-        item = _Item(self, number, play, record)
+        item = Item(self, number, play, record)
         note = ""
         if record is not None:
             item.recorder = self.recordings.open(record)
-        if isinstance(play, IvrAudioFile):
-            item.audio, item.loop = play.opened(), play.loop
+        file = play
+        if isinstance(play, IvrAudioMixIn) and play.settings is not None:
+            item.mixed, file = MixedIn(play.settings), play.settings.first
+        if isinstance(file, IvrAudioFile):
+            item.audio, item.loop = file.opened(), file.loop
             try:
                 item.prompt = self._prompt(item.audio, self._form())
+                if item.mixed is not None:
+                    item.mixed.encode(self._prompt, self._form())
             except MediaError as exc:
+                self._forget(item)
                 raise OSError(f"cannot play {item.audio.name}: {exc}") from exc
             note = item.prompt.note
             item.audio.attach(item)
@@ -188,10 +142,12 @@ class Playlist:
             codec = leg.sdp.capabilities[0]
         return form_of(codec.name, codec.clock_rate_hz) if codec else "PCMU"
 
-    def _enqueued_event(self, item: _Item, note: str) -> events.ItemEnqueued:
+    def _enqueued_event(self, item: Item, note: str) -> events.ItemEnqueued:
         play, length_ms = "", -1
         if item.prompt is not None and item.audio is not None:
             play, length_ms = item.audio.name, item.prompt.length_ms
+            if item.mixed is not None:
+                play += f" + {item.mixed.name}"
         elif item.play is not None:
             play, length_ms = "silence", item.silence_ms
         record = item.record
@@ -216,7 +172,7 @@ class Playlist:
 
     # --- on the loop --------------------------------------------------------------------------
 
-    def _add(self, item: _Item, called: events.ApiCalled, event: events.ItemEnqueued) -> None:
+    def _add(self, item: Item, called: events.ApiCalled, event: events.ItemEnqueued) -> None:
         board = self._session.board
         if self._session.over:
             self._forget(item)
@@ -227,7 +183,7 @@ class Playlist:
         if self._media is not None and not self._recoding:
             self._send(item)
 
-    def _flush(self, called: events.ApiCalled, dropped: dict[int, _Item]) -> None:
+    def _flush(self, called: events.ApiCalled, dropped: dict[int, Item]) -> None:
         session = self._session
         if session.over:
             return
@@ -269,13 +225,15 @@ class Playlist:
         self._recoding = True
         media = self._session.board.media
 
-        def encode() -> list[tuple[_Item, Prompt]]:
+        def encode() -> list[tuple[Item, Prompt]]:
+            for mixed in [i.mixed for i in stale if i.mixed is not None]:
+                mixed.encode(self._prompt, form)
             return [(i, self._prompt(i.audio, form)) for i in stale if i.audio is not None]
 
         media.in_background(encode, self._recoded)
         return True
 
-    def _recoded(self, pairs: list[tuple[_Item, Prompt]]) -> None:
+    def _recoded(self, pairs: list[tuple[Item, Prompt]]) -> None:
         self._recoding = False
         media = self._media
         for item, prompt in pairs:
@@ -295,18 +253,20 @@ class Playlist:
             if position:
                 media.seek(item.number, position)
 
-    def _send(self, item: _Item) -> None:
+    def _send(self, item: Item) -> None:
         assert self._media is not None, "items are sent to a call with media"
         item.sent = True
         recorder = self.recordings.number(item.recorder)
-        self._media.play(item.number, item.prompt, item.silence_ms, item.loop, recorder)
+        self._media.play(
+            item.number, item.prompt, item.silence_ms, item.loop, recorder, item.mixed
+        )
 
-    def set_loop(self, item: _Item, loop: bool) -> None:
+    def set_loop(self, item: Item, loop: bool) -> None:
         """Turn looping on or off for an item at the worker."""
         if self._media is not None and item.sent:
             self._media.set_loop(item.number, loop)
 
-    def seek(self, item: _Item, back_ms: int | None) -> None:
+    def seek(self, item: Item, back_ms: int | None) -> None:
         """Go back in an item that plays; None: to its start."""
         if self._media is None or not item.is_playing or item.prompt is None:
             return
@@ -349,7 +309,7 @@ class Playlist:
             self._session.tell("onEmptyQueue")
 
     def _end(
-        self, item: _Item, reason: str, played_ms: int, recorded_ms: int, because: str
+        self, item: Item, reason: str, played_ms: int, recorded_ms: int, because: str
     ) -> None:
         with self._lock:
             self._items.pop(item.number, None)
@@ -362,12 +322,14 @@ class Playlist:
             )
         )
 
-    def _forget(self, item: _Item) -> None:
+    def _forget(self, item: Item) -> None:
         if item.audio is not None:
             item.audio.detach(item)
         if item.prompt is not None:
             item.prompt.release()
             item.prompt = None
+        if item.mixed is not None:
+            item.mixed.release()
 
     def clear(self, because: str) -> None:
         """Drop everything without a word to the script."""

@@ -41,6 +41,7 @@ __all__ = [
     "KeyReleased",
     "KeysFailed",
     "MediaEvent",
+    "MixInPart",
     "MuteMember",
     "OpenCall",
     "OpenRecorder",
@@ -165,6 +166,24 @@ class SilencePart(Message, frozen=True, tag="silence"):
     length_ms: int = -1
 
 
+class MixInPart(Message, frozen=True, tag="mixin"):
+    """Two clips mixed; ends with the first one."""
+
+    first: ClipPart
+    second: ClipPart
+    interval_ms: int
+    """From one start of the second clip to the next, and from the beginning to the first."""
+    level: float
+    """Of the second clip while it is heard; the first one has the rest. Below 0.01 the second is
+    heard alone and as loud as it is, and the first one waits."""
+    finish: bool
+    """When the first clip ends while the second is heard, that is heard to its end."""
+    once: bool
+    """The second clip comes only once."""
+    immediate: bool
+    """The second clip comes at the beginning for the first time."""
+
+
 class OpenCall(Message, frozen=True):
     """A call begins. Carries two descriptors: its bound RTP and RTCP sockets."""
 
@@ -195,7 +214,7 @@ class PlayItem(Message, frozen=True):
     call: int
     item: int
     """Chosen by the engine, unique within the call, ascending."""
-    play: ClipPart | SilencePart | None
+    play: ClipPart | SilencePart | MixInPart | None
     recorder: int
     """A recorder opened with `OpenRecorder`, 0 for none."""
     room: int = 0

@@ -13,7 +13,8 @@ import numpy as np
 
 from ivrbench.media.codecs import FORMS
 from ivrbench.media.lane import FOREVER, Lane
-from ivrbench.media.messages import ClipPart, SilencePart
+from ivrbench.media.messages import ClipPart, MixInPart, SilencePart
+from ivrbench.media.mixin import MixIn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,7 @@ class Item:
         "begun",
         "form",
         "hears",
+        "mixin",
         "loop",
         "number",
         "play",
@@ -45,7 +47,7 @@ class Item:
     def __init__(
         self,
         number: int,
-        play: ClipPart | SilencePart | None,
+        play: ClipPart | SilencePart | MixInPart | None,
         recorder: Recorder | None,
         form: str,
     ) -> None:
@@ -55,6 +57,8 @@ class Item:
         self.form = form
         """How the clip lies in the arena: in the form the call had when it was queued."""
         self.loop = isinstance(play, ClipPart) and play.loop
+        self.mixin: MixIn | None = None
+        """Plays a `MixInPart`; made when its turn comes."""
         self.start = 0
         """Sample to start at."""
         self.started = False
@@ -132,6 +136,11 @@ class Playlist:
     def seek(self, number: int, position: int) -> None:
         """Move an item's play position, in samples; beyond the end means the end."""
         item = self._find(number)
+        if item is not None and isinstance(item.play, MixInPart):
+            item.start = max(position, 0)
+            if item is self.current and item.mixin is not None:
+                item.mixin.seek(item.start)
+                self.lane.play_silence(self.row)
         if item is None or not isinstance(item.play, ClipPart):
             return
         item.start = min(max(position, 0), item.play.n_samples)
@@ -141,6 +150,8 @@ class Playlist:
     def set_loop(self, number: int, loop: bool) -> None:
         """Turn looping of an item on or off."""
         item = self._find(number)
+        if item is not None and item.mixin is not None:
+            item.mixin.set_loop(loop)
         if item is None or not isinstance(item.play, ClipPart):
             return
         item.loop = loop
@@ -215,11 +226,16 @@ class Playlist:
             frame = np.full(lane.frame, law.silence, np.uint8)
         else:
             frame = np.zeros(lane.frame, np.int16)
-        if item is None or not isinstance(item.play, ClipPart):
+        if item is None or FORMS[item.form].rate_hz != lane.codec.rate_hz:
+            return frame  # the engine is about to send it again in our form
+        if item.mixin is not None and lane.runs[self.row]:
+            pcm = item.mixin.take(lane.frame)
+            if item.mixin.ended:
+                lane.left[self.row] = len(pcm)
+            frame[: len(pcm)] = law.encode(pcm) if law is not None else pcm
+        if not isinstance(item.play, ClipPart):
             return frame
         form = FORMS[item.form]
-        if form.rate_hz != lane.codec.rate_hz:
-            return frame  # the engine is about to send it again in our form
         part = self._part(item.play, np.dtype(np.uint8 if form.law is not None else np.int16))
         if item.form != lane.codec.form:
             pcm = form.law.decode(part) if form.law is not None else part
@@ -296,6 +312,13 @@ class Playlist:
             lane.recording.add(row)
         if isinstance(item.play, ClipPart):
             self._aim(item.play, position)
+            return
+        if isinstance(item.play, MixInPart):
+            if item.mixin is None:
+                item.mixin = MixIn(item.play, item.form, lane.arena)
+                item.mixin.seek(position)
+            lane.play_silence(row, FOREVER)
+            lane.patched.add(row)
             return
         lane.patched.discard(row)
         if isinstance(item.play, SilencePart) and item.play.length_ms >= 0:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from dataclasses import dataclass
 
-from ivrbench.scriptapi.arguments import need_int
-from ivrbench.scriptapi.ivr import not_yet
+from ivrbench.scriptapi.arguments import need_int, need_number
+from ivrbench.scriptapi.audiofile import IvrAudioFile
 
-__all__ = ["IvrAudioMixIn", "IvrNullAudio"]
+__all__ = ["IvrAudioMixIn", "IvrNullAudio", "MixInSettings"]
 
 
 class IvrNullAudio:
@@ -61,13 +61,72 @@ class IvrNullAudio:
         return self._read_ms
 
 
-class IvrAudioMixIn:
-    """Two files mixed (ivr-api §3.2)."""
+@dataclass(frozen=True, slots=True)
+class MixInSettings:
+    """What `IvrAudioMixIn.init` was given."""
 
-    def init(self, *args: object) -> NoReturn:
-        """Choose files and levels.
+    first: IvrAudioFile
+    second: IvrAudioFile
+    interval_s: int
+    level: float
+    finish: bool
+    once: bool
+    immediate: bool
+
+
+class IvrAudioMixIn:
+    """A file over which another one is heard from time to time (ivr-api §3.2).
+
+    Without `init` it is silence that never ends.
+    """
+
+    def __new__(cls, *args: object, **kwargs: object) -> IvrAudioMixIn:
+        made = super().__new__(cls)
+        made._settings = None
+        return made
+
+    _settings: MixInSettings | None
+
+    def init(
+        self,
+        a: IvrAudioFile,
+        b: IvrAudioFile,
+        interval_s: int,
+        level: float,
+        finish: int = 0,
+        once: int = 0,
+        immediate: int = 0,
+        /,
+    ) -> None:
+        """Choose files and levels; both files are open when it is enqueued.
+
+        Args:
+            a: what is heard all the time; when it ends, the item ends.
+            b: what comes in, again and again.
+            interval_s: seconds from one start of `b` to the next, and until the first.
+            level: how loud `b` is, 0 to 1; `a` has the rest meanwhile. Below 0.01 `b` is heard
+                alone, and `a` waits.
+            finish: true: when `a` ends, `b` is heard to its end.
+            once: true: `b` comes only once.
+            immediate: true: `b` comes at the beginning for the first time.
 
         Raises:
-            NotImplementedError: always, in this version.
+            TypeError: something else than files and numbers.
+            ValueError: `interval_s` is negative, or `level` is not 0 to 1.
         """
-        not_yet("IvrAudioMixIn.init")
+        for position, file in enumerate((a, b), 1):
+            if not isinstance(file, IvrAudioFile):
+                raise TypeError(f"init() argument {position} must be an IvrAudioFile, not {file!r}")
+        seconds = need_int("init", 3, interval_s)
+        if seconds < 0:
+            raise ValueError(f"init() needs an interval of 0 or more seconds, not {seconds}")
+        share = need_number("init", 4, level)
+        if not 0 <= share <= 1:
+            raise ValueError(f"init() needs a level of 0 to 1, not {share:g}")
+        flags = (need_int("init", 5 + n, flag) for n, flag in enumerate((finish, once, immediate)))
+        self._settings = MixInSettings(a, b, seconds, share, *map(bool, flags))
+
+    @property
+    def settings(self) -> MixInSettings | None:
+        """What `init` was given; for the engine."""
+        return self._settings

@@ -149,6 +149,9 @@ class IvrDialogBase(Additions):
             play.opened()
         elif isinstance(play, IvrNullAudio):
             play.length_ms()
+        elif isinstance(play, IvrAudioMixIn) and play.settings is not None:
+            play.settings.first.opened()
+            play.settings.second.opened()
         if rec is not None and not rec.opened().writing:
             raise ValueError(
                 f"enqueue() cannot record into {rec.opened().name}: it was opened with AUDIO_READ"

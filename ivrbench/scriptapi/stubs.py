@@ -51,7 +51,7 @@ _ARGUMENT_TYPES: Final = {
     "reason": "str",
     "msg": "str",
 }
-_FOR_ENGINE: Final = frozenset({"copy_of", "length_ms", "opened", "record_limit_ms"})
+_FOR_ENGINE: Final = frozenset({"copy_of", "length_ms", "opened", "record_limit_ms", "settings"})
 _HEAD: Final = '''\
 """{title} Written by `ivrbench --stubs`."""
 

@@ -146,7 +146,6 @@ def test_the_monitoring_store_is_the_hosts(ivr: Any, host: FakeHost) -> None:
     ("call", "name"),
     [
         ("IvrUAC().dialout('u', 'a', 'r', 'f', 'f', 't')", "IvrUAC.dialout"),
-        ("IvrAudioMixIn().init(1, 2, 3, 0.5)", "IvrAudioMixIn.init"),
     ],
 )
 def test_what_is_not_there_yet_says_so(ivr: Any, call: str, name: str) -> None:
