@@ -66,6 +66,7 @@ def settings_from(options: argparse.Namespace, *, strict: bool = False) -> Setti
         "listen": tuple(options.listen) or None,
         "next_free_port": options.next_free_port or None,
         "watch": False if options.no_watch else None,
+        "leashed": options.leash or None,
     }
     config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
     return load_settings(config, overrides, strict=strict)

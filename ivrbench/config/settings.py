@@ -129,6 +129,11 @@ class Settings:
     """0 errors, 1 warnings, 2 information, 3 all."""
     control_socket: Path | None = None
     """Unix socket for workbenches; None: the engine has none unless `ivrbench` starts it."""
+    console: str = "auto"
+    """Whether workbenches may evaluate lines of Python in calls: `yes`, `no`, `auto` (only one
+    that started the engine)."""
+    inspect: str = "watched"
+    """Whose attributes are kept after each event: `all` calls, those `watched`, `off`."""
     cdr: Path | None = None
     """File for one line about each call; None: none is written."""
     metrics_listen: tuple[str, int] | None = None
@@ -138,6 +143,8 @@ class Settings:
 
     listen: tuple[Listen, ...] = ()
     """What `--listen` named; see `listeners`."""
+    leashed: bool = False
+    """A workbench started this engine, and ends it."""
     next_free_port: bool = False
     """Take the next free SIP port where the wanted one is taken, and say so."""
     watch: bool = True
@@ -146,6 +153,11 @@ class Settings:
     """The `ivr.conf` this was read from."""
     notes: tuple[str, ...] = ()
     """Sentences for the log: unknown keys, keys written twice, keys that do nothing yet."""
+
+    @property
+    def console_is_on(self) -> bool:
+        """Whether lines of Python are evaluated in calls."""
+        return self.console == "yes" or (self.console == "auto" and self.leashed)
 
     @property
     def listeners(self) -> tuple[Listen, ...]:
@@ -168,9 +180,11 @@ NEEDS_RESTART: Final = frozenset(
     {
         "accept_501_reply",
         "ban_time",
+        "console",
         "control_socket",
         "digest_algorithms",
         "enable_session_timer",
+        "leashed",
         "listen",
         "maximum_timer",
         "media_workers",

@@ -89,6 +89,7 @@ class Engine:
             pid=os.getpid(),
             script_path=str(settings.script_path),
             config_file=str(settings.config_file or ""),
+            console=settings.console_is_on,
             rtp_low_port=settings.rtp_low_port,
             rtp_high_port=settings.rtp_high_port,
             started_at_s=clock.wall(),
@@ -232,17 +233,6 @@ class Engine:
     def reload(self, script: str = "") -> None:
         """Load a script again, or all."""
         self.library.reload(script)
-
-    def roll_back(self, script: str, generation: int) -> tuple[bool, str]:
-        """Let an older version serve again.
-
-        Returns:
-            whether it does, and a sentence.
-        """
-        back = self.registry.rollback(script)
-        if back is None:
-            return False, f"{script} has no older version that loaded"
-        return True, f"{script}@{back.number} serves new calls again"
 
     def _config_changed(self) -> None:
         """`ivr.conf` changed; in the library's thread."""

@@ -150,17 +150,6 @@ class ScriptLibrary:
         because = dict.fromkeys(names, "reloaded by hand")
         self._jobs.put(lambda: self._load_these(because))
 
-    def rollback(self, name: str) -> bool:
-        """Let the generation before the serving one serve new calls.
-
-        Returns:
-            False if there is none.
-        """
-        back = self._registry.rollback(name)
-        if back is not None:
-            log.info("%s: rolled back to @%s", name, back.number, extra={"script": name})
-        return back is not None
-
     def close(self) -> None:
         """Stop watching and loading. Threads of scripts end with the process."""
         if self._watcher is not None:

@@ -12,9 +12,11 @@ from ivrbench.scriptapi.ivr import semserror
 from ivrbench.scriptapi.sipviews import IvrSipReply, IvrSipRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from ivrbench.engine.generation import Generation
+    from ivrbench.scriptapi.dialog import IvrDialogBase
 
 __all__ = [
     "Call",
@@ -49,6 +51,8 @@ class Call:
     onSessionStart `(hdrs,)`, onSipReply `(reply,)`."""
     number: int = 0
     """Counts the calls of one mailbox from 1; set when its turn comes."""
+    action: Callable[[IvrDialogBase], object] | None = None
+    """What is called with the dialog object instead of a handler of it."""
 
 
 @dataclass(slots=True)

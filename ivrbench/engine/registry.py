@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ivrbench.observe.events import Event, ScriptLoaded, ScriptRetired
+from ivrbench.observe.events import Event, ScriptLoaded, ScriptPinned, ScriptRetired
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ivrbench.engine.generation import Generation
 
-__all__ = ["Registry"]
+__all__ = ["MAX_KEPT", "Registry"]
+
+MAX_KEPT: Final = 10
+"""Generations of one script that can be gone back to, beside the one that serves."""
 
 
 @dataclass(slots=True)
 class _Script:
     serving: Generation | None = None
-    previous: Generation | None = None
-    """Served before `serving`; `rollback` brings it back."""
+    kept: list[Generation] = field(default_factory=list)
+    """Loaded, not serving: the one that served last, or loaded last, at the end."""
     older: list[Generation] = field(default_factory=list)
     """Not serving any more, but with calls."""
+    is_pinned: bool = False
+    """What is loaded does not take the place of `serving`."""
+
+    def leave(self) -> None:
+        """What serves now does so no more; it can be gone back to."""
+        if self.serving is not None:
+            self.older.append(self.serving)
+            self.kept.append(self.serving)
+            self.serving = None
+
+    def serve(self, generation: Generation) -> None:
+        """Let it serve."""
+        self.leave()
+        self.serving = generation
+        if generation in self.older:
+            self.older.remove(generation)
+        if generation in self.kept:
+            self.kept.remove(generation)
 
 
 class Registry:
@@ -71,37 +92,61 @@ class Registry:
         """
         with self._lock:
             script = self._scripts.setdefault(generation.script, _Script())
-            dropped = script.previous
-            if script.serving is not None:
-                script.older.append(script.serving)
-                script.previous = script.serving
-            script.serving = generation
+            is_held = script.is_pinned and script.serving is not None
+            if is_held:
+                script.kept.append(generation)
+            else:
+                script.serve(generation)
             retired = self._retire_idle(generation.script)
-            if dropped is not None and not dropped.live_calls and not dropped.threads_running:
-                dropped.forget_sources()
-        self._publish(_loaded_event(generation, because))
+        self._publish(_loaded_event(generation, because, is_held=is_held))
         self._tell(retired)
 
-    def rollback(self, name: str) -> Generation | None:
-        """Let the generation that served before serve again.
+    def rollback(self, name: str, number: int = 0) -> Generation | None:
+        """Let a generation that loaded serve again.
+
+        Args:
+            name: the script.
+            number: which; 0: the one that served before.
 
         Returns:
-            it, or None if there is none to go back to.
+            it, or None if it is not kept (any more).
         """
         with self._lock:
             script = self._scripts.get(name)
-            if script is None or script.previous is None:
+            kept = script.kept if script is not None else []
+            back = next((g for g in reversed(kept) if number in (0, g.number)), None)
+            if script is None or back is None:
                 return None
-            back, left = script.previous, script.serving
-            script.serving, script.previous = back, left
-            if back in script.older:
-                script.older.remove(back)
-            if left is not None:
-                script.older.append(left)
+            script.serve(back)
             retired = self._retire_idle(name)
         self._publish(_loaded_event(back, because="rolled back"))
         self._tell(retired)
         return back
+
+    def pin(self, name: str, number: int) -> Generation | None:
+        """Let new calls get one generation, whatever loads after it.
+
+        Args:
+            name: the script.
+            number: which; 0: the newest again, as if nothing had been pinned.
+
+        Returns:
+            the one that serves now, or None if it is not kept (any more).
+        """
+        with self._lock:
+            script = self._scripts.get(name)
+            if script is None or script.serving is None:
+                return None
+            every = {g.number: g for g in (*script.kept, script.serving)}
+            wanted = every.get(number or max(every))
+            if wanted is None:
+                return None
+            script.is_pinned = number > 0
+            serves_already = wanted is script.serving
+        if not serves_already:
+            self.rollback(name, wanted.number)
+        self._publish(ScriptPinned(script=name, generation=number))
+        return wanted
 
     def remove(self, name: str) -> int:
         """Refuse new calls of a script whose file is gone.
@@ -113,9 +158,8 @@ class Registry:
             script = self._scripts.get(name)
             if script is None:
                 return 0
-            if script.serving is not None:
-                script.older.append(script.serving)
-            script.serving = script.previous = None
+            script.leave()
+            script.kept, script.is_pinned = [], False
             live = sum(generation.live_calls for generation in script.older)
             retired = self._retire_idle(name)
         self._tell(retired)
@@ -138,8 +182,10 @@ class Registry:
         script = self._scripts[name]
         retired = [generation for generation in script.older if not generation.live_calls]
         script.older = [generation for generation in script.older if generation.live_calls]
-        for generation in retired:
-            if generation is not script.previous and not generation.threads_running:
+        dropped = script.kept[:-MAX_KEPT]
+        del script.kept[:-MAX_KEPT]
+        for generation in (*retired, *dropped):
+            if generation not in (*script.kept, *script.older) and not generation.threads_running:
                 generation.forget_sources()
         return retired
 
@@ -155,14 +201,17 @@ class Registry:
             )
 
 
-def _loaded_event(generation: Generation, because: str = "") -> ScriptLoaded:
-    """The event that tells of a generation that new calls get from now on."""
+def _loaded_event(
+    generation: Generation, because: str = "", *, is_held: bool = False
+) -> ScriptLoaded:
+    """The event that tells of a generation that new calls get from now on, unless it is held."""
     return ScriptLoaded(
         script=generation.script,
         generation=generation.number,
         file=generation.file,
         load_ms=generation.load_ms,
         because=because,
+        is_held=is_held,
         handlers=generation.handlers,
         source=generation.text,
         converted=generation.converted,

@@ -103,6 +103,16 @@ class Mailbox:
         """The call that runs, or waits for a thread."""
         return self._call
 
+    @property
+    def is_suspended(self) -> bool:
+        """True while an `async def` handler waits for something."""
+        return self._suspended
+
+    @property
+    def where(self) -> Where:
+        """What `running.current` is while a handler runs."""
+        return self._where
+
     def suspend(self) -> None:
         """The `async def` handler that runs waits for something: until it returns, events that
         need no handler of the script do not wait for it."""
@@ -211,10 +221,15 @@ class Mailbox:
         self._advancing = False
 
     def _may_pass(self) -> bool:
-        return self._suspended and self._find(self._waiting[0][0].handler) is None
+        return self._suspended and self._code_of(self._waiting[0][0]) is None
+
+    def _code_of(self, call: Call) -> object | None:
+        if call.action is not None:
+            return call.action if self.dialog is not None else None
+        return self._find(call.handler)
 
     def _start(self, call: Call) -> None:
-        handler = self._find(call.handler)
+        handler = self._code_of(call)
         if handler is None:
             self._deliver(Outcome(call, defined=False))
         elif call.handler == "__new__" and self.generation.plain_new:
@@ -257,6 +272,8 @@ class Mailbox:
         try:
             if call.handler == "__new__":
                 self.dialog = self.generation.new_dialog(self.port)
+            elif call.action is not None and self.dialog is not None:
+                call.action(self.dialog)
             else:
                 handler = getattr(self.dialog, call.handler)
                 code = getattr(getattr(handler, "__func__", handler), "__code__", None)

@@ -44,6 +44,10 @@ class ScriptTimers:
         if handle is not None:
             handle.cancel()
 
+    def due(self) -> dict[int, float]:
+        """When each armed timer fires, in the loop's time."""
+        return {timer_id: handle.when() for timer_id, handle in self._handles.items()}
+
     def clear(self) -> None:
         """Disarm all."""
         for handle in self._handles.values():

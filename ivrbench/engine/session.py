@@ -12,6 +12,7 @@ from ivrbench.sip.events import EndCause
 from .callport import ScriptPort
 from .key_input import KeyInput
 from .leg import LOST, Leg
+from .inspector import Inspector
 from .media_call import MediaCall
 from .outcome import Call, called_event, raised_event, refusal_of, started_event
 from .playlist import Playlist
@@ -73,6 +74,8 @@ class Session:
         """From answer to end; known when it is over."""
         self.final_code = 0
         self._hanging_up = False
+        self.inspector = Inspector(self)
+        self.b2b = BackToBack(self)
         self._abandoned = False
         """Hung up from outside: it ends without waiting for its handler."""
         self._established = False
@@ -184,7 +187,9 @@ class Session:
             self.warn(f"silence: onSessionStart raised at :{event.line}")
 
     def _slow(self, running: Running) -> None:
-        if not self.over:
+        if not self.over and running.call.action is None:
+        if outcome.defined:
+            self.inspector.look(outcome.call.number)
             self.board.publish(started_event(self.leg.name, running))
 
     def _timer_fired(self, timer_id: int) -> None:

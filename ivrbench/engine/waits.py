@@ -196,6 +196,7 @@ class Waits:
                 raise RuntimeError("call answer() or early_media() before playing or recording")
             session.start_media(leg)  # onSessionStart waits for the handler that waits here
         self._call = session.mailbox.call
+        session.inspector.look()
         session.mailbox.suspend()
         return where
 

@@ -8,6 +8,7 @@ from ivrbench.observe.events import (
     ScriptFailed,
     ScriptLoaded,
     ScriptLoading,
+    ScriptPinned,
     ScriptRemoved,
     ScriptRetired,
     ScriptUnchanged,
@@ -81,12 +82,19 @@ def _loading(history: History, _: Stamped, event: ScriptLoading) -> None:
 
 def _loaded(history: History, stamped: Stamped, event: ScriptLoaded) -> None:
     script = _script(history, event.script)
+    script.file = event.file
+    script.is_helper, script.helper_of = event.is_helper, event.helper_of
+    if event.is_held:
+        _add(script, GenerationView(event.generation, stamped.at_s, "held", loaded=event))
+        return
     for old in script.generations:
         if old.state == "serving":
             old.state = "older" if old.live_calls else "retired"
-    script.file = event.file
-    script.is_helper, script.helper_of = event.is_helper, event.helper_of
-    _add(script, GenerationView(event.generation, stamped.at_s, "serving", loaded=event))
+    back = generation_of(history, event.script, event.generation)
+    if back is None or back.loaded is None:
+        _add(script, GenerationView(event.generation, stamped.at_s, "serving", loaded=event))
+    else:
+        back.state = "serving"  # gone back to: it keeps its place among the versions
 
 
 def _failed(history: History, stamped: Stamped, event: ScriptFailed) -> None:
@@ -104,7 +112,13 @@ def _unchanged(history: History, stamped: Stamped, event: ScriptUnchanged) -> No
 def _removed(history: History, _: Stamped, event: ScriptRemoved) -> None:
     if event.script in history.scripts:
         history.scripts[event.script].removed = True
+        history.scripts[event.script].pinned = 0
         _forget_removed(history, event.script)
+
+
+def _pinned(history: History, _: Stamped, event: ScriptPinned) -> None:
+    if event.script in history.scripts:
+        history.scripts[event.script].pinned = event.generation
 
 
 def _retired(history: History, _: Stamped, event: ScriptRetired) -> None:
@@ -121,5 +135,6 @@ FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     ScriptUnchanged: _unchanged,
     ScriptRemoved: _removed,
     ScriptRetired: _retired,
+    ScriptPinned: _pinned,
 }
 """By event class, hence `Any`."""

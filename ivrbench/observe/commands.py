@@ -8,7 +8,10 @@ __all__ = [
     "Answered",
     "Command",
     "Drain",
+    "Evaluate",
     "HangUp",
+    "ListSoundCards",
+    "PinScript",
     "PlaceTestCall",
     "ReloadScripts",
     "RollBack",
@@ -30,6 +33,8 @@ class Watch(_Command, frozen=True):
     legs: tuple[str, ...] = ()
     all_legs: bool = False
 
+    inspected: tuple[str, ...] = ()
+    """Tell what attributes the dialog objects of these legs have (`LegInspected`)."""
 
 class HangUp(_Command, frozen=True):
     """End a leg as the script's `stopSession()` would."""
@@ -49,6 +54,15 @@ class RollBack(_Command, frozen=True):
     script: str
     generation: int
 
+    """0: the one that served before."""
+
+
+class PinScript(_Command, frozen=True):
+    """Let new calls get one generation, whatever is loaded after it."""
+
+    script: str
+    generation: int
+    """0: the newest that loads, as usual."""
 
 class PlaceTestCall(_Command, frozen=True):
     """Start the test phone on a script's name or a SIP URI."""
@@ -87,11 +101,42 @@ class Stop(_Command, frozen=True):
     """End all calls and exit."""
 
 
-Command = Watch | HangUp | ReloadScripts | RollBack | PlaceTestCall | TellPhone | Drain | Stop
+Command = (
+    Watch
+    | HangUp
+    | ReloadScripts
+    | RollBack
+    | PinScript
+    | PlaceTestCall
+    | ListSoundCards
+    | TellPhone
+    | Evaluate
+    | Drain
+    | Stop
+)
+
+
+class SoundCard(Struct, frozen=True):
+    """A sound card, or one of its sides."""
+
+    name: str
+    inputs: int
+    """Microphone channels."""
+    outputs: int
+    """Loudspeaker channels."""
 
 
 class Answered(Struct, frozen=True, tag=True):
     """The engine's answer to one command."""
+class Evaluate(_Command, frozen=True):
+    """Evaluate a line of Python between two handlers of a call; `self` is its dialog object."""
+
+    leg: str
+    text: str
+    may_change: bool = False
+    """False: a line that would change the call is refused."""
+
+
 
     request: int
     ok: bool

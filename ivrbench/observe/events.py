@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ivrbench.observe._event import EventBase
+from ivrbench.observe.inspection import InspectionEvent
 from ivrbench.observe.phones import PhoneEvent, PhoneMeasured
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "ScriptLoaded",
     "ScriptLoading",
     "ScriptRemoved",
+    "ScriptPinned",
     "ScriptRetired",
     "ScriptUnchanged",
     "SipTraced",
@@ -182,6 +184,8 @@ class ScriptLoaded(EventBase, frozen=True):
     because: str = ""
     """Why it was loaded again: "util.py changed", "rolled back", "" for its own change."""
     handlers: tuple[tuple[str, int], ...] = ()
+    is_held: bool = False
+    """It serves nobody: new calls get the generation that is pinned."""
     """Handlers it defines, with the line of each."""
     source: str = ""
     """Text of this generation, as saved."""
@@ -222,6 +226,13 @@ class ScriptRemoved(EventBase, frozen=True):
 
 
 class ScriptRetired(EventBase, frozen=True):
+class ScriptPinned(EventBase, frozen=True):
+    """New calls get this generation, whatever is loaded after it; 0: the newest again."""
+
+    script: str
+    generation: int
+
+
     """The last call of an older generation ended."""
 
     script: str
@@ -512,6 +523,7 @@ Event = (
     | ItemStarted
     | ItemEnded
     | QueueFlushed
+    | ScriptPinned
     | KeyReceived
     | HandlerStarted
     | HandlerCalled
@@ -532,5 +544,6 @@ class Stamped(Struct, frozen=True, array_like=True):
     seq: int
     """Ascending from 1 in one engine's life."""
     at_s: float
+    | InspectionEvent
     """Wall clock, seconds since 1970."""
     event: Event

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ivrbench.observe import _fold_legs, _fold_monitor, _fold_phones, _fold_scripts
+from ivrbench.observe import (
+    _fold_inspection,
+    _fold_legs,
+    _fold_monitor,
+    _fold_phones,
+    _fold_scripts,
+)
 from ivrbench.observe._fold_legs import KEY_NAMES
 from ivrbench.observe.events import (
     ConfigChanged,
@@ -218,4 +224,5 @@ _FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     **_fold_legs.FOLDS,
     **_fold_phones.FOLDS,
     **_fold_monitor.FOLDS,
+    **_fold_inspection.FOLDS,
 }

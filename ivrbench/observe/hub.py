@@ -133,6 +133,10 @@ class Hub:
         self._clock = clock
         self.history = history
         self.on_watch = on_watch
+        self.on_inspect: Callable[[frozenset[str]], None] | None = None
+        """Called with legs whose attributes a client wants and none wanted before."""
+        self.inspected: frozenset[str] = frozenset()
+        """Legs whose attributes some client wants."""
         self._feeds: list[Feed] = []
         self._watched: tuple[frozenset[str], bool] = (frozenset(), False)
         self.clients_behind = 0
@@ -197,3 +201,7 @@ class Hub:
             self._watched = watched
             if self.on_watch is not None:
                 self.on_watch(*watched)
+        before = self.inspected
+        self.inspected = frozenset(leg for feed in self._feeds for leg in feed.watch.inspected)
+        if self.on_inspect is not None and self.inspected - before:
+            self.on_inspect(self.inspected - before)

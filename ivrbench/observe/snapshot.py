@@ -28,6 +28,7 @@ from ivrbench.observe.events import (
     Stamped,
     WorkerChanged,
 )
+from ivrbench.observe.inspection import InspectionView
 from ivrbench.observe.phones import (
     PhoneChanged,
     PhoneEnded,
@@ -59,6 +60,8 @@ class EngineView(Struct):
     script_path: str = ""
     config_file: str = ""
     """Path of `ivr.conf`, "" if there is none."""
+    console: bool = False
+    """Lines of the console are carried out."""
     rtp_low_port: int = 0
     rtp_high_port: int = 0
     started_at_s: float = 0.0
@@ -90,7 +93,8 @@ class GenerationView(Struct):
     generation: int
     at_s: float
     state: str
-    """"serving", "older" (serves only calls it already has), "retired", "failed"."""
+    """"serving", "older" (serves only calls it already has), "retired", "failed", or "held": it
+    loaded, but another one is pinned."""
     loaded: ScriptLoaded | None = None
     failed: ScriptFailed | None = None
     live_calls: int = 0
@@ -117,6 +121,8 @@ class ScriptView(Struct):
     generations: list[GenerationView] = field(default_factory=list)
     loading: ScriptLoading | None = None
     removed: bool = False
+    pinned: int = 0
+    """The generation that new calls get whatever is loaded; 0: the newest."""
     unchanged_at_s: float = 0.0
     """When it was last saved with the same text; 0.0 if not since its last generation."""
 
@@ -182,6 +188,10 @@ class LegView(Struct):
     """Its SIP messages, oldest first: the first ones, and the newest."""
     sip_dropped: int = 0
     """Messages that fell out between those."""
+    inspected: InspectionView | None = None
+    """Attributes of its dialog object; None: nobody looked."""
+    touched_at_s: float = 0.0
+    """When somebody first changed the call by hand; 0.0: never."""
 
     @property
     def name(self) -> str:

@@ -105,13 +105,13 @@ def test_reload_and_rollback_by_hand(bench: Bench) -> None:
     """The palette: reload what has not changed, go back to the one before."""
     bench.write("menu.py")
     bench.library.load_all()
-    assert not bench.library.rollback("menu")
+    assert bench.registry.rollback("menu") is None
     bench.library.reload("menu")
     bench.library.reload()
     bench.changed()
     assert bench.serving("menu").number == 3
     assert bench.events.of(ScriptLoaded)[-1].because == "reloaded by hand"
-    assert bench.library.rollback("menu")
+    assert bench.registry.rollback("menu") is not None
     assert bench.serving("menu").number == 2
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from ivrbench.engine.generation import Generation
 from ivrbench.engine.helpers import SourceModules
-from ivrbench.engine.registry import Registry
-from ivrbench.observe.events import ScriptLoaded, ScriptRetired
+from ivrbench.engine.registry import MAX_KEPT, Registry
+from ivrbench.observe.events import ScriptLoaded, ScriptPinned, ScriptRetired
 from ivrbench.scriptapi.dialog import IvrDialogBase
 from tests.engine.scripts import Events
 
@@ -107,3 +107,31 @@ def test_names_are_sorted(registry: Registry) -> None:
     for name in ("menu", "hello"):
         registry.swap(generation(1, name))
     assert registry.names() == ["hello", "menu"]
+
+
+def test_any_kept_version_can_serve_again(registry: Registry, events: Events) -> None:
+    """Not only the one before; the oldest are not kept for ever."""
+    versions = [generation(number) for number in range(1, MAX_KEPT + 4)]
+    for version in versions:
+        registry.swap(version)
+    assert registry.rollback("menu", 2) is None
+    assert registry.rollback("menu", 5) is versions[4]
+    assert registry.serving("menu") is versions[4]
+    assert registry.rollback("menu") is versions[-1]
+
+
+def test_a_pinned_version_serves_whatever_is_loaded(registry: Registry, events: Events) -> None:
+    """What loads meanwhile is held; unpinned, the newest serves."""
+    one, two, three = generation(1), generation(2), generation(3)
+    assert registry.pin("menu", 1) is None
+    registry.swap(one)
+    registry.swap(two)
+    assert registry.pin("menu", 7) is None
+    assert registry.pin("menu", 1) is one
+    registry.swap(three)
+    assert registry.acquire("menu") is one
+    assert events.of(ScriptLoaded)[-1].is_held
+    assert registry.pin("menu", 0) is three
+    assert registry.serving("menu") is three
+    assert registry.generations("menu") == [one, three]
+    assert [e.generation for e in events.of(ScriptPinned)] == [1, 0]

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ivrbench.observe.events import Event, Stamped
+from ivrbench.observe.inspection import AttributeChanged, InspectedValue
 
 __all__ = ["events", "stamped_lists"]
 
@@ -27,6 +28,19 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "phone": st.sampled_from(["p1", "p2"]),
     "peer": st.sampled_from(["test phone", "sip:bob@10.0.0.8", ""]),
 }
+_VALUES: st.SearchStrategy[InspectedValue] = st.builds(
+    InspectedValue,
+    st.text(max_size=6),
+    st.lists(st.tuples(st.text(max_size=3), st.builds(InspectedValue, st.text(max_size=3)))).map(
+        lambda parts: tuple(parts[:2])
+    ),
+)
+_CHANGES = st.builds(
+    AttributeChanged,
+    st.sampled_from(["self.keys", "self.state", "dialog.cseq", "timers.1", "odd"]),
+    st.none() | _VALUES,
+    st.text(max_size=4),
+)
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=12),
     bytes: st.binary(max_size=12),
@@ -34,6 +48,7 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-1, 70_000),
     float: st.floats(-100, 1e6),
     tuple[str, ...]: st.lists(st.text(max_size=5), max_size=2).map(tuple),
+    tuple[AttributeChanged, ...]: st.lists(_CHANGES, max_size=3).map(tuple),
     tuple[tuple[str, int], ...]: st.lists(
         st.tuples(st.sampled_from(["onDtmf", "onBye"]), st.integers(0, 5)), max_size=2
     ).map(tuple),
