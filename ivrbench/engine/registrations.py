@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-import socket
-import uuid
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.errors import LocalProtocolError, RemoteProtocolError
-from ivrbench.observe.events import RegistrationChanged
-from ivrbench.sip import stun
-from ivrbench.sip.compose import make_contact
-from ivrbench.sip.events import ProvisionalReceived, RequestTimedOut
-from ivrbench.sip.headers import parse_name_addr
-from ivrbench.sip.register import Registration, RegistrationState
-from ivrbench.sip.tokens import RandomTokens
-from ivrbench.sip.uri import SipUri, parse_uri
+from ivrbench.errors import RemoteProtocolError
+from ivrbench.sip.events import ProvisionalReceived
+from ivrbench.sip.register import RegistrationState
 
-from .routing import wants_another_way
+from .binding import Binding
+from .routing import route_through
 
 if TYPE_CHECKING:
     from ivrbench.config.settings import Settings
-    from ivrbench.config.values import Account
-    from ivrbench.sip.events import ResponseReceived
     from ivrbench.sip.flow import Address, Flow
 
-    from .routing import Router, Ways
+    from .routing import Router
     from .switchboard import Outcome, Switchboard
     from .transports import Transports
 
@@ -35,294 +26,111 @@ __all__ = ["Registrations"]
 
 log = logging.getLogger("ivrbench.sip")
 
-DATAGRAM_KEEP_ALIVE_S: Final = 25.0
-"""RFC 5626 §4.4.2: 24 to 29 s, as NATs forget UDP after 30."""
-STREAM_KEEP_ALIVE_S: Final = 100.0
-"""RFC 5626 §4.4.1: 95 to 120 s."""
-MAX_UNANSWERED: Final = 3
-"""STUN requests in a row without an answer: the way is dead."""
-STUN_ID_BYTES: Final = 12
-
-
-class _Binding:
-    """One account: its machine, the way its REGISTER takes, its timers.
-
-    Args:
-        owner: what all accounts share.
-        account: whom to register.
-    """
-
-    def __init__(self, owner: Registrations, account: Account) -> None:
-        self.account = account
-        self.flow: Flow | None = None
-        self._owner = owner
-        self._board = owner.board
-        self._uri = parse_uri(account.uri)
-        instance = uuid.uuid5(uuid.NAMESPACE_URL, f"{socket.gethostname()} {account.uri}")
-        now = self._board.now()
-        self.machine = Registration(f"urn:uuid:{instance}", RandomTokens(), now=now)
-        self._ways: Ways | None = None
-        self._shown: RegistrationChanged | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._keeping: asyncio.TimerHandle | None = None
-        self._asking: asyncio.Task[None] | None = None
-        self._stun_id = b""
-        self._unanswered = 0
-        self._mapped: Address | None = None
-
-    def arm(self) -> None:
-        """Show what changed; look again when the machine wants to."""
-        self._show()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        deadline_s = self.machine.deadline()
-        if deadline_s is not None:
-            wait_s = max(0.0, deadline_s - self._board.now())
-            self._timer = self._board.loop.call_later(wait_s, self._due)
-
-    def close(self) -> None:
-        """Stop all timers."""
-        for handle in (self._timer, self._keeping, self._asking):
-            if handle is not None:
-                handle.cancel()
-
-    def leave(self) -> None:
-        """Take the binding back."""
-        self.machine.leave(self._board.now())
-        if self._keeping is not None:
-            self._keeping.cancel()
-        self.arm()
-
-    # --- asking -------------------------------------------------------------------------------
-
-    def _due(self) -> None:
-        self._timer = None
-        if self.flow is not None and self.machine.state is RegistrationState.REGISTERED:
-            self._send()
-        elif self.flow is not None and self.machine.state is RegistrationState.LEAVING:
-            self._send()
-        elif self._asking is None:
-            self._asking = self._board.loop.create_task(self._find())
-
-    async def _find(self) -> None:
-        """Find the registrar, then ask it."""
-        route = self._owner.route
-        try:
-            self._ways = await self._owner.router.find(str(self._registrar()), route)
-        except LocalProtocolError as exc:
-            self._failed(str(exc))
-        else:
-            self.flow = self._ways.flow
-            self._send()
-        finally:
-            self._asking = None
-
-    def _registrar(self) -> SipUri:
-        # RFC 3261 §10.2: the Request-URI of a REGISTER has no user part.
-        uri = self._uri
-        return SipUri(uri.scheme, "", "", uri.host, uri.port, uri.params, "")
-
-    def _send(self) -> None:
-        flow, board = self.flow, self._board
-        assert flow is not None, "a way was found"
-        party = f"<{self._uri.scheme}:{self._uri.user}@{self._uri.host}>"
-        contact = make_contact(flow, self._uri.user, board.endpoint_settings)
-        try:
-            board.endpoint.send_request(
-                "REGISTER",
-                str(self._registrar()),
-                flow,
-                party,
-                party,
-                self.machine.request_headers(parse_name_addr(contact).uri),
-                now=board.now(),
-                call_id=self.machine.call_id,
-                cseq=self.machine.cseq,
-                route=self._owner.route,
-                credentials=self._login,
-            )
-        except LocalProtocolError as exc:
-            self._failed(str(exc))
-        board.settle()
-        self._show()
-
-    def _login(self, _: str) -> tuple[str, str] | None:
-        """Name and password, whatever realm the registrar names."""
-        settings = self._board.settings
-        password = self.account.password or settings.password
-        name = self.account.user or settings.user or self._uri.decoded_user
-        return (name, password) if password else None
-
-    def take(self, event: ResponseReceived | RequestTimedOut) -> None:
-        """The outcome of a REGISTER."""
-        machine, now = self.machine, self._board.now()
-        leaving = machine.state is RegistrationState.LEAVING
-        if wants_another_way(event) and not leaving and self._ways and self._ways.next():
-            # RFC 3263 §4.3: the next address of the registrar, at once.
-            machine.on_flow_failed(event.response.reason, now)
-            self.flow = self._ways.flow
-            machine.cseq = max(machine.cseq, event.response.cseq) + 1
-            self._send()
-            return
-        if isinstance(event, RequestTimedOut):
-            self._failed(_no_answer(event))
-            return
-        machine.on_response(event.response, now)
-        if machine.state is RegistrationState.REGISTERED:
-            self._keep_alive()
-        elif machine.state is not RegistrationState.REFRESHING:
-            self._release()
-        self.arm()
-
-    def _failed(self, reason: str) -> None:
-        self.machine.on_no_response(reason, self._board.now())
-        self._release()
-        self.arm()
-
-    def _release(self) -> None:
-        self.flow = None
-        if self._keeping is not None:
-            self._keeping.cancel()
-            self._keeping = None
-
-    # --- keeping the way open -----------------------------------------------------------------
-
-    def _keep_alive(self) -> None:
-        flow, asked_s = self.flow, self.machine.keep_alive_s
-        assert flow is not None, "a registration has a flow"
-        self._unanswered = 0
-        if flow.transport != "udp":
-            # RFC 5626 §4.4.1: a Flow-Timer of the registrar is kept to, less a fifth.
-            self._owner.transports.keep_alive(flow, asked_s * 0.8 or STREAM_KEEP_ALIVE_S)
-        elif self._keeping is None:
-            self._ping()
-
-    def _ping(self) -> None:
-        flow = self.flow
-        if flow is None:
-            return
-        if self._unanswered >= MAX_UNANSWERED:
-            self.flow_failed("the registrar does not answer keepalives")
-            return
-        self._keeping = self._board.loop.call_later(DATAGRAM_KEEP_ALIVE_S, self._ping)
-        if self.machine.outbound:
-            self._unanswered += 1
-            self._stun_id = secrets.token_bytes(STUN_ID_BYTES)
-            self._owner.transports.datagrams.send(stun.request(self._stun_id), flow)
-        else:
-            # A registrar that does not know RFC 5626 need not know STUN on its SIP port.
-            self._owner.transports.datagrams.send(b"\r\n\r\n", flow)
-
-    def bound(self, stun_id: bytes, mapped: Address) -> None:
-        """A STUN answer came."""
-        if stun_id != self._stun_id:
-            return
-        self._unanswered = 0
-        if self._mapped not in (None, mapped):
-            log.info("%s: the NAT's address is %s:%d now", self.account.uri, *mapped)
-            self.machine.on_address_changed(self._board.now())
-            self.arm()
-        self._mapped = mapped
-
-    def flow_failed(self, reason: str) -> None:
-        """The way calls come by is gone."""
-        if self.machine.answer_due:
-            return  # The transaction tells.
-        self.machine.on_flow_failed(reason, self._board.now())
-        self._release()
-        self.arm()
-
-    def _show(self) -> None:
-        machine = self.machine
-        changed = RegistrationChanged(
-            self.account.uri, machine.state.value, machine.reason, machine.expires_s
-        )
-        if changed == self._shown:
-            return
-        tell = log.warning if machine.state is RegistrationState.WAITING else log.info
-        if self._shown is None or self._shown.state != changed.state:
-            why = f": {machine.reason}" if machine.reason else ""
-            tell("%s: %s%s", self.account.uri, changed.state, why)
-        self._shown = changed
-        self._board.publish(changed)
+STARTS_PER_S: Final = 100.0
+"""New accounts; 10 000 are up after 100 s, and their refreshes stay as far apart."""
+ENDS_PER_S: Final = 2000.0
+"""Accounts taken back; calls that are still up must not wait for them."""
 
 
 class Registrations:
-    """All accounts.
+    """All accounts; nothing here takes longer the more there are, but for all of them together.
 
     Args:
         board: its endpoint sends the requests.
         router: finds the registrars.
         transports: keeps the flows alive.
+
+    Attributes:
+        pings: whose STUN requests wait for an answer, by transaction id.
     """
 
     def __init__(self, board: Switchboard, router: Router, transports: Transports) -> None:
         self.board = board
         self.router = router
         self.transports = transports
-        self._bindings: list[_Binding] = []
+        self.pings: dict[bytes, Binding] = {}
+        self._bindings: dict[str, Binding] = {}
+        """By Call-ID."""
+        self._by_flow: dict[Flow, dict[Binding, None]] = {}
+        self._flows_to: Counter[str] = Counter()
+        """How many bindings a registrar's address has."""
+        self._to_leave: list[Binding] = []
         self._leaving: asyncio.Event | None = None
         transports.bound = self._bound
 
     @property
     def route(self) -> tuple[str, ...]:
         """Route values that lead through the outbound proxy."""
-        proxy = self.board.settings.outbound_proxy
-        return (_loose(proxy),) if proxy else ()
+        return route_through(self.board.settings.outbound_proxy)
 
     def apply(self, settings: Settings) -> None:
         """Start what is new, take back what is not wanted any more."""
-        wanted = list(settings.register)
-        kept = []
-        for binding in self._bindings:
-            if binding.account in wanted:
-                wanted.remove(binding.account)
-                kept.append(binding)
+        wanted = Counter(settings.register)
+        for binding in list(self._bindings.values()):
+            if wanted[binding.account]:
+                wanted[binding.account] -= 1
             else:
                 binding.leave()
-        self._bindings = kept
-        for account in wanted:
+                self._forget(binding)
+        now = self.board.now()
+        for number, account in enumerate(wanted.elements()):
             try:
-                binding = _Binding(self, account)
+                binding = Binding(self, account, now + number / STARTS_PER_S)
             except RemoteProtocolError as exc:
                 log.error("register = %s: %s", account.uri, exc)
                 continue
-            self._bindings.append(binding)
+            self._bindings[binding.machine.call_id] = binding
             binding.arm()
+
+    def _forget(self, binding: Binding) -> None:
+        self.moved(binding, binding.flow, None)
+        del self._bindings[binding.machine.call_id]
+
+    def moved(self, binding: Binding, old: Flow | None, new: Flow | None) -> None:
+        """A binding takes another way."""
+        if binding.machine.call_id not in self._bindings or old == new:
+            return
+        if old is not None:
+            self._flows_to[old.remote[0]] -= 1
+            if not self._flows_to[old.remote[0]]:
+                del self._flows_to[old.remote[0]]
+            self._by_flow[old].pop(binding)
+            if not self._by_flow[old]:
+                del self._by_flow[old]
+        if new is not None:
+            self._flows_to[new.remote[0]] += 1
+            self._by_flow.setdefault(new, {})[binding] = None
 
     def take(self, event: Outcome) -> bool:
         """Take the outcome of a request outside a dialog; False if it is none of ours."""
-        call_id = event.request.call_id
-        for binding in self._bindings:
-            if binding.machine.call_id == call_id:
-                if not isinstance(event, ProvisionalReceived):
-                    binding.take(event)
-                    self._check_left()
-                return True
-        return False
+        binding = self._bindings.get(event.request.call_id)
+        if binding is None:
+            return False
+        if not isinstance(event, ProvisionalReceived):
+            binding.take(event)
+            self._check_left()
+        return True
 
     def flow_failed(self, flow: Flow, reason: str) -> None:
         """A connection is gone."""
-        for binding in self._bindings:
-            if binding.flow == flow:
-                binding.flow_failed(reason)
+        for binding in list(self._by_flow.get(flow, ())):
+            binding.flow_failed(reason)
 
     def uses(self, flow: Flow) -> bool:
         """True if calls are to come by this connection."""
-        return any(binding.flow == flow for binding in self._bindings)
+        return flow in self._by_flow
 
     def knows(self, ip: str) -> bool:
         """True for the address of a registrar we are at."""
-        flows = (binding.flow for binding in self._bindings)
-        return any(flow is not None and flow.remote[0] == ip for flow in flows)
+        return ip in self._flows_to
 
     def leave(self) -> None:
         """Take all bindings back: no more calls are to come."""
         if self._leaving is None:
             self._leaving = asyncio.Event()
-            for binding in self._bindings:
-                binding.leave()
+            self._to_leave = list(self._bindings.values())
+            for number, binding in enumerate(self._to_leave):
+                binding.leave(number / ENDS_PER_S)
             self._check_left()
 
     async def close(self, within_s: float) -> None:
@@ -334,27 +142,20 @@ class Registrations:
                 await self._leaving.wait()
         except TimeoutError:
             log.info("not every registrar answered; what is left there expires by itself")
-        for binding in self._bindings:
+        for binding in self._bindings.values():
             binding.close()
 
     def _check_left(self) -> None:
-        idle = RegistrationState.IDLE
-        if self._leaving is not None and all(b.machine.state is idle for b in self._bindings):
+        if self._leaving is None:
+            return
+        while self._to_leave and self._to_leave[-1].machine.state is RegistrationState.IDLE:
+            self._to_leave.pop()
+        if not self._to_leave:
             self._leaving.set()
 
     def _bound(self, flow: Flow, stun_id: bytes, mapped: Address) -> None:
-        for binding in self._bindings:
-            if binding.flow is not None and binding.flow.remote == flow.remote:
-                binding.bound(stun_id, mapped)
-
-
-def _loose(proxy: str) -> str:
-    """A proxy's URI as a Route value."""
-    uri = proxy if ";lr" in proxy.lower() else f"{proxy};lr"
-    return f"<{uri}>"
-
-
-def _no_answer(event: RequestTimedOut) -> str:
-    if event.response.code == 408:
-        return "the registrar does not answer"
-    return "the registrar cannot be reached"
+        binding = self.pings.get(stun_id)
+        if binding is not None and binding.flow is not None:
+            if binding.flow.remote == flow.remote:
+                del self.pings[stun_id]
+                binding.bound(mapped)

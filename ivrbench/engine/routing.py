@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .dns import Resolver
     from .transports import Transports
 
-__all__ = ["Router", "Ways", "wants_another_way"]
+__all__ = ["Router", "Ways", "route_through", "wants_another_way"]
 
 AVOIDED_FOR_S: Final = 60.0
 """How long a place that failed is tried only after the others."""
@@ -113,6 +113,14 @@ class Router:
     def _versions(self) -> list[int]:
         """IP versions we listen on, 4 first: it is the one that works in more places."""
         return sorted({ip_address(each.ip).version for each in self._transports.listeners})
+
+
+def route_through(proxy: str) -> tuple[str, ...]:
+    """Route values that lead through a proxy; "": none."""
+    if not proxy:
+        return ()
+    uri = proxy if ";lr" in proxy.lower() else f"{proxy};lr"
+    return (f"<{uri}>",)
 
 
 def wants_another_way(event: Event) -> bool:

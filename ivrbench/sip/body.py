@@ -63,8 +63,8 @@ def is_understood(message: SipMessage, accepted: Sequence[str]) -> bool:
 
 def accepts_description(message: SipMessage) -> bool:
     """False if the sender takes no session description in the answer (RFC 3261 §20.1)."""
-    if not message.has("accept"):
-        return True
+    if not message.has("accept") or SDP in message.header("accept"):
+        return True  # As nearly everybody writes it.
     ranges = (each.partition(";")[0].strip().lower() for each in message.elements("accept"))
     return any(each in (SDP, "application/*", "*/*") for each in ranges)
 

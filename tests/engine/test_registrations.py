@@ -10,7 +10,7 @@ import pytest
 
 from ivrbench.clock import SystemClock
 from ivrbench.config import Account, Settings
-from ivrbench.engine import registrations as module
+from ivrbench.engine import binding as module
 from ivrbench.engine.dns import Resolver
 from ivrbench.engine.registrations import Registrations
 from ivrbench.engine.registry import Registry

@@ -1,0 +1,272 @@
+"""Binding: one address of ours at its registrar, and the way its calls come by."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.errors import LocalProtocolError
+from ivrbench.observe.events import RegistrationChanged
+from ivrbench.sip import stun
+from ivrbench.sip.compose import make_contact
+from ivrbench.sip.events import RequestTimedOut
+from ivrbench.sip.headers import parse_name_addr
+from ivrbench.sip.register import Registration, RegistrationState
+from ivrbench.sip.tokens import RandomTokens
+from ivrbench.sip.uri import SipUri, parse_uri
+
+from .routing import wants_another_way
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ivrbench.config.values import Account
+    from ivrbench.sip.events import ResponseReceived
+    from ivrbench.sip.flow import Address, Flow
+
+    from .registrations import Registrations
+    from .routing import Ways
+
+__all__ = ["Binding"]
+
+log = logging.getLogger("ivrbench.sip")
+
+DATAGRAM_KEEP_ALIVE_S: Final = 25.0
+"""RFC 5626 §4.4.2: 24 to 29 s, as NATs forget UDP after 30."""
+STREAM_KEEP_ALIVE_S: Final = 100.0
+"""RFC 5626 §4.4.1: 95 to 120 s."""
+MAX_UNANSWERED: Final = 3
+"""STUN requests in a row without an answer: the way is dead."""
+STUN_ID_BYTES: Final = 12
+
+
+class Binding:
+    """One account: its machine, the way its REGISTER takes, its timers.
+
+    Args:
+        owner: what all accounts share.
+        account: whom to register.
+        starts_s: when; the engine's clock.
+
+    Raises:
+        RemoteProtocolError: its URI cannot be read.
+    """
+
+    def __init__(self, owner: Registrations, account: Account, starts_s: float) -> None:
+        self.account = account
+        self._flow: Flow | None = None
+        self._owner = owner
+        self._board = owner.board
+        self._uri = parse_uri(account.uri)
+        instance = uuid.uuid5(uuid.NAMESPACE_URL, f"{socket.gethostname()} {account.uri}")
+        self.machine = Registration(f"urn:uuid:{instance}", RandomTokens(), now=starts_s)
+        self._ways: Ways | None = None
+        self._shown: RegistrationChanged | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._keeping: asyncio.TimerHandle | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._stun_id = b""
+        self._unanswered = 0
+        self._mapped: Address | None = None
+
+    @property
+    def flow(self) -> Flow | None:
+        """The way to the registrar; None while there is none."""
+        return self._flow
+
+    @flow.setter
+    def flow(self, flow: Flow | None) -> None:
+        self._owner.moved(self, self._flow, flow)
+        self._flow = flow
+
+    def arm(self) -> None:
+        """Show what changed; look again when the machine wants to."""
+        self._show()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline_s = self.machine.deadline()
+        if deadline_s is not None:
+            wait_s = max(0.0, deadline_s - self._board.now())
+            self._timer = self._board.loop.call_later(wait_s, self._due)
+
+    def close(self) -> None:
+        """Stop all timers."""
+        for handle in (self._timer, self._keeping, self._asking):
+            if handle is not None:
+                handle.cancel()
+
+    def leave(self, after_s: float = 0.0) -> None:
+        """Take the binding back, now or a little later."""
+        if after_s:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._board.loop.call_later(after_s, self.leave)
+            return
+        self.machine.leave(self._board.now())
+        if self._keeping is not None:
+            self._keeping.cancel()
+        self.arm()
+
+    # --- asking -------------------------------------------------------------------------------
+
+    def _due(self) -> None:
+        self._timer = None
+        if self.flow is not None and self.machine.state is RegistrationState.REGISTERED:
+            self._send()
+        elif self.flow is not None and self.machine.state is RegistrationState.LEAVING:
+            self._send()
+        elif self._asking is None:
+            self._asking = self._board.loop.create_task(self._find())
+
+    async def _find(self) -> None:
+        """Find the registrar, then ask it."""
+        route = self._owner.route
+        try:
+            self._ways = await self._owner.router.find(str(self._registrar()), route)
+        except LocalProtocolError as exc:
+            self._failed(str(exc))
+        else:
+            self.flow = self._ways.flow
+            self._send()
+        finally:
+            self._asking = None
+
+    def _registrar(self) -> SipUri:
+        # RFC 3261 §10.2: the Request-URI of a REGISTER has no user part.
+        uri = self._uri
+        return SipUri(uri.scheme, "", "", uri.host, uri.port, uri.params, "")
+
+    def _send(self) -> None:
+        flow, board = self.flow, self._board
+        assert flow is not None, "a way was found"
+        party = f"<{self._uri.scheme}:{self._uri.user}@{self._uri.host}>"
+        contact = make_contact(flow, self._uri.user, board.endpoint_settings)
+        try:
+            board.endpoint.send_request(
+                "REGISTER",
+                str(self._registrar()),
+                flow,
+                party,
+                party,
+                self.machine.request_headers(parse_name_addr(contact).uri),
+                now=board.now(),
+                call_id=self.machine.call_id,
+                cseq=self.machine.cseq,
+                route=self._owner.route,
+                credentials=self._login,
+            )
+        except LocalProtocolError as exc:
+            self._failed(str(exc))
+        board.settle()
+        self._show()
+
+    def _login(self, _: str) -> tuple[str, str] | None:
+        """Name and password, whatever realm the registrar names."""
+        settings = self._board.settings
+        password = self.account.password or settings.password
+        name = self.account.user or settings.user or self._uri.decoded_user
+        return (name, password) if password else None
+
+    def take(self, event: ResponseReceived | RequestTimedOut) -> None:
+        """The outcome of a REGISTER."""
+        machine, now = self.machine, self._board.now()
+        leaving = machine.state is RegistrationState.LEAVING
+        if wants_another_way(event) and not leaving and self._ways and self._ways.next():
+            # RFC 3263 §4.3: the next address of the registrar, at once.
+            machine.on_flow_failed(event.response.reason, now)
+            self.flow = self._ways.flow
+            machine.cseq = max(machine.cseq, event.response.cseq) + 1
+            self._send()
+            return
+        if isinstance(event, RequestTimedOut):
+            self._failed(_no_answer(event))
+            return
+        machine.on_response(event.response, now)
+        if machine.state is RegistrationState.REGISTERED:
+            self._keep_alive()
+        elif machine.state is not RegistrationState.REFRESHING:
+            self._release()
+        self.arm()
+
+    def _failed(self, reason: str) -> None:
+        self.machine.on_no_response(reason, self._board.now())
+        self._release()
+        self.arm()
+
+    def _release(self) -> None:
+        self.flow = None
+        self._owner.pings.pop(self._stun_id, None)
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+
+    # --- keeping the way open -----------------------------------------------------------------
+
+    def _keep_alive(self) -> None:
+        flow, asked_s = self.flow, self.machine.keep_alive_s
+        assert flow is not None, "a registration has a flow"
+        self._unanswered = 0
+        if flow.transport != "udp":
+            # RFC 5626 §4.4.1: a Flow-Timer of the registrar is kept to, less a fifth.
+            self._owner.transports.keep_alive(flow, asked_s * 0.8 or STREAM_KEEP_ALIVE_S)
+        elif self._keeping is None:
+            self._ping()
+
+    def _ping(self) -> None:
+        flow = self.flow
+        if flow is None:
+            return
+        if self._unanswered >= MAX_UNANSWERED:
+            self.flow_failed("the registrar does not answer keepalives")
+            return
+        self._keeping = self._board.loop.call_later(DATAGRAM_KEEP_ALIVE_S, self._ping)
+        if self.machine.outbound:
+            self._unanswered += 1
+            self._owner.pings.pop(self._stun_id, None)
+            self._stun_id = secrets.token_bytes(STUN_ID_BYTES)
+            self._owner.pings[self._stun_id] = self
+            self._owner.transports.datagrams.send(stun.request(self._stun_id), flow)
+        else:
+            # A registrar that does not know RFC 5626 need not know STUN on its SIP port.
+            self._owner.transports.datagrams.send(b"\r\n\r\n", flow)
+
+    def bound(self, mapped: Address) -> None:
+        """The answer to our last STUN request came."""
+        self._unanswered = 0
+        if self._mapped not in (None, mapped):
+            log.info("%s: the NAT's address is %s:%d now", self.account.uri, *mapped)
+            self.machine.on_address_changed(self._board.now())
+            self.arm()
+        self._mapped = mapped
+
+    def flow_failed(self, reason: str) -> None:
+        """The way calls come by is gone."""
+        if self.machine.answer_due:
+            return  # The transaction tells.
+        self.machine.on_flow_failed(reason, self._board.now())
+        self._release()
+        self.arm()
+
+    def _show(self) -> None:
+        machine = self.machine
+        changed = RegistrationChanged(
+            self.account.uri, machine.state.value, machine.reason, machine.expires_s
+        )
+        if changed == self._shown:
+            return
+        tell = log.warning if machine.state is RegistrationState.WAITING else log.info
+        if self._shown is None or self._shown.state != changed.state:
+            why = f": {machine.reason}" if machine.reason else ""
+            tell("%s: %s%s", self.account.uri, changed.state, why)
+        self._shown = changed
+        self._board.publish(changed)
+
+
+def _no_answer(event: RequestTimedOut) -> str:
+    if event.response.code == 408:
+        return "the registrar does not answer"
+    return "the registrar cannot be reached"

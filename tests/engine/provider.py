@@ -1,0 +1,122 @@
+"""A provider in virtual time: registrar and our accounts at it, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+from ivrbench.clock import ManualClock
+from ivrbench.config import Account, Settings
+from ivrbench.engine.registrations import Registrations
+from ivrbench.engine.registry import Registry
+from ivrbench.engine.routing import Router, Ways
+from ivrbench.engine.switchboard import Switchboard
+from ivrbench.observe.history import History
+from ivrbench.observe.hub import Hub
+from ivrbench.sip import stun
+from ivrbench.sip.compose import response_block, response_bytes, tagged
+from ivrbench.sip.flow import Flow
+from ivrbench.sip.message import SipRequest
+from ivrbench.sip.parser import parse_message
+
+from .virtual_time import VirtualLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ivrbench.engine.transports import Transports
+
+__all__ = ["US", "Provider"]
+
+US = ("192.0.2.1", 5060)
+REGISTRAR = ("192.0.2.50", 5060)
+OUTSIDE = ("203.0.113.9", 5060)
+"""Our address as the registrar sees it."""
+
+
+class Provider:
+    """An engine's accounts and the registrar that grants them all; close it in the end.
+
+    Args:
+        accounts: how many.
+        expires_s: what the registrar grants.
+
+    Attributes:
+        registered: REGISTERs answered.
+        pinged: keepalives answered.
+        peak_per_s: most REGISTERs that came in one second.
+    """
+
+    def __init__(self, accounts: int, *, expires_s: int = 600) -> None:
+        self.clock = ManualClock()
+        self.loop = VirtualLoop(self.clock)
+        asyncio.set_event_loop(None)
+        self.expires_s = expires_s
+        self.registered = self.pinged = self.peak_per_s = 0
+        self._second = (0, 0)
+        hub = Hub(self.clock, History())
+        self.settings = Settings(
+            register=tuple(Account(f"sip:u{n}@192.0.2.50", "", "x") for n in range(accounts))
+        )
+        self.board = Switchboard(
+            self.settings, self.loop, self.clock, hub, Registry(lambda _: None), self._send
+        )
+        sockets = SimpleNamespace(datagrams=SimpleNamespace(send=self._ping), bound=None)
+        self.transports = cast("Transports", sockets)
+        self.router = cast("Router", self)
+        self.registrations = Registrations(self.board, self.router, self.transports)
+        self.board.on_outcome = self.registrations.take
+        self.board.access.trusts = self.registrations.knows
+        self.registrations.apply(self.settings)
+
+    async def find(self, uri: str, route: Sequence[str] = ()) -> Ways:
+        """There is one registrar."""
+        return Ways(self.router, [Flow("udp", US, REGISTRAR)], tuple(route))
+
+    def states(self) -> dict[str, int]:
+        """How many accounts are in each state."""
+        found: dict[str, int] = {}
+        for change in self.board.hub.history.engine.registrations.values():
+            found[change.state] = found.get(change.state, 0) + 1
+        return found
+
+    def wait(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+
+    def close(self) -> None:
+        """Stop everything; the registrar hears nothing of it."""
+        self.loop.run_until_complete(self.registrations.close(0.0))
+        self.board.pool.close()
+        self.board.close()
+        self.loop.close()
+
+    def _send(self, data: bytes, flow: Flow) -> None:
+        """A REGISTER: the answer comes a little later."""
+        request = parse_message(data)
+        assert isinstance(request, SipRequest)
+        assert request.method == "REGISTER"
+        self.registered += 1
+        second = int(self.clock.now())
+        self._second = (second, self._second[1] + 1 if self._second[0] == second else 1)
+        self.peak_per_s = max(self.peak_per_s, self._second[1])
+        request.check()
+        extra = (
+            f"Contact: {request.header('contact')};expires={self.expires_s}\r\n"
+            "Supported: outbound\r\nRequire: outbound\r\n"
+        )
+        back = Flow("udp", REGISTRAR, US)
+        answer = response_bytes(200, "", tagged(response_block(request, back), request, "r"), extra)
+        self.loop.call_later(0.01, self._deliver, answer, Flow("udp", US, REGISTRAR))
+
+    def _deliver(self, data: bytes, flow: Flow) -> None:
+        self.board.receive(data, flow)
+        self.board.settle()
+
+    def _ping(self, data: bytes, flow: Flow) -> None:
+        message = stun.parse(data)
+        assert message is not None
+        self.pinged += 1
+        assert self.transports.bound is not None
+        self.loop.call_later(0.01, self.transports.bound, flow, message.transaction_id, OUTSIDE)

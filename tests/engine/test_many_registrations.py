@@ -1,0 +1,78 @@
+"""Many accounts at one provider: spread in time, and found without a search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ivrbench.engine.registrations import STARTS_PER_S
+from ivrbench.sip.flow import Flow
+
+from .provider import OUTSIDE, REGISTRAR, US, Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACCOUNTS = 1000
+WAY = Flow("udp", US, REGISTRAR)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    """A provider where all accounts of ours are registered."""
+    provider = Provider(ACCOUNTS)
+    provider.wait(ACCOUNTS / STARTS_PER_S + 1)
+    yield provider
+    provider.close()
+
+
+def test_accounts_start_one_after_the_other(provider: Provider) -> None:
+    """A provider is not flooded at start-up; refreshes and keepalives stay apart too."""
+    assert provider.states() == {"registered": ACCOUNTS}
+    assert provider.registered == ACCOUNTS
+    assert provider.peak_per_s <= STARTS_PER_S + 1
+    provider.wait(600.0)
+    assert ACCOUNTS < provider.registered <= 3 * ACCOUNTS
+    assert provider.peak_per_s <= 2 * STARTS_PER_S
+    assert provider.pinged >= ACCOUNTS * 20
+    assert provider.states() == {"registered": ACCOUNTS}
+    assert len(provider.registrations.pings) <= 1
+
+
+def test_what_is_known_of_a_way(provider: Provider) -> None:
+    """The registrar is never banned, its connection never idle, until the last account left."""
+    registrations = provider.registrations
+    assert registrations.knows(REGISTRAR[0])
+    assert not registrations.knows(OUTSIDE[0])
+    assert registrations.uses(WAY)
+    one = replace(provider.settings, register=provider.settings.register[:1])
+    registrations.apply(one)
+    provider.wait(5.0)
+    assert registrations.knows(REGISTRAR[0])
+    assert provider.registered == 2 * ACCOUNTS - 1, "those not wanted any more are taken back"
+    registrations.apply(replace(one, register=()))
+    provider.wait(1.0)
+    assert not registrations.knows(REGISTRAR[0])
+    assert not registrations.uses(WAY)
+    assert not (registrations._by_flow or registrations._bindings or registrations.pings)
+
+
+def test_lost_way(provider: Provider) -> None:
+    """All accounts of a connection that is gone look for another."""
+    provider.registrations.flow_failed(WAY, "gone")
+    assert provider.states() == {"waiting": ACCOUNTS}
+    assert not provider.registrations.uses(WAY)
+    provider.wait(60.0)
+    assert provider.states() == {"registered": ACCOUNTS}
+
+
+def test_leaving(provider: Provider) -> None:
+    """At the end all are taken back, not all in one moment."""
+    provider.registrations.leave()
+    provider.wait(0.05)
+    assert 0 < provider.registered - ACCOUNTS < ACCOUNTS / 2
+    provider.loop.run_until_complete(provider.registrations.close(5.0))
+    assert provider.registered == 2 * ACCOUNTS
+    assert provider.states() == {}
