@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivrbench.engine.media_link import Worker
-from tests.engine.harness import Bench, Caller, _Media
+from ivrbench.testing.virtual import MediaOnDisk
+from tests.engine.harness import Bench, Caller
 
 from .texts import script
 
@@ -25,8 +26,8 @@ VOICE = b"\x55" * 160
 def second_worker(bench: Bench) -> Worker:
     """Another media worker, moved by the same clock."""
 
-    async def make() -> _Media:
-        return _Media(lambda _: None, random_source=random.Random(2))
+    async def make() -> MediaOnDisk:
+        return MediaOnDisk(lambda _: None, random_source=random.Random(2))
 
     media = bench.loop.run_until_complete(make())
     worker = Worker(2, media)

@@ -156,12 +156,10 @@ def onSipRequest(self, req):
     caller.invite()
     generation = bench.board.registry.serving("app")
     assert generation is not None
-    bench.let_go_of_thread("in")
     bench.wait()
     caller.do(lambda call, now: call.cancel(now=now))
     assert "487" in caller.got
     generation.module.go.set()
-    bench.hold_on_to_threads()
     bench.until(lambda: bench.ended() is not None)
     assert bench.said() == ["INVITE", "in", "out", "CANCEL"]
     assert bench.story().count("> 200 OK") == 1, "the CANCEL's, none to the INVITE"

@@ -117,7 +117,7 @@ async def onSessionStart(self):
     self.step = 2
     await self.collect(1, 60)
 """
-    bench = make_bench(script(body), inspect="all")
+    bench = make_bench(script(body), inspect="all", console="yes")
     caller = Caller(bench)
     caller.dial()
     assert changes(bench)[-1]["self.step"] == ("", "1")
@@ -263,6 +263,8 @@ def test_a_line_that_computes_for_ever_is_interrupted(
     """Its call goes on."""
     monkeypatch.setattr(console, "MAX_RUN_S", 0.01)
     bench, caller = call
+    bench.engine.threads.patience_s = 0.05
+    bench.engine.threads.on_stuck = lambda where: None
     answer = evaluate(bench, "while True: pass", may_change=True)
     assert not answer.ok
     assert answer.text.startswith("interrupted")
@@ -303,12 +305,10 @@ def onDtmf(self, key, duration):
     bench = make_bench(text, console="yes")
     caller = Caller(bench)
     caller.dial()
-    bench.let_go_of_thread("in")
     caller.press(1)
     answer = evaluate(bench, "self.keys = 'late'", may_change=True)
     assert answer.text == "onDtmf has not returned: the line was dropped. Try again when it has"
     bench.session.generation.module.go.set()  # type: ignore[attr-defined]
-    bench.hold_on_to_threads()
     bench.until(lambda: bench.session.mailbox.call is None)
     assert evaluate(bench, "self.keys").text == "''"
     assert not [e for e in bench.told if isinstance(e, CallTouched)]

@@ -181,7 +181,6 @@ def onSessionStart(self):
     stuck, other = Caller(bench), Caller(bench, ("192.0.2.98", 5060), 41_000)
     generation = bench.board.registry.serving("stuck")
     assert generation is not None
-    bench.let_go_of_thread("in")
     stuck.dial("stuck")
     other.dial("other")
     bench.wait(0.5)
@@ -197,7 +196,6 @@ def onSessionStart(self):
     assert ended is not None
     assert ended.reason == "hung up from the workbench"
     generation.module.go.set()
-    bench.hold_on_to_threads()
     bench.wait(0.1)
     assert bench.said() == ["in", "back"], "the methods of a call that is over do nothing"
     assert len(other.heard) > 30

@@ -1,0 +1,52 @@
+"""VirtualLoop: an asyncio loop on a clock of its own; waiting takes no time."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ivrbench.clock import ManualClock
+
+__all__ = ["VirtualLoop"]
+
+
+class _Selector(selectors.DefaultSelector):
+    """Looks at its files without waiting; where a real one would wait, time moves."""
+
+    def __init__(self, pass_time: Callable[[float | None], None]) -> None:
+        super().__init__()
+        self._pass_time = pass_time
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and (timeout is None or timeout > 0):
+            self._pass_time(timeout)
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """A loop whose time stands still while anything is to be done, and jumps when nothing is.
+
+    Args:
+        clock: its clock.
+
+    Attributes:
+        until: moves the clock on to a moment, or less far if something happened on the way; the
+            loop calls it when all it waits for lies in the future.
+    """
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.until: Callable[[float], None] = lambda at_s: clock.advance(at_s - clock.now())
+        super().__init__(_Selector(self._pass_time))
+
+    def time(self) -> float:
+        return self.clock.now()
+
+    def _pass_time(self, seconds: float | None) -> None:
+        assert seconds is not None, "the test waits for something that will never happen"
+        self.until(self.clock.now() + seconds)
