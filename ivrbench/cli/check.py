@@ -11,6 +11,7 @@ from ivrbench.clock import SystemClock
 from ivrbench.engine.library import ScriptLibrary
 from ivrbench.engine.registry import Registry
 from ivrbench.scriptapi.running import current
+from ivrbench.scriptapi.uac import Dialout
 
 from . import exits
 from .arguments import settings_from
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from ivrbench.config import Settings
     from ivrbench.observe.events import Event
+    from ivrbench.scriptapi.uac import DialRequest
 
 __all__ = ["check"]
 
@@ -41,6 +43,12 @@ class _Host:
 
     def send_message(self, local_tag: str, message: str) -> None:
         """There is no other session."""
+
+    def dial_out(self, request: DialRequest) -> Dialout:
+        """Nobody is called."""
+        handle = Dialout(request.local_tag)
+        handle.settle(503, "scripts are only checked: nobody is called")
+        return handle
 
     def monitor(self, callid: str, name: str, value: str, *, added: bool) -> None:
         """Nobody watches."""

@@ -91,6 +91,10 @@ def _announce(session: Session, request: SipRequest, peer: str) -> None:
 
 def receive(leg: Leg, event: Event) -> None:
     """An event of a call that has begun."""
+    if event.call is not leg.placed:
+        return  # a place that failed, and the call has gone on to another
+    if leg.dialling is not None and leg.dialling.receive(event):
+        return
     handle = _EVENTS.get(type(event))
     if handle is None:
         log.warning("%s means nothing here", type(event).__name__, extra={"leg": leg.name})
@@ -169,9 +173,9 @@ def _reinvited(session: Session, leg: Leg, event: ReinviteReceived) -> None:
 
 def _is_readable(session: Session, leg: Leg, request: SipRequest) -> bool:
     """Refuse a request whose description cannot be parsed, before any handler."""
-    if request.body:
+    if request.description:
         try:
-            parse_sdp(request.body)
+            parse_sdp(request.description)
         except SdpError as exc:
             log.warning("%s: %s", request.method, exc, extra={"leg": leg.name})
             leg.reply(request, exc.status_hint)
@@ -182,7 +186,7 @@ def _is_readable(session: Session, leg: Leg, request: SipRequest) -> bool:
 def _acked(session: Session, leg: Leg, event: AckReceived) -> None:
     if leg.awaits_answer:
         try:
-            if event.request.body:
+            if event.request.description:
                 if leg.receive_answer(event.request):
                     session.established(leg)
             else:
@@ -208,15 +212,16 @@ def _cancelled(session: Session, leg: Leg, event: CancelReceived) -> None:
 
 
 def _hung_up(session: Session, leg: Leg, event: ByeReceived) -> None:
-    session.ended_by = session.ended_by or "caller"
-    session.reason = session.reason or "the caller hung up"
+    peer = leg.peer_role
+    session.ended_by = session.ended_by or peer
+    session.reason = session.reason or f"the {peer} hung up"
     leg.change("ending")
     session.hear(event.request, DISCONNECTING)
     session.step(lambda: setattr(leg.dialog, "status", DISCONNECTED))
 
     def decide(outcome: Outcome) -> None:
         if outcome.default_runs:
-            session.stop("caller", "the caller hung up")
+            session.stop(peer, f"the {peer} hung up")
         elif not session.stopping:
             what = "raised" if outcome.raised else f"returned {outcome.returned!r}"
             session.warn(f"peer hung up, script keeps the session (onBye {what})")
@@ -253,7 +258,7 @@ def _confirmed_early(session: Session, leg: Leg, request: SipRequest) -> None:
 
 def _reply_by_default(session: Session, leg: Leg, request: SipRequest) -> None:
     """What a request gets once `onSipRequest` has seen it, unless the script replied itself."""
-    if request.method in DESCRIBED_METHODS and request.body:
+    if request.method in DESCRIBED_METHODS and request.description:
         if leg.owes_reply(request):
             _answer(session, request)
         return
@@ -300,7 +305,7 @@ def _reinvite_replied(
         return  # a session refresh (RFC 4028 §7.4): it repeated what is agreed on
     now = session.board.now()
     try:
-        leg.call.ack(leg.answer_offer(event.response.body), "application/sdp", now=now)
+        leg.call.ack(leg.answer_offer(event.response.description), "application/sdp", now=now)
     except SdpError as exc:
         log.warning("offer in the 200: %s", exc, extra={"leg": leg.name})
         leg.call.ack(now=now)

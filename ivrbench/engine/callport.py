@@ -182,12 +182,15 @@ class ScriptPort:
     def app_param(self, name: str) -> str:
         """A value of P-App-Param."""
         if self._params is None:
-            self._params = app_params(self._session.leg.invite_req.hdrs)
+            order = self._session.order
+            hdrs = order.hdrs if order is not None else self._session.leg.invite_req.hdrs
+            self._params = app_params(hdrs)
         return self._params.get(name, "")
 
     def session_params(self) -> list[str] | dict[str, str] | None:
-        """None: this call came in."""
-        return None
+        """What `IvrUAC.dialout` was given; None: this call came in."""
+        order = self._session.order
+        return order.session_params if order is not None else None
 
     # --- on the loop --------------------------------------------------------------------------
 
@@ -212,14 +215,14 @@ class ScriptPort:
 
     def _reply_to_invite(self, code: int, reason: str, headers: Headers) -> SdpError | None:
         leg = self._session.leg
-        for request in (leg.last_request, leg.call.invite_request):
+        for request in (leg.last_request, leg.first_invite):
             if request is not None and request.method == "INVITE" and leg.owes_reply(request):
                 return self._reply(leg, request, code, reason, headers)
         return None
 
     def _send_reply(self, code: int, reason: str, headers: Headers) -> SdpError | None:
         leg = self._session.leg
-        request, invite = leg.last_request, leg.call.invite_request
+        request, invite = leg.last_request, leg.first_invite
         if request is not None and leg.owes_reply(invite) and not leg.owes_reply(request):
             request = invite  # what came since, like the PRACK of a 183, has its answer
         if self._session.over or request is None:

@@ -14,6 +14,9 @@ __all__ = ["endpoint_settings"]
 MIN_SE_S: Final = 90
 """RFC 4028 §4: no interval is shorter than that."""
 
+MAX_REDIRECTS: Final = 5
+"""How many targets of 3xx answers one call of ours tries."""
+
 
 def endpoint_settings(settings: Settings) -> EndpointSettings:
     """How the engine's endpoint behaves; fixed for the engine's life."""
@@ -21,6 +24,7 @@ def endpoint_settings(settings: Settings) -> EndpointSettings:
     return EndpointSettings(
         symmetric=settings.nat == "latch",
         public_host=settings.public_ip,
+        max_redirects=MAX_REDIRECTS,
         session_expires_s=max(settings.session_expires, MIN_SE_S) if timers else 0,
         min_session_expires_s=max(settings.minimum_timer, MIN_SE_S),
         max_session_expires_s=max(settings.maximum_timer, settings.minimum_timer, MIN_SE_S),

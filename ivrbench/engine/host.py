@@ -9,7 +9,11 @@ from ivrbench.logs import LEVELS
 from ivrbench.observe.events import MonitorChanged
 from ivrbench.scriptapi.running import current
 
+from .uac import dial_out
+
 if TYPE_CHECKING:
+    from ivrbench.scriptapi.uac import Dialout, DialRequest
+
     from .switchboard import Switchboard
 
 __all__ = ["ScriptHost"]
@@ -47,6 +51,11 @@ class ScriptHost:
     def send_message(self, local_tag: str, message: str) -> None:
         """To another session's `onIvrMessage`."""
         self._board.inbox.post(self._board.send_message, local_tag, message)
+
+    def dial_out(self, request: DialRequest) -> Dialout:
+        """Begin a session that calls somebody."""
+        _, handle = self._board.inbox.ask(dial_out, self._board, request)
+        return handle
 
     def monitor(self, callid: str, name: str, value: str, *, added: bool) -> None:
         """Write into the monitoring store; what is too long is cut."""

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import LocalProtocolError, SdpError
-from ivrbench.observe.events import LegChanged, MediaAgreed
-from ivrbench.sdp.negotiate import LocalMedia
-from ivrbench.sdp.session import OfferAnswer, OfferAnswerState
+from ivrbench.observe.events import LegChanged
 from ivrbench.sip.events import EndCause
-from ivrbench.sip.flow import host_port
 
-from .media_terms import capabilities_of, security_of
+from .leg_media import LegMedia
 from .views import DialogFacts, EmptyRequest, RequestFacts
 
 if TYPE_CHECKING:
+    from ivrbench.observe.events import MediaAgreed
     from ivrbench.sdp.negotiate import Agreement
+    from ivrbench.sdp.session import OfferAnswer
     from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.message import SipRequest
 
+    from .dialling import Dialling, Target
     from .media_call import Seat
     from .session import Session
 
@@ -45,47 +44,116 @@ LOST: Final = frozenset(
 )
 """The peer went away without a word: the session ends, whatever its script thinks."""
 
-_session_ids = itertools.count(1)
-
 
 class Leg:
-    """One side of a session: the party it talks to.
+    """One side of a session: the party it talks to, who called us or whom we call.
 
-    Everything here happens on the loop.
+    Everything here happens on the loop. A leg that we call is made with its target and then placed
+    by `dialling.place`.
+
+    Args:
+        session: whose leg it is.
+        name: "c12"; the other leg of a two-legged call is "c12b".
+        call: the SIP call that came in; None for a leg that we call.
+        target: whom we call.
 
     Attributes:
-        name: "c12".
-        call: the SIP call.
+        placed: the SIP call; None while no INVITE of ours is out.
         dialog: what the script sees as `self.dialog`.
         invite_req: what it sees as `self.invite_req`.
         last_request: what `sendReply` answers.
+        audio: its ports, offer and answer.
+        dialling: at work until a leg that we call is answered or has failed.
         down: True once the SIP call is over.
         answered_s: loop time of the 200, 0.0 before.
     """
 
-    def __init__(self, session: Session, name: str, call: InviteCall) -> None:
+    def __init__(
+        self,
+        session: Session,
+        name: str,
+        call: InviteCall | None = None,
+        target: Target | None = None,
+    ) -> None:
         self.session = session
         self.name = name
-        self.call = call
-        self.dialog = DialogFacts(call, session.board.settings.outbound_proxy)
+        self.placed = call
+        self.target = target
+        known = target.known if target is not None else {}
+        self.dialog = DialogFacts(call, session.board.settings.outbound_proxy, known)
         self.invite_req: RequestFacts | EmptyRequest = EmptyRequest()
         self.last_request: SipRequest | None = None
+        self.audio = LegMedia(session.board)
+        self.dialling: Dialling | None = None
         self.down = False
         self.answered_s = 0.0
         self.final_code = 0
         self.state = "trying"
-        self.seat: Seat | None = None
-        self.sdp: OfferAnswer | None = None
-        self.sdp_problem: SdpError | None = None
         self._offer_sent: SipRequest | None = None
         """The INVITE whose 2xx or reliable 183 held our offer, until its ACK or PRACK."""
         self._offered_early = False
         """Our offer went out in a 183: the 200 has none."""
         self._unanswered: set[SipRequest] = set()
-        call.owner = self
+        if call is not None:
+            call.owner = self
 
     def __repr__(self) -> str:
-        return f"<Leg {self.name} {self.call.state} {self.state}>"
+        call = self.placed.state if self.placed is not None else "not placed"
+        return f"<Leg {self.name} {call} {self.state}>"
+
+    @property
+    def call(self) -> InviteCall:
+        """The SIP call.
+
+        Raises:
+            LocalProtocolError: no INVITE of ours is out yet.
+        """
+        if self.placed is None:
+            raise LocalProtocolError("the call has not been placed yet")
+        return self.placed
+
+    @property
+    def seat(self) -> Seat | None:
+        """Its ports, as long as no worker has them."""
+        return self.audio.seat
+
+    @seat.setter
+    def seat(self, seat: Seat | None) -> None:
+        self.audio.seat = seat
+
+    @property
+    def sdp(self) -> OfferAnswer | None:
+        """Offer and answer; None without audio."""
+        return self.audio.sdp
+
+    @property
+    def peer_role(self) -> str:
+        """ "caller" or "callee": who is at the other end."""
+        return "caller" if self.target is None else "callee"
+
+    @property
+    def caller(self) -> str:
+        """Who calls, as in From."""
+        return self.dialog.remote_party if self.target is None else self.target.from_
+
+    @property
+    def called(self) -> str:
+        """The URI that was called."""
+        return self.call.invite_request.uri if self.target is None else self.target.uri
+
+    def take(self, call: InviteCall) -> None:
+        """An INVITE of ours is out; there may have been others, to places that failed."""
+        self.placed = self.dialog.call = call
+        call.owner = self
+
+    def let_go(self) -> None:
+        """The session is over: nothing more of the SIP call comes here."""
+        if self.dialling is not None:
+            self.dialling.close()
+        if self.placed is not None:
+            # The core remembers a call for half a minute; it need not keep all this alive.
+            self.placed.owner = self.name
+        self.audio.close()
 
     # --- requests of the peer -----------------------------------------------------------------
 
@@ -93,7 +161,12 @@ class Leg:
         """A request came that we owe an answer."""
         self._unanswered.add(request)
 
-    def owes_reply(self, request: SipRequest) -> bool:
+    @property
+    def first_invite(self) -> SipRequest | None:
+        """The INVITE that made it; None while none of ours is out."""
+        return self.placed.invite_request if self.placed is not None else None
+
+    def owes_reply(self, request: SipRequest | None) -> bool:
         """True until the request got its final answer."""
         return request in self._unanswered and not self.down
 
@@ -115,7 +188,7 @@ class Leg:
         body = b""
         if request.method == "INVITE" and (code == 183 or 200 <= code < 300):
             body = self._describe(request, code)
-        elif request.method in ("UPDATE", "PRACK") and request.body and 200 <= code < 300:
+        elif request.method in ("UPDATE", "PRACK") and request.description and 200 <= code < 300:
             body = self._describe(request, code)
         if request is self.call.invite_request:
             self._reply_initial(code, reason, headers, body)
@@ -152,7 +225,7 @@ class Leg:
         self.call.accept(headers, body, kind, now=now)
         self.answered_s = now
         self.dialog.status = CONNECTED
-        self.change("held" if self.is_held else "up", code, reason or "OK")
+        self.change("held" if self.audio.is_held else "up", code, reason or "OK")
         if self._offer_sent is None:
             self.session.established(self)
 
@@ -169,41 +242,19 @@ class Leg:
     @property
     def agreement(self) -> Agreement | None:
         """What offer and answer agreed on last."""
-        return self.sdp.agreement if self.sdp else None
-
-    @property
-    def is_held(self) -> bool:
-        """The peer asked us to send nothing."""
-        agreement = self.agreement
-        return agreement is not None and not agreement.direction.sends
+        return self.audio.agreement
 
     def open_media(self) -> None:
         """Reserve ports and read the INVITE's offer, before the script hears of the call.
-
-        An offer that nothing can be agreed on is kept as `sdp_problem` until the answer is due.
 
         Raises:
             SdpError: 400, the offer cannot be read.
             MediaError: no port is free.
         """
-        board = self.session.board
-        settings = board.settings
-        ip = settings.media_ip or self.call.dialog.flow.local[0]
-        self.seat = board.media.reserve(ip)
-        session_id = int(board.clock.wall()) << 20 | next(_session_ids) & 0xFFFFF
-        security = security_of(settings, board.media.certificate)
-        local = LocalMedia(settings.public_ip or ip, self.seat.port, session_id, security=security)
-        codecs = capabilities_of(settings.codec_order, board.media.room)
-        self.sdp = OfferAnswer(local, codecs, our_order=bool(settings.codec_order))
-        body = self.call.invite_request.body
-        if not body:
-            return
-        try:
-            self.sdp.receive_offer(body)
-        except SdpError as exc:
-            if exc.status_hint == 400:
-                raise
-            self.sdp_problem = exc
+        self.audio.open(self.call.dialog.flow.local[0])
+        offer = self.call.invite_request.description
+        if offer:
+            self.audio.receive_first_offer(offer)
 
     def receive_answer(self, request: SipRequest) -> bool:
         """Take the ACK or PRACK that belongs to an INVITE without offer.
@@ -214,11 +265,12 @@ class Leg:
         Raises:
             SdpError: the answer cannot be used.
         """
-        if self._offer_sent is None or self.sdp is None or not request.body:
+        sdp = self.audio.sdp
+        if self._offer_sent is None or sdp is None or not request.description:
             return False
         first = self._offer_sent is self.call.invite_request
         self._offer_sent = None
-        self.sdp.receive_answer(request.body)
+        sdp.receive_answer(request.description)
         if not first:
             self._media_changed()
         return first
@@ -231,51 +283,34 @@ class Leg:
     def drop_offer(self) -> None:
         """The ACK brought no answer; the last agreement stands."""
         self._offer_sent = None
-        if self.sdp is not None and self.sdp.state is OfferAnswerState.OFFER_SENT:
-            self.sdp.withdraw_offer()
+        self.audio.withdraw_offer()
 
     def _describe(self, request: SipRequest, code: int) -> bytes:
         """Our description for a reply to this INVITE, UPDATE or PRACK."""
-        if self.sdp is None:
+        audio = self.audio
+        if audio.sdp is None:
             raise SdpError("No RTP port is left for this call.", status_hint=503)
-        if request is self.call.invite_request and self.sdp_problem is not None:
-            raise self.sdp_problem
-        if not request.body:
-            return self._offer(request, code)
+        if request is self.call.invite_request and audio.problem is not None:
+            raise audio.problem
+        if not request.description:
+            return self._offer(audio.sdp, request, code)
         if request is self.call.invite_request:
-            agreement = self.sdp.agreement
+            agreement = audio.agreement
             assert agreement is not None, "the offer was read when it came"
             return agreement.local_sdp
-        return self._answer_again(request.body)
+        return audio.receive_offer(request.description)
 
-    def _offer(self, request: SipRequest, code: int) -> bytes:
+    def _offer(self, sdp: OfferAnswer, request: SipRequest, code: int) -> bytes:
         """Our offer for a reply to an INVITE without one."""
-        assert self.sdp is not None, "only a call with media gets here"
         if request is self.call.invite_request and self._offered_early:
             return b""
         if code < 200:
             if not _knows_100rel(request):
                 return b""  # RFC 3261 §13.2.1: an unreliable 183 cannot hold the offer
             self._offered_early = True
-        body = self.sdp.make_offer()
+        body = sdp.make_offer()
         self._offer_sent = request
         return body
-
-    def _answer_again(self, offer: bytes) -> bytes:
-        """Answer a later offer, with the codec in use if the peer still has it."""
-        assert self.sdp is not None, "only a call with media gets here"
-        agreed, all_codecs = self.sdp.agreement, self.sdp.capabilities
-        if agreed is not None:
-            # A codec that changes in mid-call costs a re-encoding of every prompt that waits.
-            self.sdp.capabilities = tuple(c for c in all_codecs if c.same_format(agreed.codec))
-            try:
-                return self.sdp.receive_offer(offer).local_sdp
-            except SdpError as exc:
-                if exc.status_hint == 400:
-                    raise
-            finally:
-                self.sdp.capabilities = all_codecs
-        return self.sdp.receive_offer(offer).local_sdp
 
     def answer_offer(self, offer: bytes) -> bytes:
         """Answer the offer in the 2xx to a re-INVITE of ours.
@@ -283,37 +318,21 @@ class Leg:
         Raises:
             SdpError: it cannot be answered.
         """
-        if self.sdp is None:
-            raise SdpError("this call has no audio", status_hint=488)
-        answer = self._answer_again(offer)
+        answer = self.audio.receive_offer(offer)
         self._media_changed()
         return answer
 
     def _media_changed(self) -> None:
         self.session.media_changed(self)
         if self.answered_s:
-            state = "held" if self.is_held else "up"
+            state = "held" if self.audio.is_held else "up"
             if state != self.state:
-                self.session.tell("onHold" if self.is_held else "onResume")
+                self.session.tell("onHold" if self.audio.is_held else "onResume")
             self.change(state)
 
     def agreed_event(self) -> MediaAgreed | None:
         """The agreement as an event, None if there is none."""
-        agreement = self.agreement
-        if agreement is None or self.sdp is None:
-            return None
-        local = self.sdp.local
-        return MediaAgreed(
-            leg=self.name,
-            codec=agreement.codec.name.upper(),
-            clock_rate_hz=agreement.codec.clock_rate_hz,
-            payload_type=agreement.codec.payload_type,
-            ptime_ms=agreement.ptime_ms,
-            dtmf_payload_type=-1 if agreement.dtmf_pt is None else agreement.dtmf_pt,
-            local=host_port(local.address, local.rtp_port),
-            remote=host_port(*agreement.remote_rtp),
-            direction=agreement.direction.value,
-        )
+        return self.audio.agreed_event(self.name)
 
     # --- requests of ours ---------------------------------------------------------------------
 
@@ -336,18 +355,26 @@ class Leg:
         """BYE, CANCEL or 487, whichever fits the state."""
         if self.down:
             return
+        if self.dialling is not None:
+            self.dialling.cancel(headers)
+            return
         if not self.call.is_caller and self.owes_reply(self.call.invite_request):
             self.final_code = 487
         self.change("ending")
         self.dialog.status = DISCONNECTING
         self.call.bye(headers, now=self.session.board.now())
 
+    def drop(self) -> None:
+        """End the SIP call without a message to the peer."""
+        if self.placed is not None:
+            self.placed.drop(now=self.session.board.now())
+        elif self.dialling is not None:
+            self.dialling.cancel()
+
     def over(self) -> None:
         """The SIP call is over; what was reserved for its audio is given back."""
         self.down = True
-        if self.seat is not None:
-            self.seat.release()
-            self.seat = None
+        self.audio.close()
 
     def change(self, state: str, code: int = 0, reason: str = "") -> None:
         """Tell of a new signalling state."""

@@ -35,7 +35,9 @@ __all__ = [
 
 log = logging.getLogger("ivrbench.script")
 
-_HAS_DEFAULT: Final = frozenset({"onInvite", "onBye", "onDtmf", "onOtherBye", "onOtherReply"})
+_HAS_DEFAULT: Final = frozenset(
+    {"onInvite", "onBye", "onDtmf", "onOtherBye", "onOtherReply", "onFailed"}
+)
 """Handlers whose return value decides whether a default action runs (ivr-api §0.1)."""
 _MAX_TEXT = 200  # characters of one argument or return value shown to people
 

@@ -10,13 +10,14 @@ from ivrbench.scriptapi.sipviews import IvrSipRequest
 from ivrbench.sip.events import EndCause
 
 from .callport import ScriptPort
+from .inspector import Inspector
 from .key_input import KeyInput
 from .leg import LOST, Leg
-from .inspector import Inspector
 from .media_call import MediaCall
-from .outcome import Call, called_event, raised_event, refusal_of, started_event
+from .outcome import Call, called_event, refusal_of, started_event
 from .playlist import Playlist
 from .runner import Mailbox
+from .script_errors import handler_raised, tell_raised
 from .script_timers import ScriptTimers
 from .silence import SilenceWatch
 from .views import RequestFacts
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .generation import Generation
     from .outcome import Outcome, Running
     from .switchboard import Switchboard
+    from .uac import DialOrder
 
 __all__ = ["Session"]
 
@@ -50,16 +52,23 @@ class Session:
         board: the engine.
         generation: the script's version; it is given back when the session is over.
         name: of the first leg.
-        call: the first leg's SIP call.
+        call: the first leg's SIP call, if it came in.
+        order: the call to be placed, if a script or a workbench asked for it.
     """
 
     def __init__(
-        self, board: Switchboard, generation: Generation, name: str, call: InviteCall
+        self,
+        board: Switchboard,
+        generation: Generation,
+        name: str,
+        call: InviteCall | None = None,
+        order: DialOrder | None = None,
     ) -> None:
         self.board = board
         self.generation = generation
         self.began_s = board.clock.wall()
-        self.leg = Leg(self, name, call)
+        self.order = order
+        self.leg = Leg(self, name, call, order.target if order is not None else None)
         self.port = ScriptPort(self)
         self.mailbox = Mailbox(board.pool, generation, self.port, self._slow)
         self.timers = ScriptTimers(board.loop, self._timer_fired)
@@ -75,8 +84,7 @@ class Session:
         self.final_code = 0
         self._hanging_up = False
         self.inspector = Inspector(self)
-        self.b2b = BackToBack(self)
-        self._abandoned = False
+        self.abandoned = False
         """Hung up from outside: it ends without waiting for its handler."""
         self._established = False
         self._audio_attached = False
@@ -138,58 +146,31 @@ class Session:
 
     def _created(self, outcome: Outcome) -> None:
         if outcome.raised is not None:
-            self._tell_raised(outcome, "the call was refused with 500")
+            tell_raised(self, outcome, "the call was refused with 500")
             self.stop("error", "the script's IvrDialog could not be made")
-            self.leg.refuse(500)
+            if self.leg.target is None:
+                self.leg.refuse(500)
             self.settle()
 
     def _done(self, outcome: Outcome, done: Callable[[Outcome], None] | None) -> None:
         if self.over:
             return
         self.port.waits.handler_done(outcome.call)
+        if outcome.defined:
+            self.inspector.look(outcome.call.number)
         refusal = refusal_of(outcome.raised)
         if refusal is not None:
             self.board.flow.refused_by_script(self, outcome, refusal)
         elif outcome.raised is not None:
-            self._tell_raised(outcome, self._after_raise(outcome))
+            handler_raised(self, outcome)
         elif outcome.defined:
             self.board.publish(called_event(self.leg.name, outcome))
         if done is not None:
             done(outcome)
         self.settle()
 
-    def _after_raise(self, outcome: Outcome) -> str:
-        """Decide what becomes of the call after a handler raised; gives the words for it."""
-        handler = outcome.call.handler
-        if handler == "onInvite" and not self.leg.answered_s:
-            return "the call was refused with 500"
-        if self.board.settings.on_script_error == "bye":
-            self.stop("error", f"{handler} raised")
-            return "the call was ended (on_script_error = bye)"
-        if handler == "onSessionStart":
-            return "the call is up with silence"
-        return "the call goes on"
-
-    def _tell_raised(self, outcome: Outcome, then: str) -> None:
-        event = raised_event(self.leg.name, outcome, self.generation, then)
-        self.board.publish(event)
-        log.error(
-            "%s raised %s: %s (%s:%d); %s",
-            event.handler,
-            event.error_type,
-            event.message,
-            event.file,
-            event.line,
-            then,
-            extra={"leg": self.leg.name, "script": self.generation.script},
-        )
-        if event.handler == "onSessionStart":
-            self.warn(f"silence: onSessionStart raised at :{event.line}")
-
     def _slow(self, running: Running) -> None:
         if not self.over and running.call.action is None:
-        if outcome.defined:
-            self.inspector.look(outcome.call.number)
             self.board.publish(started_event(self.leg.name, running))
 
     def _timer_fired(self, timer_id: int) -> None:
@@ -197,8 +178,13 @@ class Session:
 
     # --- media --------------------------------------------------------------------------------
 
-    def established(self, leg: Leg) -> None:
-        """The dialog is connected and offer and answer are complete."""
+    def established(self, leg: Leg, hdrs: str = "") -> None:
+        """The dialog is connected and offer and answer are complete.
+
+        Args:
+            leg: the one that is up.
+            hdrs: of the message that said so, for scripts to 1.4; "": those of the INVITE.
+        """
         if self._established:
             return
         self._established = True
@@ -209,7 +195,7 @@ class Session:
         self.tell("onStart")
         self.tell(
             "onSessionStart",
-            old_args=(leg.invite_req.hdrs,),
+            old_args=(hdrs or leg.invite_req.hdrs,),
             done=lambda _: self.start_media(leg),
         )
 
@@ -313,7 +299,7 @@ class Session:
         self.stop(by, reason)
         if self.over:
             return
-        self._abandoned = self._hanging_up = True
+        self.abandoned = self._hanging_up = True
         if self.leg.down:
             self.finish()
         else:
@@ -331,14 +317,12 @@ class Session:
     def drop(self) -> None:
         """End the session without a message to the peer."""
         self.stop("script", "dropSession()")
-        self.leg.call.drop(now=self.board.now())
+        self.leg.drop()
 
     def leg_down(self, leg: Leg, cause: EndCause) -> None:
         """The SIP call of a leg is over."""
         leg.over()
-        self.port.waits.hang_up()
-        if self.media is not None:
-            self.media.silence()
+        self.fall_silent()
         if cause is EndCause.PRACK_TIMED_OUT:
             # RFC 3262 §3: the INVITE got 504; an answer that waited for the PRACK never left.
             leg.final_code, leg.answered_s = 504, 0.0
@@ -349,14 +333,21 @@ class Session:
         elif cause is EndCause.BYE_SENT and leg.state != "ending":
             # Nobody here hung up: the core did (RFC 3891 §3, RFC 5057).
             self.stop("engine", "another call took its place, or the other side had forgotten it")
-        if self._abandoned:
+        if self.abandoned:
             self.finish()
         elif cause is not EndCause.BYE_RECEIVED:
             self.step(lambda: setattr(leg.dialog, "status", DISCONNECTED))
-            self.step(self._kept_by_script)
+            self.step(self.warn_of_being_kept)
         self.settle()  # a script without onBye has decided already
 
-    def _kept_by_script(self) -> None:
+    def fall_silent(self) -> None:
+        """The party is gone: nobody waits for it, nothing is sent to it."""
+        self.port.waits.hang_up()
+        if self.media is not None:
+            self.media.silence()
+
+    def warn_of_being_kept(self) -> None:
+        """Say so, if the script keeps a session whose call is over."""
         if not self.stopping:
             self.warn("the call is over, the script keeps the session (no stopSession)")
 
@@ -397,5 +388,6 @@ class Session:
             self.board.write_record(self, None)
         self.board.registry.release(self.generation)
         self.board.forget(self)
-        # The core remembers a call for half a minute; it need not keep all this alive.
-        leg.call.owner = leg.name
+        leg.let_go()
+        if self.order is not None:
+            self.order.handle.settle(self.final_code, self.reason)

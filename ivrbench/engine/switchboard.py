@@ -21,6 +21,7 @@ from ivrbench.sip.events import (
     ResponseReceived,
 )
 from ivrbench.sip.flow import host_port
+from ivrbench.sip.tokens import RandomTokens
 
 from . import call_flow
 from .access import Access
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from ivrbench.media.messages import StreamCounts
     from ivrbench.observe.events import Event
     from ivrbench.observe.hub import Hub
+    from ivrbench.scriptapi.port import RequestView
     from ivrbench.sip.events import Event as SipEvent
     from ivrbench.sip.flow import Flow
     from ivrbench.sip.tokens import Tokens
@@ -109,9 +111,10 @@ class Switchboard:
         self.flow = call_flow
         self.endpoint_settings = endpoint_settings(settings)
         self.access = Access(settings)
+        self.tokens = tokens or RandomTokens()
         self.endpoint = Endpoint(
             self.endpoint_settings,
-            tokens=tokens,
+            tokens=self.tokens,
             observer=self._seen,
             authority=self.access.authority,
             guard=self.access.guard,
@@ -229,15 +232,13 @@ class Switchboard:
 
     def _invited(self, event: InviteReceived) -> None:
         call, request = event.call, event.request
-        self._last_leg += 1
-        name = f"c{self._last_leg}"
+        name = self.next_name()
         source = call.dialog.flow.remote[0]
         refusal = self.admission.check(source, len(self.sessions), self.now(), self.media.room)
         if refusal is not None:
             self._refuse(event, name, "", refusal)
             return
-        way = self._settings.application
-        application = choose_application(way, RequestFacts(request), self._mapping)
+        application = self.choose(RequestFacts(request))
         generation = self.registry.acquire(application)
         if generation is None:
             self._refuse(event, name, application, self._unknown(application, source))
@@ -253,11 +254,24 @@ class Switchboard:
             extra=extra,
         )
         session = Session(self, generation, name, call)
-        self.sessions[name] = session
-        self.by_local_tag[call.dialog.local_tag] = session
+        self.add(session)
         call_flow.begin(session, request, peer)
         if self.on_call is not None:
             self.on_call(session)
+
+    def next_name(self) -> str:
+        """The name of a new call's first leg."""
+        self._last_leg += 1
+        return f"c{self._last_leg}"
+
+    def choose(self, request: RequestView) -> str:
+        """The script that a request is for, "" if it names none."""
+        return choose_application(self._settings.application, request, self._mapping)
+
+    def add(self, session: Session) -> None:
+        """A new session."""
+        self.sessions[session.leg.name] = session
+        self.by_local_tag[session.leg.dialog.local_tag] = session
 
     def _unknown(self, application: str, source: str) -> Refusal:
         self.access.missed(source, self.now())
@@ -316,11 +330,11 @@ class Switchboard:
             CallRecord(
                 leg=leg.name,
                 call_id=leg.dialog.callid,
-                direction="in",
+                direction="in" if leg.target is None else "out",
                 script=session.generation.script,
                 generation=session.generation.number,
-                caller=leg.dialog.remote_party,
-                called=leg.call.invite_request.uri,
+                caller=leg.caller,
+                called=leg.called,
                 started_s=session.began_s,
                 answered_s=ended_s - duration_s if leg.answered_s else 0.0,
                 ended_s=ended_s,

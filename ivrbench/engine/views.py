@@ -8,7 +8,7 @@ from ivrbench.errors import RemoteProtocolError
 from ivrbench.sip.invite import CallState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.message import SipRequest, SipResponse
@@ -145,8 +145,9 @@ class DialogFacts:
     """The `DialogView` of a leg: live, except that `status` moves on as the script is told.
 
     Args:
-        call: the leg's SIP call.
+        call: the leg's SIP call; None as long as it has none.
         outbound_proxy: the configured proxy, "" if none.
+        known: what stands, with a call or without.
     """
 
     user: str
@@ -163,21 +164,25 @@ class DialogFacts:
     cseq: int
     status: int
 
-    def __init__(self, call: InviteCall, outbound_proxy: str) -> None:
+    def __init__(
+        self, call: InviteCall | None, outbound_proxy: str, known: Mapping[str, str] | None = None
+    ) -> None:
         self.call = call
         self.outbound_proxy = outbound_proxy
-        self.status = STATUS_CODES[call.state]
+        self.status = STATUS_CODES[call.state] if call is not None else 0
+        self.__dict__.update(known or {})
 
     def __getattr__(self, name: str) -> str | int:
         try:
-            value = _DIALOG[name](self.call)
+            value = _DIALOG[name](self.call) if self.call is not None else _NO_CALL[name]
         except KeyError:
             raise AttributeError(name) from None
         return _text(value) if isinstance(value, str) else value
 
     def set_remote_uri(self, uri: str) -> None:
         """Change the target of later requests."""
-        self.call.dialog.remote_target = uri
+        if self.call is not None:
+            self.call.dialog.remote_target = uri
 
 
 def _route_line(call: InviteCall) -> str:
@@ -197,4 +202,8 @@ _DIALOG: Final[dict[str, Callable[[InviteCall], str | int]]] = {
     "local_party": lambda c: c.dialog.local_party,
     "route": _route_line,
     "cseq": lambda c: c.dialog.next_cseq,
+}
+_NO_CALL: Final[dict[str, str | int]] = {
+    **dict.fromkeys(_DIALOG, ""),
+    "cseq": 0,
 }

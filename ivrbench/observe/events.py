@@ -43,8 +43,8 @@ __all__ = [
     "ScriptFailed",
     "ScriptLoaded",
     "ScriptLoading",
-    "ScriptRemoved",
     "ScriptPinned",
+    "ScriptRemoved",
     "ScriptRetired",
     "ScriptUnchanged",
     "SipTraced",
@@ -183,9 +183,9 @@ class ScriptLoaded(EventBase, frozen=True):
     helper_of: tuple[str, ...] = ()
     because: str = ""
     """Why it was loaded again: "util.py changed", "rolled back", "" for its own change."""
-    handlers: tuple[tuple[str, int], ...] = ()
     is_held: bool = False
     """It serves nobody: new calls get the generation that is pinned."""
+    handlers: tuple[tuple[str, int], ...] = ()
     """Handlers it defines, with the line of each."""
     source: str = ""
     """Text of this generation, as saved."""
@@ -225,7 +225,6 @@ class ScriptRemoved(EventBase, frozen=True):
     live_calls: int
 
 
-class ScriptRetired(EventBase, frozen=True):
 class ScriptPinned(EventBase, frozen=True):
     """New calls get this generation, whatever is loaded after it; 0: the newest again."""
 
@@ -233,6 +232,7 @@ class ScriptPinned(EventBase, frozen=True):
     generation: int
 
 
+class ScriptRetired(EventBase, frozen=True):
     """The last call of an older generation ended."""
 
     script: str
@@ -511,6 +511,7 @@ Event = (
     | ScriptUnchanged
     | ScriptRemoved
     | ScriptRetired
+    | ScriptPinned
     | LegStarted
     | LegChanged
     | LegEnded
@@ -523,7 +524,6 @@ Event = (
     | ItemStarted
     | ItemEnded
     | QueueFlushed
-    | ScriptPinned
     | KeyReceived
     | HandlerStarted
     | HandlerCalled
@@ -531,6 +531,7 @@ Event = (
     | ApiCalled
     | MonitorChanged
     | RecordingEnded
+    | InspectionEvent
     | PhoneEvent
 )
 
@@ -544,6 +545,5 @@ class Stamped(Struct, frozen=True, array_like=True):
     seq: int
     """Ascending from 1 in one engine's life."""
     at_s: float
-    | InspectionEvent
     """Wall clock, seconds since 1970."""
     event: Event

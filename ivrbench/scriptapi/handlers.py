@@ -24,6 +24,8 @@ HANDLERS: Final[dict[str, tuple[str, ...]]] = {
     "onUser1": (),
     "onUser2": (),
     "onServerShutdown": (),
+    "onRinging": ("code", "reason"),
+    "onFailed": ("code", "reason"),
     "onHold": (),
     "onResume": (),
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ivrbench.scriptapi.audiofile import IvrAudioFile
+    from ivrbench.scriptapi.uac import Dialout, DialRequest
 
 __all__ = [
     "CallPort",
@@ -202,6 +203,9 @@ class HostPort(Protocol):
 
     def send_message(self, local_tag: str, message: str) -> None:
         """Post to another session's `onIvrMessage`."""
+
+    def dial_out(self, request: DialRequest) -> Dialout:
+        """Begin a session that calls somebody; waits for the engine's loop, not for the call."""
 
     def monitor(self, callid: str, name: str, value: str, *, added: bool) -> None:
         """Write a property into the monitoring store, or add to it."""

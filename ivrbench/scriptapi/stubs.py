@@ -29,6 +29,7 @@ TYPES: Final = (
     audioitems.IvrAudioMixIn,
     audioitems.IvrNullAudio,
     uac.IvrUAC,
+    uac.Dialout,
 )
 """The classes of the module `ivr`."""
 
@@ -51,7 +52,9 @@ _ARGUMENT_TYPES: Final = {
     "reason": "str",
     "msg": "str",
 }
-_FOR_ENGINE: Final = frozenset({"copy_of", "length_ms", "opened", "record_limit_ms", "settings"})
+_FOR_ENGINE: Final = frozenset(
+    {"copy_of", "length_ms", "opened", "record_limit_ms", "settings", "settle"}
+)
 _HEAD: Final = '''\
 """{title} Written by `ivrbench --stubs`."""
 

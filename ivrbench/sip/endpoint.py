@@ -173,6 +173,7 @@ class Endpoint:
         now: float,
         local_tag: str = "",
         call_id: str = "",
+        cseq: int = 0,
         contact: str = "",
         route: Sequence[str] = (),
         credentials: Credentials | None = None,
@@ -188,6 +189,7 @@ class Endpoint:
             body: the offer; empty asks for an offer in the 2xx.
             content_type: of the body.
             local_tag, call_id: chosen here if not given.
+            cseq: CSeq number of the first try; 0: `first_cseq`.
             contact: Contact value; made from the flow if not given.
             route: Route values (`<sip:proxy;lr>`), the first being where `flow` leads: an outbound
                 proxy, a Service-Route.
@@ -205,6 +207,7 @@ class Endpoint:
             raise LocalProtocolError(f"tag {dialog.local_tag!r} belongs to another call")
         user = _uri_user(dialog.local_uri)
         dialog.contact = contact or make_contact(flow, user, core.settings)
+        dialog.next_cseq = cseq or dialog.next_cseq
         auth = core.digest_client(credentials)
         call = InviteCall(core, self._transactions, dialog, auth, is_caller=True)
         call.start(Draft("INVITE", extra, body, content_type), now)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from ivrbench.audio.files import wav_header
 from ivrbench.scriptapi.ivr import HungUp
+from ivrbench.scriptapi.uac import Dialout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ivrbench.scriptapi.audiofile import IvrAudioFile
+    from ivrbench.scriptapi.uac import DialRequest
 
 
 @dataclass
@@ -189,6 +191,11 @@ class FakeHost:
     log_level: int = 2
     lines: list[tuple[int, str]] = field(default_factory=list)
     messages: list[tuple[str, str]] = field(default_factory=list)
+    dialled: list[DialRequest] = field(default_factory=list)
+
+    def dial_out(self, request: DialRequest) -> Dialout:
+        self.dialled.append(request)
+        return Dialout(request.local_tag or "tag-1")
 
     def log(self, level: int, text: str) -> None:
         self.lines.append((level, text))

@@ -16,7 +16,7 @@ NAMES = (
     "AUDIO_READ AUDIO_WRITE LOCAL_SIP_IP LOCAL_SIP_PORT SEMS_LOG_LEVEL semserror log getHeader "
     "getHeaders getSessionParam getAppParam createThread setIgnoreSigchld sendMessage monitorLog "
     "monitorLogAdd monitorFinish IvrDialogBase IvrSipDialog IvrSipRequest IvrSipReply "
-    "IvrAudioFile IvrAudioMixIn IvrNullAudio IvrUAC"
+    "IvrAudioFile IvrAudioMixIn IvrNullAudio IvrUAC Dialout"
 ).split()
 
 
@@ -140,18 +140,6 @@ def test_the_monitoring_store_is_the_hosts(ivr: Any, host: FakeHost) -> None:
             ivr.monitorLog(*wrong)
     with pytest.raises(TypeError):
         ivr.monitorFinish(5)
-
-
-@pytest.mark.parametrize(
-    ("call", "name"),
-    [
-        ("IvrUAC().dialout('u', 'a', 'r', 'f', 'f', 't')", "IvrUAC.dialout"),
-    ],
-)
-def test_what_is_not_there_yet_says_so(ivr: Any, call: str, name: str) -> None:
-    """Nothing pretends: NotImplementedError with the name."""
-    with pytest.raises(NotImplementedError, match=f"{name}\\(\\) is not available"):
-        eval(call, vars(ivr))
 
 
 def test_null_audio(ivr: Any) -> None:

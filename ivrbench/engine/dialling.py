@@ -1,0 +1,389 @@
+"""Dialling: a call of ours, from a URI to a leg that is answered, or to the reason why there is
+none (RFC 3263, RFC 3261 §13.2).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ivrbench.errors import LocalProtocolError, MediaError, SdpError
+from ivrbench.observe.events import LegStarted
+from ivrbench.sip.events import (
+    CallEnded,
+    ProvisionalReceived,
+    Redirected,
+    RequestTimedOut,
+    ResponseReceived,
+)
+from ivrbench.sip.headers import parse_name_addr
+from ivrbench.sip.invite import CallState
+
+from .logins import login_of
+from .routing import route_through, wants_another_way
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from ivrbench.sip.auth import Credentials
+    from ivrbench.sip.events import Event
+    from ivrbench.sip.flow import Flow
+    from ivrbench.sip.message import SipResponse
+
+    from .leg import Headers, Leg
+    from .routing import Ways
+    from .switchboard import Switchboard
+
+__all__ = ["NO_ANSWER_S", "DialOwner", "Dialling", "Target", "place"]
+
+log = logging.getLogger("ivrbench.call")
+
+SDP: Final = "application/sdp"
+NO_ANSWER_S: Final = 180.0
+"""How long it may ring; RFC 3261 §16.6 lets proxies wait as long (timer C)."""
+GIVEN_UP: Final = 487
+NO_ANSWER: Final = 408
+UNREACHABLE: Final = 503
+NOT_ACCEPTABLE: Final = 488
+CANNOT_BE_SENT: Final = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whom we call, and how."""
+
+    uri: str
+    """Request-URI."""
+    from_: str
+    """From value, without tag."""
+    to: str
+    """To value, without tag."""
+    local_tag: str
+    call_id: str
+    headers: Headers = ()
+    login: tuple[str, str] | None = None
+    """Name and password for whatever realm asks; None: those of `ivr.conf`."""
+    next_hop: str = ""
+    """URI of where the INVITE is sent whatever its Request-URI says; "": `outbound_proxy`, or
+    where the Request-URI leads."""
+    no_answer_s: float = NO_ANSWER_S
+    body: bytes | None = None
+    """Somebody else's session description, b"" for none: offer and answer are the owner's then,
+    and so is the ACK where it is b"". None: the leg has audio of ours."""
+    content_type: str = SDP
+    late_offer: bool = False
+    """With audio of ours: the INVITE has no offer, so that the callee makes it."""
+    user: str = ""
+    """What the script sees as `dialog.user`."""
+    local_uri: str = ""
+    """What it sees as `dialog.local_uri`; "": that of From."""
+
+    @property
+    def known(self) -> dict[str, str]:
+        """What the dialog shows from the beginning (ivr-api §3.4)."""
+        return {
+            "user": self.user,
+            "domain": "",
+            "local_uri": self.local_uri or parse_name_addr(self.from_).uri,
+            "local_party": self.from_,
+            "remote_party": self.to,
+            "local_tag": self.local_tag,
+            "callid": self.call_id,
+        }
+
+
+class DialOwner(Protocol):
+    """Who wants the leg. Called on the loop, `leg_answered` or `leg_failed` once, and neither when
+    the session ends first."""
+
+    def leg_ringing(self, leg: Leg, reply: SipResponse, *, agreed: bool) -> None:
+        """A 1xx came, a 100 too. `agreed`: it changed `leg.agreement`: early media."""
+
+    def leg_answered(self, leg: Leg, reply: SipResponse, *, agreed: bool) -> None:
+        """The 2xx came and has its ACK; from now on the leg's events go where all go."""
+
+    def leg_failed(self, leg: Leg, code: int, reason: str, reply: SipResponse | None) -> None:
+        """The leg is over: refused, given up, or nobody was there.
+
+        Args:
+            leg: it has given everything back.
+            code: of the refusal, or what stands for one.
+            reason: in words.
+            reply: the response that said so, if one did.
+        """
+
+
+def place(board: Switchboard, leg: Leg, owner: DialOwner) -> None:
+    """Call `leg.target`. Returns at once; all that follows comes to `owner`."""
+    target, session = leg.target, leg.session
+    assert target is not None, "a leg that came in is not placed"
+    board.publish(
+        LegStarted(
+            leg=leg.name,
+            direction="out",
+            script=session.generation.script,
+            generation=session.generation.number,
+            peer=parse_name_addr(target.to).uri,
+            call_id=target.call_id,
+            request_uri=target.uri,
+            local_tag=target.local_tag,
+            pair="" if leg is session.leg else session.leg.name,
+        )
+    )
+    leg.dialling = Dialling(board, leg, target, owner)
+    leg.dialling.start()
+
+
+class Dialling:
+    """One leg being called.
+
+    Args:
+        board: the engine.
+        leg: the leg.
+        target: whom.
+        owner: who is told.
+    """
+
+    def __init__(self, board: Switchboard, leg: Leg, target: Target, owner: DialOwner) -> None:
+        self._board = board
+        self._leg = leg
+        self._target = target
+        self._owner = owner
+        self._uri = target.uri
+        self._ways: Ways | None = None
+        self._finding: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._given_up: tuple[int, str] | None = None
+        self._reply: SipResponse | None = None
+        self._goes_on = False
+        """The next place is tried when the call to the last one has ended."""
+        self._rang = False
+        self._over = False
+
+    def __repr__(self) -> str:
+        return f"<Dialling {self._uri} {self._leg!r}>"
+
+    def start(self) -> None:
+        """Look for the way."""
+        self._timer = self._board.loop.call_later(self._target.no_answer_s, self._unanswered)
+        self._look(self._uri, self._found)
+
+    def cancel(self, headers: Headers = ()) -> None:
+        """Give up: CANCEL, or whatever fits; `leg_failed` comes when it is over."""
+        self._give_up(GIVEN_UP, "given up before the answer", headers)
+
+    def close(self) -> None:
+        """Stop without a word to anybody."""
+        self._over = True
+        self._leg.dialling = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._finding is not None:
+            self._finding.cancel()
+
+    # --- the way there ------------------------------------------------------------------------
+
+    def _look(self, uri: str, found: Callable[[Ways], None]) -> None:
+        self._finding = self._board.loop.create_task(self._find(uri, found))
+
+    async def _find(self, uri: str, found: Callable[[Ways], None]) -> None:
+        target, router = self._target, self._board.router
+        route = route_through(self._board.settings.outbound_proxy)
+        try:
+            if target.next_hop:
+                ways = await router.find(target.next_hop)
+            else:
+                ways = await router.find(uri, route)
+        except LocalProtocolError as exc:
+            self._finding = None
+            self._give_up(UNREACHABLE, str(exc))
+        else:
+            self._finding = None
+            found(ways)
+        self._board.settle()
+
+    def _found(self, ways: Ways) -> None:
+        self._ways = ways
+        self._send()
+
+    def _follow(self, ways: Ways) -> None:
+        self._ways = ways
+        self._leg.call.follow(ways.flow, now=self._board.now())
+
+    def _send(self) -> None:
+        """Send the INVITE to the place that is next."""
+        ways, target, before = self._ways, self._target, self._leg.placed
+        assert ways is not None, "a way was found"
+        try:
+            body = self._offer(ways.flow) if target.body is None else target.body
+            call = self._board.endpoint.invite(
+                self._uri,
+                ways.flow,
+                target.from_,
+                target.to,
+                target.headers,
+                body,
+                target.content_type if body else "",
+                now=self._board.now(),
+                local_tag=target.local_tag,
+                call_id=target.call_id,
+                cseq=before.dialog.next_cseq if before is not None else 0,
+                route=ways.route,
+                credentials=self._credentials(),
+            )
+        except MediaError as exc:
+            self._give_up(UNREACHABLE, str(exc))
+        except LocalProtocolError as exc:
+            self._give_up(CANNOT_BE_SENT, str(exc))
+        else:
+            self._leg.take(call)
+
+    def _offer(self, flow: Flow) -> bytes:
+        audio = self._leg.audio
+        audio.open(flow.local[0])
+        return b"" if self._target.late_offer else audio.make_first_offer()
+
+    def _credentials(self) -> Credentials:
+        target = self._target
+        login = target.login
+        if login is not None:
+            return lambda _: login
+        settings = self._board.settings
+        addresses = (target.uri, target.from_, target.next_hop, settings.outbound_proxy)
+        return login_of(settings, addresses)
+
+    # --- what comes back ----------------------------------------------------------------------
+
+    def receive(self, event: Event) -> bool:
+        """Take an event of the call; False if it is none of the INVITE's."""
+        handle = _EVENTS.get(type(event))
+        request = getattr(event, "request", None)
+        if handle is None or request not in (None, self._leg.call.invite_request):
+            return False
+        handle(self, event)
+        return True
+
+    def _provisional(self, event: ProvisionalReceived) -> None:
+        leg, reply = self._leg, event.response
+        if reply.code > 100:
+            self._rang = True
+            if leg.state != "ending":
+                leg.change("early", reply.code, reply.reason)
+        agreed = False
+        try:
+            agreed = self._describe_early(reply)
+        except SdpError as exc:
+            log.warning("%d %s: %s", reply.code, reply.reason, exc, extra={"leg": leg.name})
+        self._owner.leg_ringing(leg, reply, agreed=agreed)
+
+    def _describe_early(self, reply: SipResponse) -> bool:
+        """Take the description of a 1xx; True if offer and answer are complete with it."""
+        audio, description = self._leg.audio, reply.description
+        if not description or self._target.body is not None:
+            return False
+        if not self._target.late_offer:
+            return audio.receive_first_answer(description)
+        if not reply.has("rseq"):
+            return False  # RFC 3261 §13.2.1: an unreliable 1xx cannot hold the offer
+        answer = audio.receive_offer(description)
+        self._leg.call.prack(reply, answer, now=self._board.now())
+        return True
+
+    def _replied(self, event: ResponseReceived | RequestTimedOut) -> None:
+        reply = event.response
+        if 200 <= reply.code < 300:
+            self._answered(reply)
+            return
+        self._reply = reply
+        sent_on = self._leg.call.dialog.remote_target != self._uri
+        reached = self._rang or sent_on or self._given_up is not None
+        # RFC 3263 §4.3: the next place, unless somebody was reached at this one.
+        if not reached and wants_another_way(event) and self._ways is not None:
+            self._goes_on = self._ways.next()
+
+    def _answered(self, reply: SipResponse) -> None:
+        leg, now = self._leg, self._board.now()
+        try:
+            agreed = self._target.body is None and self._describe(reply)
+        except SdpError as exc:
+            leg.call.ack(now=now)
+            self._give_up(exc.status_hint, f"the call was answered, but: {exc}")
+            return
+        self.close()
+        leg.answered_s = now
+        leg.final_code = 200
+        leg.change("held" if leg.audio.is_held else "up", reply.code, reply.reason)
+        self._owner.leg_answered(leg, reply, agreed=agreed)
+
+    def _describe(self, reply: SipResponse) -> bool:
+        """Take the description of the 2xx, if it has one; True if it changed anything."""
+        audio, description = self._leg.audio, reply.description
+        late = self._target.late_offer and audio.agreement is None
+        if not description:
+            if audio.agreement is None:
+                raise SdpError("it has no session description.", status_hint=NOT_ACCEPTABLE)
+            return False
+        if late:
+            answer = audio.receive_offer(description)
+            self._leg.call.ack(answer, SDP, now=self._board.now())
+            return True
+        return not self._target.late_offer and audio.receive_first_answer(description)
+
+    def _redirected(self, event: Redirected) -> None:
+        self._uri = event.uri
+        self._look(event.uri, self._follow)
+
+    def _ended(self, event: CallEnded) -> None:
+        if self._goes_on:
+            self._goes_on = False
+            self._send()
+        else:
+            self._fail()
+
+    # --- giving up ----------------------------------------------------------------------------
+
+    def _unanswered(self) -> None:
+        self._timer = None
+        self._give_up(NO_ANSWER, f"no answer within {self._target.no_answer_s:g} s")
+        self._board.settle()
+
+    def _give_up(self, code: int, reason: str, headers: Headers = ()) -> None:
+        self._given_up = self._given_up or (code, reason)
+        self._goes_on = False
+        leg, finding = self._leg, self._finding
+        leg.change("ending")
+        if finding is not None:
+            self._finding = None
+            finding.cancel()
+        if leg.placed is not None and not _is_over(leg):
+            leg.placed.bye(headers, now=self._board.now())
+        else:
+            self._board.inbox.post(self._fail)
+
+    def _fail(self) -> None:
+        if self._over:
+            return
+        self.close()
+        leg, reply = self._leg, self._reply
+        code, reason = self._given_up or (GIVEN_UP, "the call is over")
+        if self._given_up is None and reply is not None:
+            code, reason = reply.code, reply.reason
+        leg.final_code = code
+        leg.over()
+        log.info("%s not reached: %d %s", self._uri, code, reason, extra={"leg": leg.name})
+        self._owner.leg_failed(leg, code, reason, reply)
+
+
+def _is_over(leg: Leg) -> bool:
+    return leg.call.state is CallState.DISCONNECTED
+
+
+_EVENTS: Final[dict[type, Callable[..., None]]] = {
+    ProvisionalReceived: Dialling._provisional,
+    ResponseReceived: Dialling._replied,
+    RequestTimedOut: Dialling._replied,
+    Redirected: Dialling._redirected,
+    CallEnded: Dialling._ended,
+}

@@ -1,0 +1,134 @@
+"""Somebody the engine calls: rings, answers or refuses when a test says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ivrbench.engine.routing import Router
+from ivrbench.sip import events as sip
+from ivrbench.sip.resolve import Candidate
+
+from .harness import CALLER, ENGINE, Bench, Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ivrbench.sip.flow import Address
+    from ivrbench.sip.invite import InviteCall
+    from ivrbench.sip.message import SipRequest
+    from ivrbench.sip.uri import SipUri
+
+__all__ = ["Callee", "install_router"]
+
+
+class _Listener:
+    ip = ENGINE[0]
+
+
+class _Transports:
+    """The engine's one socket."""
+
+    listeners = (_Listener(),)
+
+    def local(self, transport: str, remote_ip: str) -> Address | None:
+        return ENGINE if transport == "udp" else None
+
+
+class _Names:
+    """DNS in a dict."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, list[Address]] = {}
+
+    async def candidates(
+        self, uri: SipUri, usable: Sequence[str], versions: Sequence[int]
+    ) -> list[Candidate]:
+        if uri.host[0].isdigit():
+            return [Candidate("udp", uri.host, uri.port or 5060)]
+        return [Candidate("udp", *place) for place in self.names.get(uri.host, [])]
+
+
+def install_router(bench: Bench) -> dict[str, list[Address]]:
+    """Let the engine find whom it calls.
+
+    Returns:
+        the names that there are; put in what is wanted.
+    """
+    names = _Names()
+    bench.board.router = Router(names, _Transports())  # type: ignore[arg-type]
+    return names.names
+
+
+class Callee(Caller):
+    """A user agent that the engine calls.
+
+    Args:
+        bench: the engine.
+        address: where it is.
+        rtp_port: where its audio is.
+        answers: what it does with an INVITE by itself, None for nothing.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        address: tuple[str, int] = CALLER,
+        rtp_port: int = 40_000,
+        answers: Callable[[Callee, InviteCall], None] | None = None,
+    ) -> None:
+        super().__init__(bench, address, rtp_port)
+        self.invites: list[SipRequest] = []
+        self._answers = answers
+
+    @property
+    def invite_request(self) -> SipRequest:
+        """The INVITE that came last."""
+        return self.invites[-1]
+
+    @property
+    def last_body(self) -> str:
+        """The engine's offer."""
+        return self.invite_request.body_text()
+
+    def provisional(self, code: int, *, described: bool = False, **how: object) -> None:
+        """Send a 1xx, with a session description or without."""
+        body = self.sdp() if described else b""
+        kind = "application/sdp" if body else ""
+        self.do(lambda call, now: call.provisional(code, "", (), body, kind, now=now, **how))  # type: ignore[arg-type]
+
+    def accept(self, body: bytes | None = None) -> None:
+        """Answer the call."""
+        self.do(lambda call, now: self._accept(call, now, body))
+
+    def _accept(self, call: InviteCall, now: float, body: bytes | None = None) -> None:
+        body = self.sdp() if body is None else body
+        call.accept((), body, "application/sdp" if body else "", now=now)
+
+    def refuse(self, code: int, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Refuse the call."""
+        self.do(lambda call, now: call.reject(code, "", headers, now=now))
+
+    def accepts(self, call: InviteCall) -> None:
+        """Answer at once; for `answers`."""
+        self._accept(call, self.bench.clock.now())
+
+    def rings(self, call: InviteCall) -> None:
+        """Ring; for `answers`."""
+        call.provisional(180, now=self.bench.clock.now())
+
+    def refuses(self, code: int) -> Callable[[Callee, InviteCall], None]:
+        """Refuse at once; for `answers`."""
+        return lambda _, call: call.reject(code, now=self.bench.clock.now())
+
+    def _note(self, event: sip.Event, now: float) -> None:
+        super()._note(event, now)
+        if isinstance(event, sip.InviteReceived):
+            self.call = event.call
+            self.invites.append(event.request)
+            self.got.append("INVITE")
+            if self._answers is not None:
+                self._answers(self, event.call)
+        elif isinstance(event, sip.CancelReceived):
+            self.got.append("CANCEL")
+        elif isinstance(event, sip.AckReceived):
+            self.got.append("ACK")

@@ -1,0 +1,538 @@
+"""Calls of ours on the wire: finding the way, ringing, answers, refusals, giving up."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ivrbench.config.values import Account
+from ivrbench.engine import uac
+from ivrbench.observe import events
+from ivrbench.scriptapi.uac import DialRequest
+from tests.engine.callee import Callee, install_router
+
+if TYPE_CHECKING:
+    from ivrbench.scriptapi.uac import Dialout
+    from tests.engine.harness import Bench
+
+    from .conftest import MakeBench
+
+APP = """
+from ivr import *
+said = []
+
+class IvrDialog(IvrDialogBase):
+    def onSessionStart(self):
+        said.append(("start", self.dialog.status_str))
+
+    def onSipReply(self, req, reply):
+        said.append((req.method, reply.code, self.dialog.status_str))
+
+    def onRinging(self, code, reason):
+        said.append(("ringing", code, reason))
+
+    def onFailed(self, code, reason):
+        said.append(("failed", code, reason))
+        return True
+
+    def onBye(self):
+        said.append("bye")
+        return True
+"""
+ANN = "sip:ann@192.0.2.99"
+
+
+def dial(bench: Bench, uri: str = ANN, **how: object) -> Dialout:
+    """Place a call, and let 0.1 s pass."""
+    request = DialRequest(
+        **{"application": "app", "r_uri": uri, "from_header": "<sip:ivr@192.0.2.1>", **how}  # type: ignore[arg-type]
+    )
+    handles = []
+
+    async def begin() -> None:
+        handles.append(uac.dial_out(bench.board, request)[1])
+        bench.board.settle()
+
+    bench.run(begin())
+    bench.wait()
+    return handles[0]
+
+
+def test_answered_and_hung_up_by_the_callee(make_bench: MakeBench) -> None:
+    """ivr-api §2.5: onSipReply for each 1xx; on the 200 onSessionStart, then its onSipReply."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    handle = dial(bench)
+    callee.provisional(180)
+    assert (handle.code, handle.answered) == (0, False)
+    callee.accept()
+    assert (handle.code, handle.answered) == (200, True)
+    assert callee.got == ["INVITE", "ACK"]
+    callee.bye()
+    assert bench.said() == [
+        ("INVITE", 100, "Proceeding"),
+        ("INVITE", 180, "Early"),
+        ("ringing", 180, "Ringing"),
+        ("start", "Connected"),
+        ("INVITE", 200, "Connected"),
+        "bye",
+    ]
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code, ended.reason) == ("callee", 200, "the callee hung up")
+
+
+def test_what_is_told_of_it(make_bench: MakeBench) -> None:
+    """The workbench sees an outgoing leg, its states and its codec."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench)
+    callee.provisional(180)
+    callee.accept()
+    (started,) = bench.of(events.LegStarted)
+    assert (started.direction, started.peer, started.request_uri) == ("out", ANN, ANN)
+    changes = [(e.state, e.code) for e in bench.of(events.LegChanged)]
+    assert changes == [("early", 180), ("up", 200)]
+    (agreed,) = bench.of(events.MediaAgreed)
+    assert (agreed.codec, agreed.dtmf_payload_type) == ("PCMU", 101)
+    callee.bye()
+
+
+def test_offer_has_all_codecs_in_the_configured_order(make_bench: MakeBench) -> None:
+    """`codec_order` is the order of our offers; keys are always offered."""
+    bench = make_bench(APP, codec_order=("PCMA", "PCMU"))
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench)
+    assert "RTP/AVP 8 0 101\r\n" in callee.last_body
+    assert "a=rtpmap:101 telephone-event/8000" in callee.last_body
+    callee.refuse(486)
+
+
+def test_offer_is_encrypted_where_that_is_required(make_bench: MakeBench) -> None:
+    """`srtp = required` offers keys."""
+    bench = make_bench(APP, srtp="required")
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench)
+    assert "/SAVP" in callee.last_body
+    callee.refuse(486)
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+def test_early_media_is_heard(make_bench: MakeBench, reliable: bool) -> None:
+    """A 183 with a description lets audio flow before the answer; a reliable one gets a PRACK."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench)
+    callee.provisional(183, described=True, reliable=reliable)
+    assert bench.session.media is not None
+    callee.speak(0.1)
+    bench.until(lambda: callee.heard)
+    callee.accept(None if not reliable else b"")
+    assert ("start", "Connected") in bench.said()
+    callee.bye()
+
+
+def test_forked_call(make_bench: MakeBench) -> None:
+    """Two phones ring with early media; the one that answers counts, whoever was heard first."""
+    bench = make_bench(APP)
+    install_router(bench)
+    first, second = Callee(bench), Callee(bench, ("192.0.2.98", 5060), 41_000)
+    dial(bench)
+    # A proxy would fork the INVITE; here the second phone gets a copy of it.
+    invite = next(e.raw for e in bench.of(events.SipTraced) if e.summary.startswith("INVITE"))
+    second._receive(invite, second.flow)
+    bench.wait()
+    first.provisional(183, described=True)
+    second.provisional(183, described=True)
+    second.accept()
+    bench.wait(0.5)
+    assert bench.of(events.MediaAgreed)[-1].remote == "192.0.2.98:41000"
+    assert bench.session.leg.dialog.remote_tag == second.call.dialog.local_tag
+    second.bye()
+    first.refuse(487)
+
+
+def test_late_offer(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An INVITE without offer: the 200 has it, our ACK the answer."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    made = uac._target
+    monkeypatch.setattr(uac, "_target", lambda *args: replace(made(*args), late_offer=True))
+    dial(bench)
+    assert callee.last_body == ""
+    callee.accept()
+    assert callee.got == ["INVITE", "ACK"]
+    assert bench.session.media is not None
+    callee.bye()
+
+
+def test_refused(make_bench: MakeBench) -> None:
+    """Busy: onSipReply, onFailed, and the session is gone."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    handle = dial(bench)
+    callee.refuse(486)
+    assert bench.said()[-2:] == [
+        ("INVITE", 486, "Disconnected"),
+        ("failed", 486, "Busy Here"),
+    ]
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code) == ("callee", 486)
+    assert (handle.code, handle.reason) == (486, "Busy Here")
+    assert bench.nothing_left()
+
+
+def test_script_without_on_failed_is_ended(make_bench: MakeBench) -> None:
+    """A dial-out that is refused ends its session, whatever the script knows of it."""
+    bench = make_bench("from ivr import *\nclass IvrDialog(IvrDialogBase):\n    pass\n")
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench)
+    callee.refuse(486)
+    assert bench.nothing_left()
+
+
+def test_script_may_keep_the_session(make_bench: MakeBench) -> None:
+    """onFailed that does not return True keeps it, and the workbench says so."""
+    bench = make_bench(
+        APP.replace("return True", "self.setTimer(1, 5)", 1)
+        + """
+    def onTimer(self, id):
+        self.stopSession()
+"""
+    )
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench)
+    callee.refuse(486)
+    assert "keeps the session" in bench.session.warning
+    bench.wait(6)
+    assert bench.nothing_left()
+
+
+def test_nobody_answers(make_bench: MakeBench) -> None:
+    """After the time-out CANCEL goes out; the script hears of 408."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench, answers=Callee.rings)
+    handle = dial(bench, no_answer_s=20.0)
+    bench.wait(21)
+    assert callee.got == ["INVITE", "CANCEL"]
+    assert bench.said()[-1] == ("failed", 408, "no answer within 20 s")
+    assert handle.code == 408
+    assert bench.nothing_left()
+
+
+def test_nobody_is_there(make_bench: MakeBench) -> None:
+    """No answer of any kind within 64*T1: 408."""
+    bench = make_bench(APP)
+    install_router(bench)
+    handle = dial(bench, "sip:ann@192.0.2.77")
+    bench.until(lambda: handle.code)
+    bench.wait()
+    assert handle.code == 408
+    assert bench.said()[-1][:2] == ("failed", 408)
+    assert bench.nothing_left()
+
+
+def test_rings_for_longer_than_a_transaction_lasts(make_bench: MakeBench) -> None:
+    """A phone that rings may ring for minutes."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench, answers=Callee.rings)
+    dial(bench)
+    bench.wait(100)
+    callee.accept()
+    assert ("start", "Connected") in bench.said()
+    callee.bye()
+
+
+def test_goes_on_to_the_next_address(make_bench: MakeBench) -> None:
+    """RFC 3263 §4.3: after 503 the next address is called, with the next CSeq number."""
+    bench = make_bench(APP)
+    names = install_router(bench)
+    names["pbx.example"] = [("192.0.2.98", 5060), ("192.0.2.99", 5060)]
+    first = Callee(bench, ("192.0.2.98", 5060), 41_000)
+    first._answers = first.refuses(503)
+    second = Callee(bench)
+    handle = dial(bench, "sip:ann@pbx.example")
+    assert first.got[0] == second.got[0] == "INVITE"
+    assert first.invite_request.call_id == second.invite_request.call_id
+    assert second.invite_request.cseq == first.invite_request.cseq + 1
+    second.accept()
+    assert handle.answered
+    assert not [said for said in bench.said() if said[0] == "failed"]
+    second.bye()
+
+
+def test_all_addresses_fail(make_bench: MakeBench) -> None:
+    """The last failure is the call's."""
+    bench = make_bench(APP)
+    names = install_router(bench)
+    names["pbx.example"] = [("192.0.2.98", 5060), ("192.0.2.99", 5060)]
+    for number in (98, 99):
+        callee = Callee(bench, (f"192.0.2.{number}", 5060), 41_000 + number * 10)
+        callee._answers = callee.refuses(503)
+    handle = dial(bench, "sip:ann@pbx.example")
+    assert handle.code == 503
+    assert bench.nothing_left()
+
+
+def test_name_that_leads_nowhere(make_bench: MakeBench) -> None:
+    """An unknown host: onFailed with a sentence, and no onSipReply."""
+    bench = make_bench(APP)
+    install_router(bench)
+    handle = dial(bench, "sip:ann@nowhere.example")
+    assert handle.code == 503
+    assert bench.said() == [("failed", 503, handle.reason)]
+    assert "nowhere.example" in handle.reason
+    assert bench.nothing_left()
+
+
+def test_login_of_the_script(make_bench: MakeBench) -> None:
+    """A challenge is answered with what the script gave; the callee hears both INVITEs."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench, login=("ivr", "secret"))
+    challenge = 'Digest realm="pbx", nonce="abc", algorithm=MD5, qop="auth"'
+    callee.refuse(407, [("Proxy-Authenticate", challenge)])
+    assert len(callee.invites) == 2
+    proof = callee.invite_request.header("proxy-authorization")
+    assert 'username="ivr"' in proof
+    callee.accept()
+    assert ("start", "Connected") in bench.said()
+    callee.bye()
+
+
+def test_wrong_password(make_bench: MakeBench) -> None:
+    """The second challenge is the refusal."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    handle = dial(bench, login=("ivr", "secret"))
+    challenge = 'Digest realm="pbx", nonce="abc", algorithm=MD5, qop="auth"'
+    callee.refuse(407, [("Proxy-Authenticate", challenge)])
+    callee.refuse(407, [("Proxy-Authenticate", challenge)])
+    assert handle.code == 407
+    assert bench.nothing_left()
+
+
+def test_login_of_an_account(make_bench: MakeBench) -> None:
+    """Without one of its own a call uses the account at that provider, whatever its realm."""
+    account = Account("sip:4912@192.0.2.99", "", "secret")
+    bench = make_bench(APP, register=(account,))
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench)
+    callee.refuse(401, [("WWW-Authenticate", 'Digest realm="asterisk", nonce="abc", qop="auth"')])
+    assert 'username="4912"' in callee.invite_request.header("authorization")
+    callee.refuse(486)
+
+
+def test_redirected(make_bench: MakeBench) -> None:
+    """A 302 is followed, to an address and to a name."""
+    bench = make_bench(APP)
+    names = install_router(bench)
+    names["other.example"] = [("192.0.2.97", 5060)]
+    first, second = Callee(bench), Callee(bench, ("192.0.2.98", 5060), 41_000)
+    third = Callee(bench, ("192.0.2.97", 5060), 42_000)
+    dial(bench)
+    first.refuse(302, [("Contact", "<sip:bob@192.0.2.98>")])
+    second.refuse(302, [("Contact", "<sip:bob@other.example>")])
+    third.accept()
+    assert third.invite_request.uri == "sip:bob@other.example"
+    assert ("start", "Connected") in bench.said()
+    third.bye()
+
+
+def test_redirected_to_nowhere(make_bench: MakeBench) -> None:
+    """A 302 to a name that leads nowhere is a failure, and nothing is left of the call."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    handle = dial(bench)
+    callee.refuse(302, [("Contact", "<sip:bob@nowhere.example>")])
+    assert "nowhere.example" in handle.reason
+    assert bench.nothing_left()
+
+
+def test_redirected_in_circles(make_bench: MakeBench) -> None:
+    """Redirects are bounded: the last 302 is the refusal."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    handle = dial(bench)
+    for number in range(20):
+        if handle.code:
+            break
+        callee.refuse(302, [("Contact", f"<sip:n{number}@192.0.2.99>")])
+    assert handle.code == 302
+    assert len(callee.invites) == 6
+    assert bench.nothing_left()
+
+
+def test_outbound_proxy(make_bench: MakeBench) -> None:
+    """`outbound_proxy` gets the INVITE, with a Route that says so."""
+    bench = make_bench(APP, outbound_proxy="sip:192.0.2.99")
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench, "sip:ann@far.example")
+    assert callee.invite_request.uri == "sip:ann@far.example"
+    assert callee.invite_request.header("route") == "<sip:192.0.2.99;lr>"
+    callee.refuse(486)
+
+
+def test_next_hop(make_bench: MakeBench) -> None:
+    """`next_hop` gets it without any Route."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench, "sip:ann@far.example", next_hop="sip:192.0.2.99")
+    assert callee.invite_request.uri == "sip:ann@far.example"
+    assert not callee.invite_request.has("route")
+    callee.refuse(486)
+
+
+@pytest.mark.parametrize("rings", [True, False])
+def test_hung_up_from_outside_while_it_rings(make_bench: MakeBench, rings: bool) -> None:
+    """CANCEL, 487, and all is given back."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench, answers=Callee.rings if rings else None)
+    handle = dial(bench)
+    bench.session.hang_up("engine", "hung up from the workbench")
+    bench.board.settle()
+    bench.wait()
+    assert callee.got[:2] == ["INVITE", "CANCEL"]
+    assert bench.nothing_left()
+    assert handle.code == 487
+
+
+def test_hung_up_while_the_name_is_looked_up(make_bench: MakeBench) -> None:
+    """Before any INVITE is out there is nothing to cancel."""
+    bench = make_bench(APP)
+    install_router(bench)
+
+    async def never(*_: object) -> None:
+        await asyncio.sleep(1000)
+
+    bench.board.router.find = never  # type: ignore[method-assign, assignment]
+    handle = dial(bench)
+    bench.session.hang_up("engine", "hung up from the workbench")
+    bench.wait()
+    assert handle.code == 487
+    assert bench.nothing_left()
+
+
+def test_answered_in_the_moment_of_giving_up(make_bench: MakeBench) -> None:
+    """A 200 that passes our CANCEL gets ACK and BYE."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench, answers=Callee.rings)
+    dial(bench)
+    bench.lose = lambda data: data.startswith(b"CANCEL")
+    bench.session.stop("script", "stopSession()")
+    bench.wait(0.2)
+    callee.accept()
+    bench.wait(1)
+    assert callee.got == ["INVITE", "ACK", "BYE"]
+    assert not [said for said in bench.said() if said[0] == "start"]
+    assert bench.nothing_left()
+
+
+@pytest.mark.parametrize("body", [b"", b"not a description"])
+def test_answer_without_a_usable_description(make_bench: MakeBench, body: bytes) -> None:
+    """A 200 whose description is of no use is confirmed and hung up."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench)
+    handle = dial(bench)
+    callee.accept(body)
+    bench.wait(1)
+    assert callee.got == ["INVITE", "ACK", "BYE"]
+    assert handle.code in (400, 488)
+    assert bench.nothing_left()
+
+
+def test_header_that_cannot_be_sent(make_bench: MakeBench) -> None:
+    """A header the core writes itself fails the call, with a sentence."""
+    bench = make_bench(APP)
+    install_router(bench)
+    handle = dial(bench, hdrs="CSeq: 1 INVITE\r\n")
+    assert handle.code == 400
+    assert bench.nothing_left()
+
+
+def test_no_port_is_free(make_bench: MakeBench) -> None:
+    """Without RTP ports nobody is called."""
+    bench = make_bench(APP, rtp_low_port=40_000, rtp_high_port=40_000)
+    install_router(bench)
+    callee = Callee(bench)
+    handle = dial(bench)
+    assert handle.code == 503
+    assert callee.got == []
+    assert bench.nothing_left()
+
+
+def test_stop_while_it_rings(make_bench: MakeBench) -> None:
+    """An engine that shuts down ends a call that rings, as the script has no handler for it."""
+    bench = make_bench(APP)
+    install_router(bench)
+    callee = Callee(bench, answers=Callee.rings)
+    handle = dial(bench)
+    bench.board.drain(10)
+    bench.wait()
+    assert callee.got == ["INVITE", "CANCEL"]
+    assert handle.code == 487
+    assert bench.nothing_left()
+
+
+def test_session_that_is_finished_at_once(make_bench: MakeBench) -> None:
+    """The engine's end does not wait for the answer to a CANCEL; who waits for the call hears."""
+    bench = make_bench(APP)
+    install_router(bench)
+    Callee(bench, answers=Callee.rings)
+    handle = dial(bench)
+    session = bench.session
+    session.hang_up("engine", "the server shuts down")
+    session.finish()
+    bench.board.settle()
+    assert handle.code == 487
+    bench.wait()
+
+
+def test_session_timer_as_caller(make_bench: MakeBench) -> None:
+    """RFC 4028: our INVITE asks for an interval, and refreshing keeps the call up."""
+    bench = make_bench(APP, enable_session_timer=True, session_expires=100)
+    install_router(bench)
+    callee = Callee(bench)
+    dial(bench)
+    assert callee.invite_request.header("session-expires").startswith("100")
+    callee.accept()
+    bench.wait(250)
+    assert bench.ended() is None
+    callee.bye()
+
+
+def test_draining_refuses_new_ones(make_bench: MakeBench) -> None:
+    """No call begins any more, and the workbench sees why."""
+    bench = make_bench(APP)
+    install_router(bench)
+    bench.board.drain(10)
+    handle = dial(bench)
+    assert handle.code == 503
+    ended = bench.ended()
+    assert ended is not None
+    assert "draining" in ended.reason
