@@ -257,9 +257,7 @@ class Playlist:
         assert self._media is not None, "items are sent to a call with media"
         item.sent = True
         recorder = self.recordings.number(item.recorder)
-        self._media.play(
-            item.number, item.prompt, item.silence_ms, item.loop, recorder, item.mixed
-        )
+        self._media.play(item.number, item.prompt, item.silence_ms, item.loop, recorder, item.mixed)
 
     def set_loop(self, item: Item, loop: bool) -> None:
         """Turn looping on or off for an item at the worker."""
@@ -308,9 +306,7 @@ class Playlist:
         if not self._is_awaited:
             self._session.tell("onEmptyQueue")
 
-    def _end(
-        self, item: Item, reason: str, played_ms: int, recorded_ms: int, because: str
-    ) -> None:
+    def _end(self, item: Item, reason: str, played_ms: int, recorded_ms: int, because: str) -> None:
         with self._lock:
             self._items.pop(item.number, None)
             self._leaving.pop(item.number, None)

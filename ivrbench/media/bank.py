@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Bank"]
+__all__ = ["Bank", "saturated"]
 
 RING_TICKS: Final = 32
 """Length of the rings."""
