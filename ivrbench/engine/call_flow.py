@@ -289,6 +289,8 @@ def _replied(
     reply = IvrSipReply(ReplyFacts(response))
     asked = IvrSipRequest.copy_of(RequestFacts(request))
     if request.method == "INVITE" and request is not leg.call.invite_request:
+        if session.board.media.recovery.answered(leg, event):
+            return
         _reinvite_replied(session, leg, event)
     if request.method == "BYE" and response.code >= 200:
         session.step(lambda: setattr(leg.dialog, "status", DISCONNECTED))

@@ -277,32 +277,40 @@ class Engine:
         tell("SIP on %s%s", where, f" ({reason})" if reason else "")
         self.hub.publish(ListenerChanged(transport, ip, listener.port, True, reason))
 
-    async def _start_worker(self, number: int) -> None:
+    async def _start_worker(self, number: int, died: Worker | None = None) -> None:
+        """Start a media worker, or the next one in the place of one that died."""
         early: list[MediaEvent] = []
+        arena = died.media.arena if died is not None else None
         client = await MediaClient.start(
-            MediaSettings(self.settings.prompt_memory_mb), early.extend
+            MediaSettings(self.settings.prompt_memory_mb), early.extend, arena
         )
-        worker = Worker(number, client)
+        worker = died or Worker(number, client)
         client.on_events = lambda events: self.board.media.receive(worker, events)
-        self.board.media.add(worker)
         ready = client.ready
         log.info("media worker %d: pid %d, %s", number, ready.pid, ready.priority)
         if ready.note:
             log.info("media worker %d: %s", number, ready.note)
         self.hub.publish(WorkerChanged(number, ready.pid, True, ready.priority, ready.note))
+        if died is None:
+            self.board.media.add(worker)
+        else:
+            self.board.media.replaced(worker, client)
         self._spawn(self._mind_worker(worker, ready.pid))
 
     async def _mind_worker(self, worker: Worker, pid: int) -> None:
-        """When a worker ends: its calls end, a new one is started."""
+        """When a worker ends, a new one is started, which takes its calls over."""
         how = await asyncio.shield(worker.media.exited)
         if worker.gone:
             return
-        log.error("%s: %d calls end, a new one is started", how, len(worker.calls))
+        log.error("%s: a new one is started for its %d calls", how, len(worker.calls))
         self.hub.publish(WorkerChanged(worker.number, pid, False, "", how))
         self.board.media.lost(worker, how)
         while True:
-            with contextlib.suppress(MediaError):
-                await self._start_worker(worker.number)
+            try:
+                await self._start_worker(worker.number, worker)
+            except MediaError as exc:
+                log.error("%s", exc)
+            else:
                 return
             await asyncio.sleep(WORKER_RETRY_S)
 

@@ -58,6 +58,12 @@ class KeyInput:
         self._keys().receive_info(key, duration_ms, self._session.board.now())
         self._report_keys()
 
+    def flush(self) -> None:
+        """Who saw the keys that are down sees no more of them: they count as released."""
+        if self._aggregator is not None:
+            self._aggregator.flush()
+            self._report_keys()
+
     def close(self) -> None:
         """No more keys."""
         if self._timer is not None:

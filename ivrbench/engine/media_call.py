@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from .bridge import Bridge, rate_of
 from .media_terms import weight_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ivrbench.media.arena import Clip, PromptArena
     from ivrbench.media.ports import PortPair
@@ -118,10 +119,44 @@ class MediaCall:
         """Joins it with another call."""
         self._silent = False
         self._closing = False
+        self.losses = 0
+        """How many workers died with this call."""
+        self.suspended_s = 0.0
+        """Since when it has no worker; 0.0: it has one."""
+        self.why_suspended = ""
+        self._open(seat, agreement)
+
+    def _open(self, seat: Seat, agreement: Agreement) -> None:
+        self._seat = seat
+        self._send = seat.worker.media.send
+        self._stream = self._params(agreement)
+        seat.weigh(weight_of(agreement))
         self._send(messages.OpenCall(self.number, self._stream), seat.ports.detach())
         if self.bridge is not None:
             self.bridge.begin()
-        session.board.media.opened(self)
+        self.session.board.media.opened(self)
+
+    @property
+    def is_suspended(self) -> bool:
+        """The worker died; the call waits for the next one."""
+        return self.suspended_s > 0.0 and not self._closing
+
+    def suspend(self, reason: str) -> None:
+        """The worker died, and the sockets with it: what is asked for has to wait."""
+        if not self.is_suspended:
+            self.suspended_s = self.session.board.now()
+        self.losses += 1
+        self.why_suspended = reason
+        self._send = _nobody
+        self._recorders.clear()
+        self._seat.release()
+        self.session.media_suspended()
+
+    def resume(self, seat: Seat, agreement: Agreement) -> None:
+        """The peer took the new ports: go on."""
+        self.suspended_s = 0.0
+        self._open(seat, agreement)
+        self.session.media_resumed(self)
 
     def _params(self, agreement: Agreement) -> messages.StreamParams:
         settings = self.session.board.settings
@@ -243,7 +278,10 @@ class MediaCall:
     def close(self) -> None:
         """The call is over; `CallClosed` answers."""
         self.connect(None)
-        if not self._closing:
+        if self.is_suspended:
+            self._closing = True
+            self.closed(messages.StreamCounts())
+        elif not self._closing:
             self._closing = True
             # In this order: the item that records ends first, then its file is finished.
             self._send(messages.CloseCall(self.number))
@@ -258,7 +296,14 @@ class MediaCall:
         self.session.media_closed(counts)
 
     def lost(self, reason: str) -> None:
-        """The worker is gone, and the sockets with it."""
+        """The worker is gone for good, and the sockets with it."""
         self._closing = True
+        self.session.board.media.call_closed(self)
         self._seat.release()
         self.session.media_lost(reason)
+
+
+def _nobody(command: messages.Command, fds: Sequence[int] = ()) -> None:
+    """What a call without worker sends to: the next one is told everything anew."""
+    for fd in fds:
+        os.close(fd)

@@ -19,6 +19,7 @@ from ivrbench.observe.events import LegMeasured
 
 from .media_call import MediaCall, Prompt, Seat
 from .media_terms import Certificate, make_certificate
+from .recovery import Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,7 @@ class Worker:
         self.has_certificate = False
         self.report: messages.WorkerReported | None = None
         self.gone = False
+        """It died, and the next one is not up yet."""
 
     def drop_trunks(self) -> None:
         """It died, and their sockets with it."""
@@ -80,6 +82,7 @@ class MediaLink:
         self._make_pool = pool
         self._pools: dict[str, PortPool] = {}
         self.workers: list[Worker] = []
+        self.recovery = Recovery(board, self)
         self._numbers = itertools.count(1)
         self._notes: dict[object, str] = {}
         self._watched: tuple[frozenset[str], bool] = (frozenset(), False)
@@ -98,7 +101,7 @@ class MediaLink:
         """Ports for one call, and the worker that will have it.
 
         Args:
-            ip: our address.
+            ip: our address that the ports are to have, where `media_ip` says nothing.
             beside: the worker it is to have; None: the one with most room.
 
         Raises:
@@ -108,14 +111,18 @@ class MediaLink:
         worker = beside or min(up, key=lambda w: w.load, default=None)
         if worker is None:
             raise MediaError("no media worker is up; a new one is being started")
-        seat = Seat(worker, self.allocate(ip))
+        settings = self._board.settings
+        seat = Seat(worker, self.allocate(settings.media_ip or ip))
         worker.seats += 1
+        self._certify(worker)
+        return seat
+
+    def _certify(self, worker: Worker) -> None:
         certificate = self.certificate
         if certificate is not None and not worker.has_certificate:
             worker.has_certificate = True
             pem, key_pem = certificate.certificate_pem, certificate.key_pem
             worker.media.send(messages.UseCertificate(pem, key_pem))
-        return seat
 
     def allocate(self, ip: str) -> PortPair:
         """A port pair of an address. Raises MediaError: none is free."""
@@ -234,13 +241,19 @@ class MediaLink:
         self._board.settle()
 
     def lost(self, worker: Worker, how: str) -> None:
-        """A worker is gone: its calls end."""
-        worker.gone = True
+        """A worker died: its calls wait for the next one, see `recovery`."""
+        worker.gone, worker.has_certificate, worker.report = True, False, None
         worker.drop_trunks()
-        self.workers.remove(worker)
-        for call in list(worker.calls.values()):
-            call.lost(f"the media worker ended ({how})")
-        worker.calls.clear()
+        worker.recorders.clear()
+        self.recovery.lost(worker, how)
+        self._board.settle()
+
+    def replaced(self, worker: Worker, media: Media) -> None:
+        """The next one is up, with the prompts of the one that died."""
+        worker.media, worker.gone = media, False
+        if worker.seats:
+            self._certify(worker)
+        self.recovery.back(worker)
         self._board.settle()
 
     # --- levels for those who watch -----------------------------------------------------------

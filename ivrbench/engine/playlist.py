@@ -127,7 +127,7 @@ class Playlist:
 
     def _prompt(self, audio: OpenAudio, form: str) -> Prompt:
         session = self._session
-        worker = self._media.worker if self._media is not None else None
+        worker = session.media.worker if session.media is not None else None
         if worker is None and session.leg.seat is not None:
             worker = session.leg.seat.worker
         if worker is None:
@@ -211,6 +211,29 @@ class Playlist:
         if not self.codec_changed():
             for item in list(self._items.values()):
                 self._send(item)
+                item.go_on(media, self._session.board.now())
+
+    def media_lost(self) -> None:
+        """The worker died: what plays waits at its place, what needed the dead one is over."""
+        now = self._session.board.now()
+        self._media = None
+        self.recordings.media_lost()
+        for item in list(self._leaving.values()):
+            self._end(item, "flushed", 0, 0, item.because)
+        lost = [item for item in list(self._items.values()) if not self._waits(item, now)]
+        for item in lost:
+            self._end(item, "error", 0, 0, "the media worker ended")
+        if lost and self.is_empty:
+            self.queue_emptied()
+
+    def _waits(self, item: Item, now: float) -> bool:
+        """Whether an item can go on at the next worker; one that only records cannot."""
+        item.sent, item.passed_over = False, 0
+        item.halt(now)
+        if item.recorder and not self.recordings.is_open(item.recorder):
+            item.recorder = 0
+            return item.prompt is not None or item.silence_ms > 0
+        return True
 
     def codec_changed(self) -> bool:
         """Items whose prompt is in the form of another codec are encoded again, away from the loop.

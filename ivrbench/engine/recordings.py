@@ -7,11 +7,12 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.audio.files import WavSubtype
+from ivrbench.audio.files import WavSubtype, wav_header
+from ivrbench.audio.frame import SAMPLE_RATE_HZ
+from ivrbench.media.messages import RecorderClosed
 from ivrbench.observe.events import RecordingEnded
 
 if TYPE_CHECKING:
-    from ivrbench.media.messages import RecorderClosed
     from ivrbench.scriptapi.audiofile import IvrAudioFile, OpenAudio
 
     from .media_call import MediaCall
@@ -23,6 +24,8 @@ log = logging.getLogger("ivrbench.call")
 
 FINISH_WITHIN_S: Final = 5.0
 """How long `close()` waits for the disk; a script's thread must not hang for ever on a dead one."""
+RATE_AT: Final = slice(24, 28)
+"""The sample rate in a WAV header."""
 LAWS: Final = {WavSubtype.PCM16: "pcm16", WavSubtype.ALAW: "alaw", WavSubtype.ULAW: "ulaw"}
 
 
@@ -53,6 +56,23 @@ class _Recording:
         inbox.post(self._recordings.close, self)
         if not inbox.on_loop and not self.closed.wait(FINISH_WITHIN_S):
             log.error("%s: not written after %g s", self.name, FINISH_WITHIN_S)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing of the caller is in it yet."""
+        return not self.audio.data_bytes
+
+    def rescued(self) -> RecorderClosed:
+        """What a worker that died left on the disk, with a header that covers it all."""
+        audio, rate_hz = self.audio, SAMPLE_RATE_HZ
+        n_bytes = audio.data_bytes - audio.data_bytes % audio.subtype.sample_bytes
+        try:
+            header = os.pread(audio.fd, audio.header_bytes, 0)
+            rate_hz = int.from_bytes(header[RATE_AT], "little") or rate_hz
+            os.pwrite(audio.fd, wav_header(n_bytes, audio.subtype, rate_hz), 0)
+        except OSError as exc:
+            log.error("%s: %s", self.name, exc.strerror)
+        return RecorderClosed(self.recorder, n_bytes, "the media worker ended", rate_hz)
 
     def done(self) -> None:
         """Nobody writes into it any more."""
@@ -133,6 +153,21 @@ class Recordings:
         """The worker is done with the call, or gone."""
         for recording in list(self._open.values()):
             self._forget(recording)
+
+    def media_lost(self) -> None:
+        """The worker died: what was recorded stands, a file with nothing in it is used again."""
+        self._media = None
+        for handle, recording in list(self._open.items()):
+            if not recording.recorder:
+                continue
+            if recording.is_empty and not recording.is_closing:
+                recording.fd, recording.recorder = os.dup(recording.audio.fd), 0
+            else:
+                self._closed(handle, recording.rescued())
+
+    def is_open(self, handle: int) -> bool:
+        """Whether this number still stands for a file that is recorded into."""
+        return handle in self._open
 
     def _closed(self, handle: int, event: RecorderClosed) -> None:
         recording = self._open.get(handle)

@@ -211,11 +211,10 @@ class Session:
         agreement = leg.agreement
         if self.media is not None or agreement is None or leg.seat is None or leg.down:
             return
-        seat, leg.seat = leg.seat, None
-        if seat.worker.gone:
-            seat.release()
-            self.stop("error", "the media worker ended")
+        if leg.seat.worker.gone:
+            self.board.media.recovery.start_later(self, leg)
             return
+        seat, leg.seat = leg.seat, None
         self.media = MediaCall(self, seat, agreement)
         self._audio_attached = True
         if agreement.direction.receives:
@@ -250,8 +249,18 @@ class Session:
         self.tell("onRtpTimeout", done=decide)
         self.step(self._detach_audio)
 
+    def media_suspended(self) -> None:
+        """The worker that had our audio died; another one will have it."""
+        self.keys.flush()
+        self.playlist.media_lost()
+
+    def media_resumed(self, media: MediaCall) -> None:
+        """Another worker has our audio now."""
+        self.port.apply_switches()
+        self.playlist.media_opened(media)
+
     def media_lost(self, reason: str) -> None:
-        """The worker that had our audio is gone."""
+        """The worker that had our audio is gone, and no other takes the call over."""
         self.media = None
         self.playlist.media_gone()
         self.playlist.recordings.abandon()

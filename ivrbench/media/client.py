@@ -98,18 +98,24 @@ class MediaClient:
 
     @classmethod
     async def start(
-        cls, settings: MediaSettings, on_events: Callable[[list[MediaEvent]], None]
+        cls,
+        settings: MediaSettings,
+        on_events: Callable[[list[MediaEvent]], None],
+        arena: PromptArena | None = None,
     ) -> MediaClient:
         """Start a worker and wait until it is ready.
 
         Args:
             settings: its settings.
             on_events: called with each packet's events, the worker's `WorkerReady` first.
+            arena: the prompts of a worker that died; None: it begins with none.
 
         Raises:
             MediaError: the worker did not start.
         """
-        arena = PromptArena(settings.prompt_memory_mb)
+        kept = arena is not None
+        if arena is None:
+            arena = PromptArena(settings.prompt_memory_mb)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         process = _spawn(theirs, arena)
@@ -124,7 +130,8 @@ class MediaClient:
             process.kill()
         if not client._started.done():
             how = await client.exited
-            await client.close()
+            if not kept:
+                arena.close()
             raise MediaError(f"the media worker did not start: {how}")
         client.ready = client._started.result()
         return client
@@ -202,6 +209,7 @@ class InlineMedia:
         memory: sockets are those of a `MemoryNetwork`, passed to `send` in place of
             descriptors; False: descriptors of real sockets.
         prompt_memory_mb: size of the prompt arena.
+        arena: the prompts of a plane that is gone; None: it begins with none.
         writer: writes the recordings; by default at once.
         random_source: for SSRCs and intervals.
     """
@@ -212,10 +220,11 @@ class InlineMedia:
         *,
         memory: bool = True,
         prompt_memory_mb: int = 4,
+        arena: PromptArena | None = None,
         writer: DirectWriter | None = None,
         random_source: random.Random | None = None,
     ) -> None:
-        self.arena = PromptArena(prompt_memory_mb)
+        self.arena = arena if arena is not None else PromptArena(prompt_memory_mb)
         self.on_events = on_events
         self.exited: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.plane = MediaPlane(

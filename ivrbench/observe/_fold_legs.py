@@ -23,6 +23,7 @@ from ivrbench.observe.events import (
     LegWarned,
     MediaAgreed,
     MediaEnded,
+    MediaRestored,
     QueueFlushed,
     RecordingEnded,
     SipTraced,
@@ -234,7 +235,9 @@ def _count(
         stats.worst_ms = max(stats.worst_ms, elapsed_ms)
 
 
-def _fact(history: History, stamped: Stamped, event: QueueFlushed | ApiCalled) -> None:
+def _fact(
+    history: History, stamped: Stamped, event: QueueFlushed | ApiCalled | MediaRestored
+) -> None:
     leg = history.leg(event.leg)
     if leg is not None:
         keep_fact(leg, stamped)
@@ -260,6 +263,7 @@ FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     ItemStarted: _item_started,
     ItemEnded: _item_ended,
     QueueFlushed: _fact,
+    MediaRestored: _fact,
     KeyReceived: _key,
     HandlerStarted: _handler_started,
     HandlerCalled: _handler_called,

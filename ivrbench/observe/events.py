@@ -36,6 +36,7 @@ __all__ = [
     "LogWritten",
     "MediaAgreed",
     "MediaEnded",
+    "MediaRestored",
     "MonitorChanged",
     "QueueFlushed",
     "RecordingEnded",
@@ -310,6 +311,17 @@ class MediaAgreed(EventBase, frozen=True):
     """Ours: "sendrecv", "sendonly", "recvonly", "inactive"."""
 
 
+class MediaRestored(EventBase, frozen=True):
+    """The media worker of a call died; another one has its audio now, on new ports."""
+
+    leg: str
+    local: str
+    """"ip:port" of our RTP."""
+    away_ms: int
+    """How long the call had no audio."""
+    reason: str
+
+
 class SipTraced(EventBase, frozen=True):
     """One SIP message on the wire."""
 
@@ -517,6 +529,7 @@ Event = (
     | LegEnded
     | LegWarned
     | MediaAgreed
+    | MediaRestored
     | SipTraced
     | LegMeasured
     | MediaEnded

@@ -177,17 +177,21 @@ class VirtualEngine:
         )
         return board
 
-    async def new_worker(self) -> None:
-        """A media worker comes up."""
-        self.media = MediaOnDisk(lambda _: None, random_source=random.Random(1))
-        worker = self.worker = Worker(1, self.media)
+    async def new_worker(self, died: Worker | None = None) -> None:
+        """A media worker comes up, perhaps in the place of one that died."""
+        arena = died.media.arena if died is not None else None
+        self.media = MediaOnDisk(lambda _: None, arena=arena, random_source=random.Random(1))
+        worker = self.worker = died or Worker(1, self.media)
 
         def receive(told: list[MediaEvent]) -> None:
             self._told_by_media = True
             self.board.media.receive(worker, told)
 
         self.media.on_events = receive
-        self.board.media.add(worker)
+        if died is None:
+            self.board.media.add(worker)
+        else:
+            self.board.media.replaced(worker, self.media)
 
     @property
     def names(self) -> dict[str, list[Address]]:

@@ -75,6 +75,19 @@ class Bench(Stage):
             self.note(event)
         self._note = self.note
 
+    def kill_worker(self) -> None:
+        """The media worker dies without a word, and its sockets with it."""
+        for call in list(self.media.plane._calls.values()):
+            for port in call.keying.ports:
+                port.close()
+        self.media.pump = lambda now: None  # type: ignore[method-assign]
+        self.media.send = lambda command, fds=(): None  # type: ignore[method-assign]
+        self.board.media.lost(self.worker, "killed by signal 9")
+
+    def replace_worker(self) -> None:
+        """The next media worker comes up."""
+        self.run(self.engine.new_worker(self.worker))
+
     def close(self) -> None:
         """End everything; nothing may be left over."""
         self.engine.close()

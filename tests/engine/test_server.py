@@ -189,7 +189,7 @@ async def test_a_media_worker_that_dies_is_replaced(process: Process) -> None:
     os.kill(int(found[1]), signal.SIGKILL)
     process.said = ""
     await process.read_until("media worker 1: pid")
-    assert "killed by signal 9: 0 calls end, a new one is started" in process.said
+    assert "killed by signal 9: a new one is started for its 0 calls" in process.said
     client = await ControlClient.connect(str(process.control))
     placed = await client.request(PlaceTestCall(target="app", keys="1"))
     assert placed.leg == "c1"

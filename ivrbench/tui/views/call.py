@@ -15,6 +15,7 @@ from ivrbench.observe.events import (
     LegChanged,
     LegEnded,
     LegWarned,
+    MediaRestored,
     MonitorChanged,
     RecordingEnded,
 )
@@ -325,6 +326,8 @@ def _audio_happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, 
             return text, "", "bad" if reason == "error" else "dim"
         case RecordingEnded():
             return f"  recorded {event.file}", f"{seconds(event.length_ms)} s", ""
+        case MediaRestored():
+            return f"audio is back on {event.local}: {event.reason}", f"{event.away_ms} ms", "warn"
         case LegChanged():
             return f"{event.state} {event.code or ''} {event.reason}".rstrip(), "", "dim"
         case LegWarned(text=text) if text:

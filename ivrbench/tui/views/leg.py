@@ -11,6 +11,7 @@ from ivrbench.observe.events import (
     KeyReceived,
     LegChanged,
     LegWarned,
+    MediaRestored,
     MonitorChanged,
     Stamped,
 )
@@ -249,7 +250,13 @@ def _happened(model: Model, stamped: Stamped) -> Span:
         case LegWarned(text=text) if text:
             return f"{glyphs.warn} {text}", "warn"
         case _:
-            return "", ""
+            return _restored(event)
+
+
+def _restored(event: object) -> tuple[str, str]:
+    if isinstance(event, MediaRestored):
+        return f"audio is back after {event.away_ms} ms: {event.reason}", "warn"
+    return "", ""
 
 
 def monitored(event: MonitorChanged) -> str:

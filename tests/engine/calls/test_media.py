@@ -494,7 +494,7 @@ def test_foreign_rtp_is_not_for_this_call(make_bench: MakeBench) -> None:
     bench = make_bench(script(KEYS))
     caller, stranger = Caller(bench), Caller(bench, ("198.51.100.1", 5060), 41_000)
     caller.dial()
-    stranger.replies = caller.replies
+    stranger.described = caller.described
     stranger.press(3)
     bench.wait(0.3)
     assert bench.said() == []

@@ -202,29 +202,6 @@ def onSessionStart(self):
     other.bye()
 
 
-def test_media_worker_dies(make_bench: MakeBench) -> None:
-    """Its calls end with a sentence; calls that come after it find the next one."""
-    bench = make_bench(script("pass"))
-    caller = Caller(bench)
-    caller.dial()
-    bench.board.media.lost(bench.worker, "killed by signal 9")
-    bench.until(bench.ended)
-    assert caller.got[-1] == "BYE"
-    ended = bench.ended()
-    assert ended is not None
-    assert (ended.by, ended.reason) == ("error", "the media worker ended (killed by signal 9)")
-    late = Caller(bench, ("192.0.2.98", 5060), 41_000)
-    late.dial()
-    assert late.got[-1] == "503"
-    bench.run(bench.new_worker())
-    third = Caller(bench, ("192.0.2.97", 5060), 42_000)
-    third.dial()
-    assert third.got[-1] == "200"
-    bench.wait(0.2)
-    assert third.heard
-    third.bye()
-
-
 def test_methods_of_a_call_that_is_over_do_nothing(make_bench: MakeBench) -> None:
     """architecture §10: dialogs kept after their call: a no-op, never a crash."""
     body = """
