@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ivrbench.engine.routing import Router
 from ivrbench.sip import events as sip
-from ivrbench.sip.resolve import Candidate
 
-from .harness import CALLER, ENGINE, Bench, Caller
+from .harness import CALLER, Bench, Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,47 +14,13 @@ if TYPE_CHECKING:
     from ivrbench.sip.flow import Address
     from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.message import SipRequest
-    from ivrbench.sip.uri import SipUri
 
 __all__ = ["Callee", "install_router"]
 
 
-class _Listener:
-    ip = ENGINE[0]
-
-
-class _Transports:
-    """The engine's one socket."""
-
-    listeners = (_Listener(),)
-
-    def local(self, transport: str, remote_ip: str) -> Address | None:
-        return ENGINE if transport == "udp" else None
-
-
-class _Names:
-    """DNS in a dict."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, list[Address]] = {}
-
-    async def candidates(
-        self, uri: SipUri, usable: Sequence[str], versions: Sequence[int]
-    ) -> list[Candidate]:
-        if uri.host[0].isdigit():
-            return [Candidate("udp", uri.host, uri.port or 5060)]
-        return [Candidate("udp", *place) for place in self.names.get(uri.host, [])]
-
-
 def install_router(bench: Bench) -> dict[str, list[Address]]:
-    """Let the engine find whom it calls.
-
-    Returns:
-        the names that there are; put in what is wanted.
-    """
-    names = _Names()
-    bench.board.router = Router(names, _Transports())  # type: ignore[arg-type]
-    return names.names
+    """The names that there are; put in what is wanted."""
+    return bench.engine.names
 
 
 class Callee(Caller):
@@ -125,6 +89,7 @@ class Callee(Caller):
         if isinstance(event, sip.InviteReceived):
             self.call = event.call
             self.invites.append(event.request)
+            self.described = event.request.body_text()
             self.got.append("INVITE")
             if self._answers is not None:
                 self._answers(self, event.call)

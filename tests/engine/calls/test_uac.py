@@ -106,10 +106,8 @@ def test_waiting_for_the_answer(make_bench: MakeBench) -> None:
     bench, caller, callee = two(
         make_bench, f'said.append("in")\nsaid.append(IvrUAC().dialout({ARGUMENTS}).wait())'
     )
-    bench.let_go_of_thread("in")
     caller.dial()
     bench.until(lambda: 200 in bench.said())
-    bench.hold_on_to_threads()
     callee.bye()
     caller.bye()
 
