@@ -2,21 +2,31 @@
 
 The library is loaded when a function is called, never by import, so a machine without PortAudio
 runs everything else. Whatever goes wrong is a `DeviceError` that says what to do.
+
+Microphone and loudspeaker are opened apart: a machine may have only one of them, they may be of
+two cards with two clocks, and one may vanish while the other goes on.
 """
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ivrbench.audio.frame import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from ivrbench.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Duplex", "SoundDevice", "list_devices", "open_duplex"]
+__all__ = [
+    "DeviceStream",
+    "SoundDevice",
+    "list_devices",
+    "open_microphone",
+    "open_speaker",
+    "rescan_devices",
+]
 
 NO_LIBRARY: Final = (
     "The sound library PortAudio is not installed. Install it with `apt install libportaudio2`, "
@@ -29,7 +39,7 @@ class SoundDevice:
     """A sound card, or one of its sides."""
 
     index: int
-    """What `open_duplex` takes."""
+    """What `open_microphone` and `open_speaker` take."""
     name: str
     """What people call it."""
     inputs: int
@@ -38,17 +48,23 @@ class SoundDevice:
     """Speaker channels."""
 
 
-class Duplex:
-    """An open microphone and speaker. `close` it when done; closing twice does no harm."""
+class DeviceStream:
+    """An open microphone or loudspeaker. `close` it when done; closing twice does no harm."""
 
-    def __init__(self, stream: Any) -> None:  # Any: the sound library has no types
-        """Wrap a started stream of the sound library."""
+    def __init__(self, stream: Any, name: str) -> None:  # Any: the sound library has no types
+        """Wrap a started stream of the sound library, on the card of this name."""
         self._stream = stream
+        self.name = name
 
     @property
     def active(self) -> bool:
         """False once the sound card went away or the stream was closed."""
         return bool(self._stream.active)
+
+    @property
+    def latency_ms(self) -> float:
+        """Delay between the library and the air, as the card's driver reports it."""
+        return float(self._stream.latency) * 1000
 
     def close(self) -> None:
         """Stop at once and give the sound card back."""
@@ -62,7 +78,7 @@ def list_devices() -> list[SoundDevice]:
     Raises:
         DeviceError: the sound library is missing or does not work.
     """
-    with _device_errors("The sound cards could not be listed"):
+    with _device_errors("The sound cards could not be listed"), _no_chatter():
         import sounddevice
 
         return [
@@ -76,44 +92,89 @@ def list_devices() -> list[SoundDevice]:
         ]
 
 
-def open_duplex(
-    exchange: Callable[[bytes], bytes],
+def rescan_devices() -> None:
+    """Look again which sound cards there are; only while none is open.
+
+    Raises:
+        DeviceError: the sound library is missing or does not work.
+    """
+    with _device_errors("The sound cards could not be looked for"), _no_chatter():
+        import sounddevice
+
+        # PortAudio lists the cards once, when it starts, and has no other way to do it again.
+        sounddevice._terminate()
+        sounddevice._initialize()
+
+
+def open_microphone(
+    take: Callable[[bytes], None],
     *,
-    input_device: int | str | None = None,
-    output_device: int | str | None = None,
-    rate_hz: int = SAMPLE_RATE_HZ,
-    frame_samples: int = FRAME_SAMPLES,
-) -> Duplex:
-    """Open microphone and speaker and start them.
+    device: int | str | None = None,
+    rate_hz: int,
+    frame_samples: int,
+) -> DeviceStream:
+    """Open a microphone and start it.
 
     Args:
-        exchange: called for each frame, in a thread of the sound library, with what the
-            microphone heard; returns what the speaker is to say. Both are 16-bit mono in the
-            machine's byte order; too little is filled up with silence. It must not block.
-        input_device: index or name of the microphone, None for the system's choice.
-        output_device: index or name of the speaker, None for the system's choice.
+        take: called with each frame, 16-bit mono in the machine's byte order, in a thread of the
+            sound library. It must not block.
+        device: its index, or a part of its name; None for the system's choice.
         rate_hz: the sample rate.
         frame_samples: samples per frame.
 
-    Returns:
-        The open device.
-
     Raises:
-        DeviceError: the sound library is missing, or there is no such or no free sound card.
+        DeviceError: the sound library is missing, or there is no such or no free microphone.
     """
 
-    def callback(heard: Any, said: Any, frames: int, time: Any, status: Any) -> None:
-        frame = exchange(bytes(heard))[: len(said)]
+    def callback(heard: Any, frames: int, time: Any, status: Any) -> None:
+        take(bytes(heard))
+
+    return _open("RawInputStream", "The microphone", callback, device, rate_hz, frame_samples)
+
+
+def open_speaker(
+    give: Callable[[], bytes],
+    *,
+    device: int | str | None = None,
+    rate_hz: int,
+    frame_samples: int,
+) -> DeviceStream:
+    """Open a loudspeaker and start it.
+
+    Args:
+        give: called for each frame, in a thread of the sound library; too little is filled up
+            with silence. It must not block.
+        device: its index, or a part of its name; None for the system's choice.
+        rate_hz: the sample rate.
+        frame_samples: samples per frame.
+
+    Raises:
+        DeviceError: the sound library is missing, or there is no such or no free loudspeaker.
+    """
+
+    def callback(said: Any, frames: int, time: Any, status: Any) -> None:
+        frame = give()[: len(said)]
         said[: len(frame)] = frame
         said[len(frame) :] = bytes(len(said) - len(frame))
 
-    with _device_errors("The sound card could not be opened"):
+    return _open("RawOutputStream", "The loudspeaker", callback, device, rate_hz, frame_samples)
+
+
+def _open(
+    kind: str,
+    what: str,
+    callback: Callable[..., None],
+    device: int | str | None,
+    rate_hz: int,
+    frame_samples: int,
+) -> DeviceStream:
+    with _device_errors(f"{what} could not be opened"), _no_chatter():
         import sounddevice
 
-        stream = sounddevice.RawStream(
+        stream = getattr(sounddevice, kind)(
             samplerate=rate_hz,
             blocksize=frame_samples,
-            device=(input_device, output_device),
+            device=device,
             channels=1,
             dtype="int16",
             latency="low",
@@ -124,7 +185,7 @@ def open_duplex(
         except Exception:
             stream.close()
             raise
-    return Duplex(stream)
+        return DeviceStream(stream, str(sounddevice.query_devices(stream.device)["name"]))
 
 
 @contextmanager
@@ -138,4 +199,21 @@ def _device_errors(what: str) -> Iterator[None]:
         raise DeviceError(NO_LIBRARY) from exc
     except Exception as exc:
         # Its own errors have a base class that cannot be named without importing it.
-        raise DeviceError(f"{what}: {exc}.") from exc
+        reason = " ".join(str(exc).split())
+        raise DeviceError(f"{what}: {reason}.") from exc
+
+
+@contextmanager
+def _no_chatter() -> Iterator[None]:
+    """Drop what C libraries write on standard error: where a card is missing, ALSA writes twenty
+    lines of which the exception says all that matters.
+    """
+    kept_fd = os.dup(2)
+    nowhere_fd = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere_fd, 2)
+    os.close(nowhere_fd)
+    try:
+        yield
+    finally:
+        os.dup2(kept_fd, 2)
+        os.close(kept_fd)

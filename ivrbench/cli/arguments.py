@@ -14,7 +14,7 @@ from ivrbench.observe.phones import KEYS_BY
 if TYPE_CHECKING:
     from ivrbench.config import Listen
 
-__all__ = ["Mode", "read_arguments", "settings_from"]
+__all__ = ["ListDevices", "Mode", "read_arguments", "settings_from"]
 
 DEFAULT_CONFIG = Path("ivr.conf")
 
@@ -153,14 +153,60 @@ def _call_parser() -> argparse.ArgumentParser:
     add("target", metavar="NAME|sip:URI", help="a script of the running engine, or any SIP URI")
     add("--keys", default="", metavar="12#", help="keys pressed once the call is up; , pauses")
     add("--keys-by", choices=KEYS_BY, default="auto", help="how; auto: RFC 4733, else SIP INFO")
-    add("--wav", type=Path, metavar="IN.wav", help="what the caller says")
-    add("--loop-wav", action="store_true", help="say it again and again")
-    add("--tone", type=int, default=0, metavar="HZ", help="a tone as the caller's voice")
     add("--record", type=Path, metavar="OUT.wav", help="keep what the caller hears")
     add("--for", type=float, dest="for_s", metavar="SECONDS", help="hang up after so long")
-    add("--sound", action="store_true", help="this machine's microphone and speaker")
+    add(
+        "--network",
+        default="",
+        metavar="'LOSS DELAY JITTER'",
+        help="what packets go through, '5 200 20': 5 %% lost, 200 ms late, up to 20 ms more",
+    )
+    add(
+        "--user",
+        default="",
+        help="who logs in where a password is asked for; the password is that of the users file, "
+        "of the environment variable IVRBENCH_PASSWORD, or is asked for",
+    )
     add("--json", action="store_true", help="the call's figures as one JSON object at the end")
     add("--control-socket", type=Path, metavar="SOCKET", help="the engine to ask for NAME")
     add("--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one")
     add("--from-workbench", action="store_true", help=argparse.SUPPRESS)
+    _add_voices(parser)
     return parser
+
+
+def _add_voices(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what the caller says; without: nothing")
+    voice = group.add_mutually_exclusive_group().add_argument
+    voice("--wav", type=Path, metavar="IN.wav", help="a sound file")
+    voice("--tone", type=int, default=0, metavar="HZ", help="a tone")
+    voice("--say", default="", metavar="TEXT", help="a text, by text to speech")
+    voice("--silent", action="store_true", help="nothing, also with --sound")
+    group.add_argument("--loop-wav", action="store_true", help="the file again and again")
+    group.add_argument("--language", default="", metavar="de", help="of the text; en")
+    group = parser.add_argument_group("sound card")
+    add = group.add_argument
+    add("--sound", action="store_true", help="hear the call; and speak, unless a voice is given")
+    add("--microphone", default="", metavar="NAME", help="a part of its name")
+    add("--speaker", default="", metavar="NAME", help="a part of its name")
+    add("--devices", action=ListDevices, nargs=0, help="list the sound cards, and end")
+
+
+class ListDevices(argparse.Action):
+    """`--devices`: an option that needs no NAME, as `--help` does."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """List them.
+
+        Raises:
+            SystemExit: always.
+        """
+        from .devices import devices
+
+        parser.exit(devices())

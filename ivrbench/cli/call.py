@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import sys
+from getpass import getpass
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.config import Settings, load_settings
+from ivrbench.config.users import read_users
+from ivrbench.errors import ConfigError
 from ivrbench.phone import agent
 from ivrbench.phone.options import CallOptions
 
@@ -15,6 +20,9 @@ if TYPE_CHECKING:
     import argparse
 
 __all__ = ["call"]
+
+PASSWORD_VARIABLE: Final = "IVRBENCH_PASSWORD"
+"""Not an option: everybody on the machine can read the command line of a process."""
 
 
 def call(options: argparse.Namespace) -> int:
@@ -28,6 +36,7 @@ def call(options: argparse.Namespace) -> int:
     """
     config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
     settings = load_settings(config) if config else Settings()
+    user, password = _login(options, settings)
     return agent.run(
         CallOptions(
             target=options.target,
@@ -38,10 +47,38 @@ def call(options: argparse.Namespace) -> int:
             tone_hz=options.tone,
             record=options.record,
             for_s=options.for_s,
-            sound=options.sound,
+            say=options.say,
+            language=options.language,
+            sound=options.sound or bool(options.microphone or options.speaker),
+            silent=options.silent,
+            microphone=options.microphone,
+            speaker=options.speaker,
+            network=options.network,
+            user=user,
+            password=password,
             control_socket=options.control_socket or settings.control_socket or running_engine(),
             listen=settings.listeners,
             json=options.json,
             from_workbench=options.from_workbench,
         )
     )
+
+
+def _login(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:
+    """Who the phone is where a password is asked for, and that password; ("", "") for nobody.
+
+    Scripts of our own engine are called as the first of its users, if it has any.
+
+    Raises:
+        ConfigError: the file of users cannot be used, or there is no password.
+    """
+    users: dict[str, str] = {}
+    if settings.users is not None and ":" not in options.target:
+        users = read_users(settings.users)
+    user = options.user or next(iter(users), "")
+    password = os.environ.get(PASSWORD_VARIABLE) or users.get(user, "")
+    if user and not password and sys.stdin.isatty():
+        password = getpass(f"Password of {user}: ")
+    if user and not password:
+        raise ConfigError(f"there is no password of {user}: give it in {PASSWORD_VARIABLE}")
+    return user, password

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.observe.commands import (
     Answered,
     Drain,
-    Evaluate,
     HangUp,
     ListSoundCards,
-    PinScript,
     PlaceTestCall,
     ReloadScripts,
     RollBack,
@@ -19,7 +16,6 @@ from ivrbench.observe.commands import (
     TellPhone,
 )
 
-from .console import Consoles
 from .phones import Phones
 
 if TYPE_CHECKING:
@@ -30,8 +26,6 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 __all__ = ["Desk"]
-
-log = logging.getLogger("ivrbench.load")
 
 
 class Desk:
@@ -44,19 +38,10 @@ class Desk:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.phones = Phones(engine)
-        self._consoles = Consoles(engine.board)
-        engine.hub.on_inspect = self._inspect
 
     async def handle(self, command: Command) -> Answered:
         """Carry out one command."""
         return await _COMMANDS[type(command)](self, command)
-
-    def _inspect(self, legs: frozenset[str]) -> None:
-        """A workbench shows these legs from now on."""
-        for leg in legs:
-            session = self._engine.board.sessions.get(leg)
-            if session is not None and session.mailbox.call is None:
-                session.inspector.look()
 
     async def _hang_up(self, command: HangUp) -> Answered:
         session = self._engine.board.sessions.get(command.leg)
@@ -72,31 +57,8 @@ class Desk:
         return Answered(command.request, ok=True, text=f"loading {what} again")
 
     async def _roll_back(self, command: RollBack) -> Answered:
-        name, number = command.script, command.generation
-        back = self._engine.registry.rollback(name, number)
-        if back is None:
-            what = (
-                f"@{number} of {name} is no kept version"
-                if number
-                else f"{name} has no older version"
-            )
-            return Answered(command.request, ok=False, text=f"{what} that loaded")
-        log.info("%s: rolled back to @%d", name, back.number, extra={"script": name})
-        text = f"{name}@{back.number} serves new calls again"
-        return Answered(command.request, ok=True, text=text)
-
-    async def _pin(self, command: PinScript) -> Answered:
-        name, number = command.script, command.generation
-        serving = self._engine.registry.pin(name, number)
-        if serving is None:
-            return Answered(command.request, ok=False, text=f"@{number} of {name} is not kept")
-        text = f"{name}: new calls get @{serving.number}, "
-        text += "whatever is loaded" if number else "and what is loaded after it"
-        log.info("%s", text, extra={"script": name})
-        return Answered(command.request, ok=True, text=text)
-
-    async def _evaluate(self, command: Evaluate) -> Answered:
-        return await self._consoles.evaluate(command)
+        ok, text = self._engine.roll_back(command.script, command.generation)
+        return Answered(command.request, ok=ok, text=text)
 
     async def _place_call(self, command: PlaceTestCall) -> Answered:
         phone, leg, text = await self.phones.place(command)
@@ -126,8 +88,6 @@ _COMMANDS: Final[dict[type, Callable[..., Awaitable[Answered]]]] = {
     HangUp: Desk._hang_up,
     ReloadScripts: Desk._reload,
     RollBack: Desk._roll_back,
-    PinScript: Desk._pin,
-    Evaluate: Desk._evaluate,
     PlaceTestCall: Desk._place_call,
     ListSoundCards: Desk._list_cards,
     TellPhone: Desk._tell_phone,

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ivrbench.config import read_users
+from ivrbench.errors import ConfigError
+from ivrbench.observe.commands import SoundCard
 from ivrbench.observe.phones import PhoneEnded, PhoneEvent, PhoneStarted
 from ivrbench.sip.flow import host_port
 
@@ -32,6 +36,8 @@ RINGS_WITHIN_S: Final = 5.0
 """Python and its sound library start in about 1 s; then the INVITE must come."""
 HANGS_UP_WITHIN_S: Final = 3.0
 _decoder: Final[msgspec.json.Decoder[PhoneEvent]] = msgspec.json.Decoder(PhoneEvent)
+_PROGRAM: Final = (sys.executable, "-m", "ivrbench")
+_CARD: Final = re.compile(r"^(?P<inputs>\d+) in, (?P<outputs>\d+) out\t(?P<name>.+)$", re.MULTILINE)
 _MARK: Final = re.compile(r";test-call=(\d+)")
 
 
@@ -73,9 +79,11 @@ class Phones:
             return "", "", "there is no SIP listener to call"
         number = next(self._numbers)
         try:
-            process = await _start(command, f"{target};test-call={number}")
+            process = await _start(command, f"{target};test-call={number}", self._login(command))
         except OSError as exc:
             return "", "", f"the test phone did not start: {exc.strerror}"
+        except ConfigError as exc:
+            return "", "", str(exc)
         phone = self._phones[number] = _Phone(f"p{number}", process)
         self._engine.board.publish(
             PhoneStarted(phone=phone.name, target=command.target, recording=command.record)
@@ -84,13 +92,28 @@ class Phones:
         self._watching.add(task)
         task.add_done_callback(self._watching.discard)
         leg = ""
-        if not command.target.startswith(("sip:", "sips:")):
+        if not _is_uri(command.target):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RINGS_WITHIN_S):
                     leg = await asyncio.shield(phone.leg)
             if phone.leg.done() and not leg:
                 return phone.name, "", "the test phone ended"
         return phone.name, leg, f"calling {command.target}"
+
+    async def cards(self) -> tuple[tuple[SoundCard, ...], str]:
+        """The sound cards of this machine, and why they are not known ("" if they are).
+
+        The sound library never comes into the engine's process: a phone is asked.
+        """
+        pipe = asyncio.subprocess.PIPE
+        command = [*_PROGRAM, "call", "--devices"]
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+        told, problem = await process.communicate()
+        if process.returncode:
+            return (), problem.decode(errors="replace").strip().removeprefix("ivrbench: ")
+        found = _CARD.finditer(told.decode(errors="replace"))
+        cards = (SoundCard(one["name"], int(one["inputs"]), int(one["outputs"])) for one in found)
+        return tuple(cards), ""
 
     def tell(self, command: TellPhone) -> str:
         """Hand a line to a phone.
@@ -116,7 +139,7 @@ class Phones:
 
     def _target(self, wanted: str) -> str:
         """The URI to call for a script's name or a URI; "" if there is nobody to call."""
-        if wanted.startswith(("sip:", "sips:")):
+        if _is_uri(wanted):
             return wanted
         listeners = self._engine.transports.listeners
         listener = next((each for each in listeners if each.transport in SPOKEN), None)
@@ -125,6 +148,17 @@ class Phones:
         ip = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.ip, listener.ip)
         transport = "" if listener.transport == "udp" else f";transport={listener.transport}"
         return f"sip:{wanted}@{host_port(ip, listener.port)}{transport}"
+
+    def _login(self, command: PlaceTestCall) -> tuple[str, str]:
+        """The first of our users, with the password, where our own scripts are called.
+
+        Raises:
+            ConfigError: the file of users cannot be used.
+        """
+        users = self._engine.board.settings.users
+        if users is None or _is_uri(command.target):
+            return "", ""
+        return next(iter(read_users(users).items()))
 
     def _call_began(self, session: Session) -> None:
         mark = _MARK.search(session.leg.call.invite_request.uri)
@@ -165,23 +199,43 @@ class Phones:
             self._engine.board.publish(msgspec.structs.replace(event, phone=phone.name, leg=leg))
 
 
-async def _start(command: PlaceTestCall, target: str) -> asyncio.subprocess.Process:
+def _is_uri(target: str) -> bool:
+    return target.startswith(("sip:", "sips:"))
+
+
+async def _start(
+    command: PlaceTestCall, target: str, login: tuple[str, str]
+) -> asyncio.subprocess.Process:
     if command.record:
         Path(command.record).parent.mkdir(parents=True, exist_ok=True)
+    user, password = login
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
-        *_command_line(command, target), stdin=pipe, stdout=pipe, stderr=pipe
+        *_command_line(command, target, user),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        # The command line of a process can be read by everybody, its environment only by us.
+        env={**os.environ, "IVRBENCH_PASSWORD": password} if user else None,
     )
 
 
-def _command_line(command: PlaceTestCall, target: str) -> list[str]:
-    arguments = [sys.executable, "-m", "ivrbench", "call", target, "--from-workbench"]
-    arguments += ["--keys", command.keys] if command.keys else []
-    arguments += ["--keys-by", command.keys_by] if command.keys_by else []
-    arguments += ["--wav", command.wav] if command.wav else []
-    arguments += ["--tone", str(command.tone_hz)] if command.tone_hz else []
-    arguments += ["--record", command.record] if command.record else []
-    return [*arguments, "--sound"] if command.sound else arguments
+def _command_line(command: PlaceTestCall, target: str, user: str) -> list[str]:
+    valued = {
+        "--keys": command.keys,
+        "--keys-by": command.keys_by,
+        "--wav": command.wav,
+        "--tone": str(command.tone_hz or ""),
+        "--say": command.say,
+        "--record": command.record,
+        "--microphone": command.microphone,
+        "--speaker": command.speaker,
+        "--user": user,
+    }
+    arguments = [*_PROGRAM, "call", target, "--from-workbench"]
+    arguments += [f"{name}={value}" for name, value in valued.items() if value]
+    arguments += ["--sound"] if command.sound else []
+    return [*arguments, "--silent"] if command.silent else arguments
 
 
 async def _log_errors(phone: _Phone) -> None:

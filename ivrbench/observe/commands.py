@@ -8,13 +8,12 @@ __all__ = [
     "Answered",
     "Command",
     "Drain",
-    "Evaluate",
     "HangUp",
     "ListSoundCards",
-    "PinScript",
     "PlaceTestCall",
     "ReloadScripts",
     "RollBack",
+    "SoundCard",
     "Stop",
     "TellPhone",
     "Watch",
@@ -33,8 +32,6 @@ class Watch(_Command, frozen=True):
     legs: tuple[str, ...] = ()
     all_legs: bool = False
 
-    inspected: tuple[str, ...] = ()
-    """Tell what attributes the dialog objects of these legs have (`LegInspected`)."""
 
 class HangUp(_Command, frozen=True):
     """End a leg as the script's `stopSession()` would."""
@@ -54,15 +51,6 @@ class RollBack(_Command, frozen=True):
     script: str
     generation: int
 
-    """0: the one that served before."""
-
-
-class PinScript(_Command, frozen=True):
-    """Let new calls get one generation, whatever is loaded after it."""
-
-    script: str
-    generation: int
-    """0: the newest that loads, as usual."""
 
 class PlaceTestCall(_Command, frozen=True):
     """Start the test phone on a script's name or a SIP URI."""
@@ -76,10 +64,21 @@ class PlaceTestCall(_Command, frozen=True):
     """File that is the caller's voice."""
     tone_hz: int = 0
     """Without a file: a tone as the caller's voice, 0 for none."""
+    say: str = ""
+    """Without either: a text that is the caller's voice."""
     sound: bool = False
-    """True: microphone and speaker of the engine's machine."""
+    """True: the speaker of the engine's machine, and its microphone where nothing else is said."""
+    silent: bool = False
+    """True: silence is the voice, also with `sound`."""
+    microphone: str = ""
+    """A part of the card's name, "" for the system's choice."""
+    speaker: str = ""
     record: str = ""
     """WAV file for what the phone hears; its folder is made if it is not there."""
+
+
+class ListSoundCards(_Command, frozen=True):
+    """Ask which sound cards the engine's machine has."""
 
 
 class TellPhone(_Command, frozen=True):
@@ -88,7 +87,8 @@ class TellPhone(_Command, frozen=True):
     phone: str
     """The phone, "p3", or the leg it is, "c12"."""
     verb: str
-    """"press", "mute", "hold", "keys-by", "network", "say" or "hangup": see docs/phone.md."""
+    """"press", "mute", "hold", "keys-by", "network", "say", "microphone", "speaker", "transfer"
+    or "hangup": see docs/phone.md."""
     argument: str = ""
     """"12#", "on", "inband", "5 200 20" (loss in percent, delay and jitter in ms), …"""
 
@@ -106,11 +106,9 @@ Command = (
     | HangUp
     | ReloadScripts
     | RollBack
-    | PinScript
     | PlaceTestCall
     | ListSoundCards
     | TellPhone
-    | Evaluate
     | Drain
     | Stop
 )
@@ -128,15 +126,6 @@ class SoundCard(Struct, frozen=True):
 
 class Answered(Struct, frozen=True, tag=True):
     """The engine's answer to one command."""
-class Evaluate(_Command, frozen=True):
-    """Evaluate a line of Python between two handlers of a call; `self` is its dialog object."""
-
-    leg: str
-    text: str
-    may_change: bool = False
-    """False: a line that would change the call is refused."""
-
-
 
     request: int
     ok: bool
@@ -146,3 +135,5 @@ class Evaluate(_Command, frozen=True):
     """The leg the command made, if any."""
     phone: str = ""
     """The test phone the command started, if any."""
+    cards: tuple[SoundCard, ...] = ()
+    """For `ListSoundCards`."""

@@ -4,8 +4,11 @@
 
 *tone* is how long the key is held, *settle* what the protocol waits after it until the key is
 reported (with the way of the packets), *script* from there until its handler returned, *audio*
-from there until the phone hears something else. *mouth→ear* is the delay of the caller's voice on
-its way to the script.
+from there until the phone hears something else.
+
+    mouth→ear = mic + packet + path + buffer + speaker
+
+is how late a voice is that goes one way: see `MouthToEar`.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from ivrbench.observe.phones import PhoneKeyPressed
     from ivrbench.observe.snapshot import LegView, PhoneView
 
-__all__ = ["KeyFeel", "key_feels", "key_name", "mouth_to_ear_ms"]
+__all__ = ["KeyFeel", "MouthToEar", "key_feels", "key_name", "mouth_to_ear"]
 
 PTIME_MS = 20
 HEARD_WITHIN_S = 2.0
@@ -123,15 +126,40 @@ def _heard_at(phone: PhoneView, answer_s: float | None) -> tuple[float | None, b
     return answer_s + (waiting_ms + PTIME_MS) / 1000, False
 
 
-def mouth_to_ear_ms(phone: PhoneView, leg: LegView | None) -> float | None:
-    """Delay of the caller's voice until the script's side has it; None if nothing is known.
+@dataclass(frozen=True, slots=True)
+class MouthToEar:
+    """The way of a voice from one phone's microphone to another's loudspeaker, in its parts."""
 
-    The sound card (as its driver reports it), one packet, half the round trip, the bad network of
-    the phone, and the engine's jitter buffer.
+    mic_ms: float
+    """Microphone: its driver, and what waits before the codec; 0 without one."""
+    packet_ms: float
+    """A packet is sent when it is full."""
+    path_ms: float
+    """Half the round trip, and the bad network the phone is given."""
+    buffer_ms: float
+    """The engine's jitter buffer."""
+    speaker_ms: float
+    """Loudspeaker: what waits before it, and its driver; 0 without one."""
+
+    @property
+    def total_ms(self) -> float:
+        """All of it."""
+        return self.mic_ms + self.packet_ms + self.path_ms + self.buffer_ms + self.speaker_ms
+
+
+def mouth_to_ear(phone: PhoneView, leg: LegView | None) -> MouthToEar | None:
+    """How late a voice is that goes one way, through one jitter buffer; None if nothing is known.
+
+    The sound card's parts are what its driver says.
     """
-    measured = phone.measured
+    measured, switches = phone.measured, phone.switches
     if measured is None or leg is None or leg.measured is None:
         return None
-    way_ms = max(0.0, measured.rtt_ms) / 2
-    network_ms = phone.switches.delay_ms + phone.switches.jitter_ms / 2 if phone.switches else 0.0
-    return measured.card_ms / 2 + PTIME_MS + way_ms + network_ms + leg.measured.buffer_ms
+    network_ms = switches.delay_ms + switches.jitter_ms / 2 if switches else 0.0
+    return MouthToEar(
+        mic_ms=measured.mic_ms,
+        packet_ms=leg.media.ptime_ms if leg.media is not None else PTIME_MS,
+        path_ms=max(0.0, measured.rtt_ms) / 2 + network_ms,
+        buffer_ms=leg.measured.buffer_ms,
+        speaker_ms=measured.speaker_ms,
+    )

@@ -79,10 +79,13 @@ class PhoneChanged(_PhoneEvent, frozen=True):
     keys_by: str
     """One of `KEYS_BY`."""
     voice: str
-    """What it says: "silence", "tone 440 Hz", a file's name, "microphone"."""
+    """What it says: "silence", "tone 440 Hz", "text WORDS", a file's name, "microphone"."""
     loss_percent: float
     delay_ms: int
     jitter_ms: int
+    microphone: str = ""
+    """The card that is the microphone, "" if none is open."""
+    speaker: str = ""
 
 
 class PhoneMeasured(_PhoneEvent, frozen=True):
@@ -102,8 +105,11 @@ class PhoneMeasured(_PhoneEvent, frozen=True):
     """-1.0: not known yet."""
     buffer_ms: int
     """Audio waiting to be played."""
-    card_ms: int
-    """Delay of the sound card, both ways; 0 without one."""
+    mic_ms: int = 0
+    """From the air to the phone's codec, by the ring before it and the driver's word; 0 without
+    a microphone."""
+    speaker_ms: int = 0
+    """From the phone's codec to the air; 0 without a loudspeaker."""
 
 
 class PhoneEnded(_PhoneEvent, frozen=True):

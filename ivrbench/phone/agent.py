@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ivrbench.clock import SystemClock
-from ivrbench.errors import ConfigError, DeviceError, EngineGone, SipError
+from ivrbench.errors import ConfigError, EngineGone, SipError
 from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed
 from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sip.flow import Address, Flow, host_port
@@ -27,8 +27,10 @@ from .report import Report
 from .rtp_stream import RtpStream
 from .settings import CallSettings
 from .sockets import SipSocket, TcpSip, UdpSip, local_address_for, open_rtp_pair
+from .sound import Sound
+from .steering import MAX_LINE_BYTES, stdin_lines
 from .target import Target, engine_listeners, read_target, resolve
-from .voice import Speaker, file_voice, silent_voice, tone_voice
+from .voice import Speaker, file_voice, silent_voice, text_voice, tone_voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,14 +38,12 @@ if TYPE_CHECKING:
     from ivrbench.observe.phones import PhoneEvent
 
     from .hearing import Ear
-    from .sound import Sound
 
 __all__ = ["Agent", "CallOptions", "run"]
 
 EXIT_INTERRUPTED: Final = 130
 END_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-MAX_LINE_BYTES: Final = 4096  # a line on stdin
-MEASURE_S: Final = 0.2  # how often the workbench gets levels
+MEASURE_S: Final = 0.2  # how often the workbench gets levels, and the sound card is looked after
 
 
 def run(options: CallOptions) -> int:
@@ -82,8 +82,9 @@ class Agent:
         self._keys: tuple[Step, ...] = parse_keys(options.keys)
         self._open = ExitStack()
         self._recording: Recording | None = None
-        self._sound: Sound | None = None
+        self._sound = Sound()
         self._network = BadNetwork()
+        self._network.set(options.network)
         self._call: PhoneCall | None = None
         self._report = Report(options.target)
         self._timer: asyncio.TimerHandle | None = None
@@ -110,7 +111,9 @@ class Agent:
         return exit_code
 
     async def _dial(self) -> None:
-        self._stream = RtpStream(*self._mouth_and_ears(), wall_minus_now_s=self._wall_minus_now_s)
+        # A text takes a moment to be spoken: the signals are heard meanwhile.
+        voice = await asyncio.to_thread(self._voice)
+        self._stream = RtpStream(voice, self._ears(), wall_minus_now_s=self._wall_minus_now_s)
         target = await self._find_target()
         remote = await resolve(target)
         host = local_address_for(remote)
@@ -118,16 +121,7 @@ class Agent:
         self._open.callback(self._rtp.close)
         self._open.callback(self._rtcp.close)
         self._sip = await self._open_sip(target, host, remote)
-        settings = CallSettings(
-            uri=target.uri,
-            flow=self._sip.first_flow,
-            media=LocalMedia(host, self._rtp.local[1], session_id=int(self._clock.wall())),
-            from_=f'"test phone" <sip:phone@{host_port(host, 0)}>',
-            keys=self._keys,
-            keys_by=self._options.keys_by,
-            for_s=self._options.for_s,
-        )
-        self._call = PhoneCall(settings, self._stream)
+        self._call = PhoneCall(self._settings(target, host), self._stream)
         text = f"calling {target.uri} at {host_port(*remote)} over {target.transport}"
         if self._options.from_workbench:
             self._steer(self._call, text)
@@ -137,8 +131,23 @@ class Agent:
         self._rtcp.start(self._loop)
         self._call.dial(self._clock.now())
         self._pump()
+        self._watch_sound()
         if self._options.from_workbench:
-            await self._watch_stdin()
+            self._steered = asyncio.create_task(self._read_stdin())
+            self._open.callback(self._steered.cancel)
+
+    def _settings(self, target: Target, host: str) -> CallSettings:
+        options = self._options
+        return CallSettings(
+            uri=target.uri,
+            flow=self._sip.first_flow,
+            media=LocalMedia(host, self._rtp.local[1], session_id=int(self._clock.wall())),
+            from_=f'"test phone" <sip:{options.user or "phone"}@{host_port(host, 0)}>',
+            credentials=self._credentials,
+            keys=self._keys,
+            keys_by=options.keys_by,
+            for_s=options.for_s,
+        )
 
     def _steer(self, call: PhoneCall, text: str) -> None:
         """Tell the workbench from now on, and let it steer."""
@@ -148,7 +157,8 @@ class Agent:
             self._network,
             self._clock,
             voice=self._options.voice,
-            microphone=self._sound,
+            sound=self._sound,
+            called=self._report.uri,
         )
         self._relay(PhoneProgressed(step="dialled", after_ms=0.0, text=text))
         self._relay(self._control.switches)
@@ -172,32 +182,34 @@ class Agent:
         self._open.callback(sip.close)
         return sip
 
-    def _mouth_and_ears(self) -> tuple[Speaker, tuple[Ear, ...]]:
+    def _voice(self) -> Speaker:
+        """What the caller says; the sound card starts while the call is set up."""
         options = self._options
-        ears: list[Ear] = []
-        speaker: Speaker | None = None
-        if options.wav is not None:
-            speaker = file_voice(options.wav, loop=options.loop_wav)
-        elif options.tone_hz:
-            speaker = tone_voice(options.tone_hz)
-        if options.record is not None:
-            self._recording = Recording(options.record)
-            self._open.callback(self._recording.close)
-            ears.append(self._recording.hear)
         if options.sound:
-            # Only here, so that a phone without --sound never loads the sound library.
-            from .sound import Sound
+            self._open.callback(self._sound.close)
+            said_here = options.voice == "microphone"
+            microphone = options.microphone if said_here else None
+            self._sound.use(microphone=microphone, speaker=options.speaker)
+            if said_here:
+                return self._sound
+        if options.wav is not None:
+            return file_voice(options.wav, loop=options.loop_wav)
+        if options.tone_hz:
+            return tone_voice(options.tone_hz)
+        if options.say:
+            return text_voice(options.say, language=options.language)
+        return silent_voice()
 
-            try:
-                sound = Sound()
-            except DeviceError as exc:
-                self._tell(Noted(f"no sound card: the call is silent ({exc})"))
-            else:
-                self._sound = sound
-                self._open.callback(sound.close)
-                ears.append(sound.hear)
-                speaker = speaker or sound
-        return speaker or silent_voice(), tuple(ears)
+    def _ears(self) -> tuple[Ear, ...]:
+        if self._options.record is None:
+            return (self._sound.hear,)
+        self._recording = Recording(self._options.record)
+        self._open.callback(self._recording.close)
+        return self._recording.hear, self._sound.hear
+
+    def _credentials(self, realm: str) -> tuple[str, str] | None:
+        user = self._options.user
+        return (user, self._options.password) if user else None
 
     # -- the outside ---------------------------------------------------------------------
 
@@ -282,9 +294,20 @@ class Agent:
                 jitter_ms=round(figures.jitter_ms, 1),
                 rtt_ms=-1.0 if figures.rtt_ms is None else round(figures.rtt_ms, 1),
                 buffer_ms=buffer_ms,
-                card_ms=0 if self._sound is None else self._sound.delay_ms,
+                mic_ms=self._sound.microphone_ms,
+                speaker_ms=self._sound.speaker_ms,
             )
         )
+
+    def _watch_sound(self) -> None:
+        if self._done.done():
+            return
+        self._loop.call_later(MEASURE_S, self._watch_sound)
+        news = self._sound.watch(self._clock.now())
+        for text in news:
+            self._tell(Noted(text))
+        if news and self._options.from_workbench:
+            self._relay(self._control.switches)
 
     def _relay(self, event: PhoneEvent) -> None:
         self._say(json_line(event))
@@ -342,26 +365,14 @@ class Agent:
         if not self._done.done():
             self._done.set_exception(error)
 
-    async def _watch_stdin(self) -> None:
+    async def _read_stdin(self) -> None:
         """Take lines from the workbench; when stdin closes it is gone: hang up."""
-        reader = asyncio.StreamReader(limit=MAX_LINE_BYTES)
-        await self._loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
-        )
-        self._stdin = asyncio.create_task(self._read_stdin(reader))
-        self._open.callback(self._stdin.cancel)
-
-    async def _read_stdin(self, reader: asyncio.StreamReader) -> None:
-        while not self._done.done():
-            try:
-                line = await reader.readline()
-            except ValueError:
+        async for line in stdin_lines():
+            if line is None:
                 self._tell(Noted(f"a line of more than {MAX_LINE_BYTES} bytes on stdin"))
-                continue
-            if not line:
-                self._hang_up()
-                return
-            await self._obey(line.decode("utf-8", "replace").strip())
+            else:
+                await self._obey(line)
+        self._hang_up()
 
     async def _obey(self, line: str) -> None:
         try:

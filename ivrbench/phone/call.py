@@ -6,7 +6,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from ivrbench.errors import LocalProtocolError, SdpError
-from ivrbench.rtp.dtmf import key_name
 from ivrbench.rtp.info import DTMF_RELAY
 from ivrbench.sdp.description import Direction
 from ivrbench.sdp.session import OfferAnswer, OfferAnswerState
@@ -25,22 +24,21 @@ from ivrbench.sip.events import (
     ResponseReceived,
 )
 from ivrbench.sip.invite import CallState, InviteCall
+from ivrbench.sip.refer import refer_headers
 from ivrbench.sip.settings import EndpointSettings
 
 from .facts import (
     Answered,
     Ended,
     Fact,
-    Heard,
     MediaChanged,
     Noted,
     Progressed,
-    RtpStarted,
-    SoundStarted,
-    shown_body,
 )
 from .frame_clock import FrameClock
+from .heard import HeardFacts
 from .key_sender import KeySender
+from .requests import METHODS, answer_request
 from .rtp_stream import FRAME_S, RtpStream
 
 if TYPE_CHECKING:
@@ -57,11 +55,8 @@ __all__ = ["USER_AGENT", "PhoneCall"]
 
 USER_AGENT: Final = "ivrbench test phone"
 """The engine knows the test phone by this header and a loopback source."""
-METHODS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "MESSAGE")
 HANG_UP_WAIT_S: Final = 5.0
 """How long the phone waits for the answer to its BYE or CANCEL; RFC 3261 would wait for 32 s."""
-TAKEN_METHODS: Final = frozenset(("OPTIONS", "INFO", "MESSAGE"))
-"""Requests in the dialog that get a 200 and a line of text."""
 
 
 class PhoneCall:
@@ -98,7 +93,7 @@ class PhoneCall:
         self._final = (0, "")
         self._failure = ""
         self._trouble = ""
-        self._told_rtp = self._told_sound = False
+        self._heard = HeardFacts(stream, self._since_answer)
         self.held = False  # True: we put the other side on hold
 
     def dial(self, now: float) -> None:
@@ -115,6 +110,7 @@ class PhoneCall:
             settings.from_,
             f"<{settings.uri}>",
             body=self._offer_answer.make_offer(),
+            credentials=settings.credentials,
             now=now,
         )
         self._take_events(now)
@@ -127,9 +123,7 @@ class PhoneCall:
     def receive_rtp(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram of the RTP port."""
         self._stream.receive_rtp(data, source, now)
-        if not self._told_rtp and self._stream.first_packet_s is not None:
-            self._told_rtp = True
-            self._facts.append(RtpStarted(self._since_answer(self._stream.first_packet_s)))
+        self._facts.extend(self._heard.take())
 
     def receive_rtcp(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram of the RTCP port."""
@@ -154,6 +148,18 @@ class PhoneCall:
             self._call.reinvite(self._offer_answer.make_offer(wanted), now=now)
             self.held = on
             self._take_events(now)
+
+    def transfer(self, uri: str, now: float) -> None:
+        """Ask the other side to call `uri` instead; once it has arrived there, we hang up.
+
+        Raises:
+            LocalProtocolError: the call is not up, or the URI cannot be sent.
+        """
+        if self._call is None or self._answered_s is None:
+            raise LocalProtocolError("the call is not up")
+        headers = refer_headers(f"<{uri}>", f"<{self._call.dialog.local_uri}>")
+        self._call.request("REFER", headers, now=now)
+        self._facts.append(Noted(f"asked the other side to call {uri}"))
 
     def hang_up(self, now: float) -> None:
         """End the call, whatever its state: BYE, or CANCEL before the answer.
@@ -219,14 +225,7 @@ class PhoneCall:
             if fact is not None:
                 self._facts.append(fact)
         self._stream.run_frame(now)
-        while (heard := self._stream.next_key_heard()) is not None:
-            key, duration_ms = heard
-            self._facts.append(Noted(f"heard key {key_name(key)} for {duration_ms} ms"))
-        while (edge := self._stream.next_edge()) is not None:
-            self._facts.append(Heard(*edge))
-        if not self._told_sound and self._stream.first_sound_s is not None:
-            self._told_sound = True
-            self._facts.append(SoundStarted(self._since_answer(self._stream.first_sound_s)))
+        self._facts.extend(self._heard.take())
 
     def _send_info(self, body: bytes, now: float) -> None:
         assert self._call is not None, "frames run while there is a call"
@@ -346,12 +345,11 @@ class PhoneCall:
             self._endpoint.respond(request, 481, now=now)
         elif request.method == "UPDATE" and request.body:
             self._answer_offer(call, request, now)
-        elif request.method in TAKEN_METHODS or request.method == "UPDATE":
-            call.respond(request, 200, now=now)
-            self._facts.append(Noted(f"{request.method} received{shown_body(request.body)}"))
         else:
-            call.respond(request, 501, now=now)
-            self._facts.append(Noted(f"{request.method} refused with 501"))
+            told, arrived = answer_request(call, request, now)
+            self._facts.append(told)
+            if arrived:
+                self.hang_up(now)
 
     def _on_invite(self, event: InviteReceived, now: float) -> None:
         event.call.reject(486, now=now)

@@ -10,7 +10,8 @@ from ivrbench.errors import ConfigError, LocalProtocolError
 from ivrbench.observe.phones import KEYS_BY, PhoneChanged
 
 from .keys import parse_keys
-from .voice import file_voice, silent_voice, tone_voice
+from .transfer import refer_target
+from .voice import file_voice, silent_voice, text_voice, tone_voice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,14 +21,18 @@ if TYPE_CHECKING:
     from .call import PhoneCall
     from .network import BadNetwork
     from .rtp_stream import RtpStream
+    from .sound import Sound
     from .voice import Speaker
 
 __all__ = ["Control"]
 
+DEFAULT: Final = "default"
+"""In place of a card's name: the system's choice."""
+
 
 class Control:
     """Carries out `press 12#`, `mute on`, `hold off`, `keys-by inband`, `network 5 200 20`,
-    `say tone 440` and `hangup`; a line without a verb is keys.
+    `say tone 440`, `speaker NAME`, `transfer URI` and `hangup`; a line without a verb is keys.
 
     Args:
         call: whom it steers.
@@ -35,7 +40,8 @@ class Control:
         network: what its packets go through.
         clock: now.
         voice: what the phone says at first, in words.
-        microphone: None without a sound card.
+        sound: the sound card.
+        called: the Request-URI of the call.
     """
 
     def __init__(
@@ -46,14 +52,16 @@ class Control:
         clock: Clock,
         *,
         voice: str,
-        microphone: Speaker | None,
+        sound: Sound,
+        called: str,
     ) -> None:
         self._call = call
         self._stream = stream
         self._network = network
         self._clock = clock
         self._voice = voice
-        self._microphone = microphone
+        self._sound = sound
+        self._called = called
 
     @property
     def switches(self) -> PhoneChanged:
@@ -66,6 +74,8 @@ class Control:
             loss_percent=self._network.loss_percent,
             delay_ms=self._network.delay_ms,
             jitter_ms=self._network.jitter_ms,
+            microphone=self._sound.names[0],
+            speaker=self._sound.names[1],
         )
 
     async def do(self, line: str) -> bool:
@@ -83,7 +93,7 @@ class Control:
             self._call.keys.add(parse_keys(line))
             return False
         await action(self, argument.strip())
-        return verb not in ("press", "hangup")
+        return verb not in ("press", "transfer", "hangup")
 
     async def _press(self, keys: str) -> None:
         self._call.keys.add(parse_keys(keys))
@@ -114,16 +124,33 @@ class Control:
                 speaker = tone_voice(_whole(value))
             case "wav":
                 speaker = await asyncio.to_thread(file_voice, Path(value), loop=False)
-            case "microphone" if self._microphone is not None:
-                speaker = self._microphone
+            case "text":
+                speaker = await asyncio.to_thread(text_voice, value)
             case "microphone":
-                raise ConfigError("this call was started without a sound card")
+                await self._microphone(value)
+                return
             case _:
                 raise ConfigError(
-                    f"a phone says silence, tone HZ, wav FILE or microphone, not {argument!r}"
+                    "a phone says silence, tone HZ, wav FILE, text WORDS or microphone, "
+                    f"not {argument!r}"
                 )
         self._stream.speak(speaker)
-        self._voice = f"tone {value} Hz" if what == "tone" else Path(value).name or what
+        names = {"tone": f"tone {value} Hz", "text": f"text {value}", "wav": Path(value).name}
+        self._voice = names.get(what, what)
+
+    async def _microphone(self, name: str) -> None:
+        self._sound.use(microphone="" if name == DEFAULT else name)
+        self._stream.speak(self._sound)
+        self._voice = "microphone"
+
+    async def _speaker(self, name: str) -> None:
+        self._sound.use(speaker="" if name == DEFAULT else name)
+
+    async def _transfer(self, argument: str) -> None:
+        try:
+            self._call.transfer(refer_target(argument, self._called), self._clock.now())
+        except LocalProtocolError as exc:
+            raise ConfigError(f"no transfer now: {exc}") from exc
 
     async def _hang_up(self, argument: str) -> None:
         self._call.hang_up(self._clock.now())
@@ -149,5 +176,8 @@ _VERBS: Final[dict[str, Callable[[Control, str], Awaitable[None]]]] = {
     "keys-by": Control._keys_by,
     "network": Control._be_bad,
     "say": Control._say,
+    "microphone": Control._microphone,
+    "speaker": Control._speaker,
+    "transfer": Control._transfer,
     "hangup": Control._hang_up,
 }

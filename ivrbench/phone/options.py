@@ -28,13 +28,29 @@ class CallOptions:
     loop_wav: bool = False
     """True: the file starts again at its end; False: silence follows it."""
     tone_hz: int = 0
-    """Without a file: a tone of this frequency as the caller's voice, 0 = silence."""
+    """Without a file: a tone of this frequency as the caller's voice, 0 = none."""
+    say: str = ""
+    """Without either: a text that is the caller's voice, "" = none."""
+    language: str = ""
+    """The text's language, as `audio.tts` takes it."""
     record: Path | None = None
     """WAV file for what the phone hears; None: not recorded."""
     for_s: float | None = None
     """Seconds from the answer until the phone hangs up; None: the other side ends the call."""
     sound: bool = False
-    """True: microphone and speaker of this machine."""
+    """True: the speaker of this machine, and its microphone where nothing else is the voice."""
+    silent: bool = False
+    """True: silence is the voice, also with `sound`."""
+    microphone: str = ""
+    """A part of the microphone's name, "" for the system's choice."""
+    speaker: str = ""
+    """Likewise."""
+    network: str = ""
+    """What the packets go through, as `network.BadNetwork` understands it; "" is a good one."""
+    user: str = ""
+    """Who logs in where a password is asked for, "" for nobody."""
+    password: str = ""
+    """With that user; never from the command line, which others can see."""
     control_socket: Path | None = None
     """Control socket of a running engine, asked where a script's name is served."""
     listen: tuple[Listen, ...] = ()
@@ -51,4 +67,6 @@ class CallOptions:
             return self.wav.name
         if self.tone_hz:
             return f"tone {self.tone_hz} Hz"
-        return "microphone" if self.sound else "silence"
+        if self.say:
+            return f"text {self.say}"
+        return "microphone" if self.sound and not self.silent else "silence"

@@ -20,6 +20,7 @@ class Report:
 
     def __init__(self, uri: str) -> None:
         # Any: the values of a JSON object.
+        self.uri = uri
         self._values: dict[str, Any] = {"uri": uri, "keys": ""}
 
     def lines(self, fact: Fact) -> list[str]:

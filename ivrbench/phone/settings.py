@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ivrbench.sdp.negotiate import LocalMedia
+    from ivrbench.sip.auth import Credentials
     from ivrbench.sip.flow import Flow
 
     from .keys import Step
@@ -30,5 +31,7 @@ class CallSettings:
     """Pressed once the call is up."""
     keys_by: str = "auto"
     """One of `observe.phones.KEYS_BY`."""
+    credentials: Credentials | None = None
+    """Who we are where a password is asked for; None: nobody."""
     for_s: float | None = None
     """Seconds from the answer until we hang up; None: never."""

@@ -1,4 +1,4 @@
-"""What the phone says: a file, a tone or silence, in frames of 20 ms at 8 kHz."""
+"""What the phone says: a file, a text, a tone or silence, in frames of 20 ms at 8 kHz."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ import numpy.typing as npt
 from ivrbench.audio.files import load_as
 from ivrbench.audio.frame import SAMPLE_RATE_HZ
 from ivrbench.audio.tones import sine
+from ivrbench.audio.tts import synthesise
 from ivrbench.errors import ConfigError, MediaError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Frame", "Speaker", "Voice", "file_voice", "silent_voice", "tone_voice"]
+__all__ = [
+    "Frame",
+    "Speaker",
+    "Voice",
+    "file_voice",
+    "silent_voice",
+    "text_voice",
+    "tone_voice",
+]
 
 Frame = npt.NDArray[np.int16]
 
@@ -73,6 +82,18 @@ def tone_voice(frequency_hz: int) -> Voice:
             f"use 1 to {SAMPLE_RATE_HZ // 2 - 1} Hz"
         )
     return Voice(sine(frequency_hz, 1000), loop=True)
+
+
+def text_voice(text: str, *, language: str = "") -> Voice:
+    """A text, spoken once by text to speech; takes a moment.
+
+    Raises:
+        ConfigError: the extra `tts` is not installed, or it cannot speak that.
+    """
+    try:
+        return Voice(synthesise(text, language=language, rate_hz=SAMPLE_RATE_HZ))
+    except MediaError as exc:
+        raise ConfigError(str(exc)) from exc
 
 
 def file_voice(path: Path, *, loop: bool) -> Voice:

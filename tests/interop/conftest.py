@@ -23,6 +23,9 @@ PACKAGES = {
     "kamailio": "kamailio kamailio-tls-modules kamailio-websocket-modules",
     "sipsak": "sipsak",
     "svmap": "sipvicious",
+    "pulseaudio": "pulseaudio libasound2-plugins libportaudio2",
+    "pactl": "pulseaudio-utils",
+    "chromium": "chromium",
 }
 """Debian package of each program."""
 

@@ -201,9 +201,10 @@ async def test_no_sound_card_is_a_silent_call(
     def no_card(*_: object, **__: object) -> None:
         raise DeviceError("PortAudio is not installed")
 
-    monkeypatch.setattr(sound, "open_duplex", no_card)
+    for opening in ("open_microphone", "open_speaker"):
+        monkeypatch.setattr(sound, opening, no_card)
     async with uas() as side:
-        options = CallOptions("hello", sound=True, for_s=0.1, listen=(Listen("udp", *side.udp),))
+        options = CallOptions("hello", sound=True, for_s=0.5, listen=(Listen("udp", *side.udp),))
         assert await Agent(options).run() == 0
         assert {packet.payload for packet in side.peer.audio} == {b"\xff" * 160}
     assert "no sound card: the call is silent (PortAudio" in capsys.readouterr().out

@@ -14,9 +14,10 @@ from ivrbench.phone.facts import Heard, KeyPressed, MediaChanged, Noted
 from ivrbench.phone.keys import parse_keys
 from ivrbench.phone.levels import LevelWindow, SoundEdges
 from ivrbench.phone.network import BadNetwork
+from ivrbench.phone.sound import Sound
 from ivrbench.sip.events import ReinviteReceived, RequestReceived
 
-from .peer import Network, Peer
+from .peer import URI, Network, Peer
 
 if TYPE_CHECKING:
     from ivrbench.phone.keys import Step
@@ -26,7 +27,13 @@ def make_control(network: Network, bad: BadNetwork | None = None) -> Control:
     clock = ManualClock(now_s=network.now)
     stream = network.stream
     return Control(
-        network.phone, stream, bad or BadNetwork(), clock, voice="silence", microphone=None
+        network.phone,
+        stream,
+        bad or BadNetwork(),
+        clock,
+        voice="silence",
+        sound=Sound(),
+        called=URI,
     )
 
 
@@ -57,7 +64,8 @@ async def test_every_switch() -> None:
         ("network 101", "0 to 100"),
         ("say wav /no/such.wav", "cannot read it"),
         ("say tone high", "no frequency"),
-        ("say microphone", "without a sound card"),
+        ("transfer a b", "A script's name or a SIP URI"),
+        ("transfer tel:123", "A script's name or a SIP URI"),
         ("say something", "silence, tone HZ"),
         ("sing", "there is no key"),
     ],

@@ -1,99 +1,264 @@
-"""The sound card as mouth and ear, on a card that is none."""
+"""The sound card as mouth and ear, on cards that are none."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from ivrbench.errors import DeviceError
 from ivrbench.phone import sound as sound_module
-from ivrbench.phone.sound import AHEAD_FRAMES, RING_FRAMES, Sound
+from ivrbench.phone.ring import AHEAD_FRAMES, MAX_FRAMES, SPARE_AFTER, Resampler, Ring
+from ivrbench.phone.sound import RETRY_S, STALLED_S, Sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ivrbench.phone.voice import Frame
 
-class Card:
-    """Stands in for the sound card: the test plays its thread.
+
+class Stream:
+    """An open side of a card: the test plays its thread.
 
     Args:
-        rate_hz: the only sample rate it does.
+        turn: called once a block.
+        name: of the card.
+        rate_hz: what it was opened with.
+    """
+
+    def __init__(self, turn: Callable[..., bytes | None], name: str, rate_hz: int) -> None:
+        self.turn = turn
+        self.name = name
+        self.rate_hz = rate_hz
+        self.latency_ms = 30.0
+        self.active = True
+
+    def close(self) -> None:
+        if not self.active:
+            raise DeviceError("unplugged")
+        self.active = False
+
+    def says(self, value: int) -> None:
+        """The microphone hears one block of this."""
+        self.turn(np.full(self.rate_hz // 50, value, np.int16).tobytes())
+
+    def plays(self) -> list[int]:
+        """What the loudspeaker plays in one block; [] for silence."""
+        return list(map(int, np.frombuffer(self.turn() or b"", np.int16)))
+
+
+class Cards:
+    """Stands in for the sound library.
+
+    Args:
+        rate_hz: the only sample rate the cards do.
     """
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
-        self.closed = False
+        self.missing: set[str] = set()
+        self.opened: dict[str, Stream] = {}
+        self.scans = 0
 
-    def open_duplex(
-        self, exchange: Callable[[bytes], bytes], *, rate_hz: int, frame_samples: int
-    ) -> Card:
+    def open_microphone(self, take: Callable[[bytes], None], **options: Any) -> Stream:
+        return self._open("microphone", take, **options)
+
+    def open_speaker(self, give: Callable[[], bytes], **options: Any) -> Stream:
+        return self._open("loudspeaker", give, **options)
+
+    def rescan_devices(self) -> None:
+        assert not any(stream.active for stream in self.opened.values()), "only while none is open"
+        self.scans += 1
+
+    def _open(
+        self,
+        side: str,
+        turn: Callable[..., bytes | None],
+        *,
+        device: str | None,
+        rate_hz: int,
+        frame_samples: int,
+    ) -> Stream:
+        assert frame_samples == rate_hz // 50
+        if side in self.missing:
+            raise DeviceError("no such card")
         if rate_hz != self.rate_hz:
             raise DeviceError("invalid sample rate")
-        assert frame_samples == rate_hz // 50
-        self.exchange = exchange
-        return self
-
-    def close(self) -> None:
-        self.closed = True
-        raise DeviceError("unplugged")
-
-    def turn(self, value: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-        """One block: the microphone hears `value`; what the loudspeaker plays."""
-        heard = np.full(self.rate_hz // 50, value, np.int16)
-        return np.frombuffer(self.exchange(heard.tobytes()), np.int16)
+        self.opened[side] = Stream(turn, device or "default", rate_hz)
+        return self.opened[side]
 
 
-def plugged_in(monkeypatch: pytest.MonkeyPatch, rate_hz: int) -> Card:
-    card = Card(rate_hz)
-    monkeypatch.setattr(sound_module, "open_duplex", card.open_duplex)
-    return card
+def plugged_in(monkeypatch: pytest.MonkeyPatch, rate_hz: int = 48_000) -> Cards:
+    cards = Cards(rate_hz)
+    for name in ("open_microphone", "open_speaker", "rescan_devices"):
+        monkeypatch.setattr(sound_module, name, getattr(cards, name))
+    return cards
 
 
-def test_card_of_telephone_rate_is_passed_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the microphone heard is said; what was heard is played, after 40 ms of silence."""
-    card = plugged_in(monkeypatch, 8000)
-    sound = Sound()
-    sound.hear(np.full(160, 7, np.int16))
-    played = [card.turn(1000 + number) for number in range(AHEAD_FRAMES + 1)]
-    assert [int(block[0]) for block in played] == [0, 0, 7]
-    assert [int(sound.next_frame(160)[0]) for _ in range(3)] == [1000, 1001, 1002]
-    sound.close()
-    assert card.closed
+def both(sound: Sound) -> list[str]:
+    """Open microphone and loudspeaker; what is told."""
+    sound.use(microphone="", speaker="")
+    return settled(sound, 0.0)
 
 
-def test_card_of_its_own_rate_is_resampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card that only does 48 kHz works: the level is the same on both sides."""
-    card = plugged_in(monkeypatch, 48_000)
-    sound = Sound()
-    said = []
-    played = []
-    for _ in range(20):
-        sound.hear(np.full(160, 3000, np.int16))
-        played.append(card.turn(6000))
-        said.append(sound.next_frame(160))
-    assert int(said[-1][80]) == pytest.approx(6000, abs=60)
-    assert int(played[-1][0]) == pytest.approx(3000, abs=30)
+def settled(sound: Sound, now: float) -> list[str]:
+    """What is told once all that was begun is done."""
+    news = sound.watch(now)
+    assert sound.wait(5.0)
+    return [*news, *sound.watch(now)]
 
 
-def test_late_card_is_silence_and_a_fast_one_adds_no_delay(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("card_hz", [48_000, 44_100, 16_000, 8000])
+@pytest.mark.parametrize("call_hz", [8000, 16_000, 48_000])
+def test_card_and_call_may_have_any_rates(
+    monkeypatch: pytest.MonkeyPatch, card_hz: int, call_hz: int
 ) -> None:
-    """An empty ring says silence; a full one drops its oldest frame, never blocks."""
-    card = plugged_in(monkeypatch, 8000)
+    """What the microphone heard is said and what was heard is played, at the same level."""
+    cards = plugged_in(monkeypatch, card_hz)
     sound = Sound()
+    assert both(sound) == [
+        f"microphone: default, {card_hz} Hz, 30 ms",
+        f"loudspeaker: default, {card_hz} Hz, 30 ms",
+    ]
+    said: Frame = np.zeros(0, np.int16)
+    played: list[int] = []
+    for _ in range(20):
+        cards.opened["microphone"].says(6000)
+        said = sound.next_frame(call_hz // 50)
+        sound.hear(np.full(call_hz // 50, 3000, np.int16))
+        played = cards.opened["loudspeaker"].plays()
+    assert len(said) == call_hz // 50
+    assert len(played) == card_hz // 50
+    assert int(said[80]) == pytest.approx(6000, abs=60)
+    assert played[80] == pytest.approx(3000, abs=30)
+    sound.close()
+    assert not any(stream.active for stream in cards.opened.values())
+
+
+def test_delays_are_the_drivers_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each side tells its own part of mouth→ear; a side that is not there has none."""
+    cards = plugged_in(monkeypatch)
+    sound = Sound()
+    assert (sound.microphone_ms, sound.speaker_ms) == (0, 0)
+    sound.use(speaker="")
+    settled(sound, 0.0)
+    sound.hear(np.zeros(960, np.int16))
+    assert (sound.microphone_ms, sound.speaker_ms) == (0, 50)
+    assert sound.names == ("", "default")
+    sound.use(microphone="USB")
+    assert settled(sound, 0.0) == ["microphone: USB, 48000 Hz, 30 ms"]
+    cards.opened["microphone"].says(1)
+    cards.opened["microphone"].says(1)
+    assert sound.microphone_ms == 70
+    sound.close()
+
+
+def test_no_card_is_one_sentence_and_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call goes on; nothing waits for a card."""
+    cards = plugged_in(monkeypatch)
+    cards.missing = {"microphone", "loudspeaker"}
+    sound = Sound()
+    assert both(sound) == ["no sound card: the call is silent (no such card)"]
     assert not sound.next_frame(160).any()
-    for number in range(RING_FRAMES + 4):
-        card.turn(100 + number)
-    assert int(sound.next_frame(160)[0]) == 104
-    for _ in range(AHEAD_FRAMES):
-        card.turn(0)
-    assert len(card.turn(0)) == 0
+    sound.hear(np.ones(160, np.int16))
+    assert settled(sound, 100.0) == []
+    sound.close()
 
 
-def test_no_card_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card that does neither rate is a DeviceError, which the call survives."""
-    plugged_in(monkeypatch, 44_100)
-    with pytest.raises(DeviceError, match="sample rate"):
-        Sound()
+def test_one_side_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with loudspeakers alone is heard on; the sentence says what does not work."""
+    cards = plugged_in(monkeypatch)
+    cards.missing = {"microphone"}
+    sound = Sound()
+    missing, there = both(sound)
+    assert missing == "no microphone: the caller says nothing (no such card)"
+    assert there.startswith("loudspeaker: default")
+    sound.close()
+
+
+def test_card_that_vanishes_is_used_again_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A headset unplugged in a call: said at once, looked for every 2 s, and seen again though
+    the sound library lists its cards only once."""
+    cards = plugged_in(monkeypatch)
+    sound = Sound()
+    both(sound)
+    cards.missing = {"microphone", "loudspeaker"}
+    for stream in cards.opened.values():
+        stream.active = False
+    assert settled(sound, 10.0) == [
+        "the microphone is gone: the caller says nothing; looking for it",
+        "the loudspeaker is gone: nothing is heard here; looking for it",
+    ]
+    assert not sound.next_frame(160).any()
+    assert settled(sound, 10.1) == []
+    assert cards.scans == 1
+    cards.missing = set()
+    assert settled(sound, 10.0 + RETRY_S) == [
+        "the microphone is back: default",
+        "the loudspeaker is back: default",
+    ]
+    assert cards.scans == 2
+    assert settled(sound, 12.5) == []
+    sound.close()
+
+
+def test_one_lost_side_does_not_disturb_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking at all cards anew would cut the loudspeaker off: only the microphone is tried."""
+    cards = plugged_in(monkeypatch)
+    sound = Sound()
+    both(sound)
+    speaker = cards.opened["loudspeaker"]
+    cards.opened["microphone"].active = False
+    assert settled(sound, 1.0)[-1] == "the microphone is back: default"
+    assert cards.scans == 0
+    assert speaker.active
+    assert cards.opened["loudspeaker"] is speaker
+    sound.close()
+
+
+def test_card_that_hangs_is_taken_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some drivers do not say that their card went away: their thread just does not come."""
+    cards = plugged_in(monkeypatch)
+    sound = Sound()
+    sound.use(speaker="")
+    settled(sound, 0.0)
+    for now in (1.0, 2.0):
+        cards.opened["loudspeaker"].plays()
+        assert sound.watch(now) == []
+    assert sound.watch(2.0 + STALLED_S) == []
+    assert "loudspeaker is gone" in settled(sound, 2.1 + STALLED_S)[0]
+    sound.close()
+
+
+def test_ring_collects_before_it_flows() -> None:
+    """40 ms ahead at first and after running empty: one late frame is one gap, not many."""
+    ring = Ring()
+    ring.put(b"1")
+    assert ring.take() is None
+    ring.put(b"2")
+    assert [ring.take(), ring.take(), ring.take()] == [b"1", b"2", None]
+    ring.put(b"3")
+    assert ring.take() is None
+    assert AHEAD_FRAMES == 2
+
+
+def test_ring_never_grows() -> None:
+    """Beyond 120 ms the oldest go; frames that are always too many go one by one."""
+    ring = Ring()
+    for number in range(10):
+        ring.put(bytes([number]))
+    assert len(ring) == MAX_FRAMES
+    assert ring.take() == b"\x04"
+    for _ in range(6 * SPARE_AFTER):
+        ring.put(b"x")
+        ring.take()
+    assert len(ring) < AHEAD_FRAMES
+
+
+def test_same_rate_is_passed_through() -> None:
+    """Samples of any number become whole frames."""
+    resampler = Resampler(8000, 8000)
+    assert resampler.put(np.arange(100, dtype=np.int16)) == []
+    (frame,) = resampler.put(np.arange(100, 250, dtype=np.int16))
+    assert frame.tolist() == list(range(160))

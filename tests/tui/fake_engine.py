@@ -390,7 +390,7 @@ def phone_events(at_s: float) -> Iterator[tuple[float, ev.Event]]:
         level = (-20.0, -80.0, -45.0)[n // 10]
         yield (
             0.2,
-            PhoneMeasured(-31.0, -0.2, level, -6.0, 2101, 2, 0, 1.8, 0.4, 40, 0, **who),
+            PhoneMeasured(-31.0, -0.2, level, -6.0, 2101, 2, 0, 1.8, 0.4, 40, 30, 40, **who),
         )
 
 

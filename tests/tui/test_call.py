@@ -9,7 +9,7 @@ import pytest
 
 from ivrbench.observe import commands
 from ivrbench.observe import events as ev
-from ivrbench.observe.feel import key_feels, mouth_to_ear_ms
+from ivrbench.observe.feel import key_feels, mouth_to_ear
 from ivrbench.observe.phones import (
     PhoneChanged,
     PhoneEnded,
@@ -175,7 +175,7 @@ def test_latency_has_parts_that_add_up() -> None:
     assert first.sound_ms == pytest.approx(342, abs=0.1)
     assert first.measured
     assert not second.reached
-    assert mouth_to_ear_ms(history.phones["p1"], history.live["c1"]) is None
+    assert mouth_to_ear(history.phones["p1"], history.live["c1"]) is None
 
 
 def test_latency_while_something_sounds_is_told_by_the_prompt() -> None:
@@ -188,8 +188,11 @@ def test_latency_while_something_sounds_is_told_by_the_prompt() -> None:
     assert feels[0].sound_ms is not None
     assert feels[1].reached
     assert feels[1].sound_ms is None
-    delay_ms = mouth_to_ear_ms(history.phones["p1"], history.live["c12"])
-    assert delay_ms == pytest.approx(20 + 0.2 + 10 + 40)
+    way = mouth_to_ear(history.phones["p1"], history.live["c12"])
+    assert way is not None
+    assert (way.mic_ms, way.packet_ms, way.buffer_ms, way.speaker_ms) == (30, 20, 40, 40)
+    assert way.path_ms == pytest.approx(0.2 + 10)
+    assert way.total_ms == pytest.approx(140.2)
 
 
 def test_moments_of_a_call_without_phone_facts() -> None:

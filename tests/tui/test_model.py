@@ -18,6 +18,7 @@ from ivrbench.tui.text import Line, cells
 from ivrbench.tui.theme import ASCII, UNICODE, Glyphs
 from ivrbench.tui.views import (
     call,
+    feel,
     frame,
     health,
     ladder,
@@ -48,7 +49,7 @@ def every_line(model: Model, now_s: float, width: int) -> list[Line]:
     lines += [*call.call_lines(model, width), *call.script_lines(model, width)]
     lines += [*call.level_history_lines(model, width), *call.keypad_lines(model, 36, width // 5)]
     call.call_title(model, now_s)
-    call.feel_text(model, width)
+    feel.feel_text(model, width)
     lines += [text for _, _, page in health.health_panes(model, now_s) for text in page]
     lines += ladder_pages(model, leg.name if leg else "", width)
     if chosen is not None:

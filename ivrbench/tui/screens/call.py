@@ -10,6 +10,7 @@ from ivrbench.tui.bindings import CALL
 from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.text import line
 from ivrbench.tui.views import call as views
+from ivrbench.tui.views.feel import feel_text
 from ivrbench.tui.views.leg import playlist_lines
 from ivrbench.tui.widgets.follow import Follow
 from ivrbench.tui.widgets.keypad import Keypad
@@ -57,7 +58,7 @@ class CallScreen(FrameScreen):
         call.titles(*views.call_title(model, now_s))
         call.show(views.call_lines(model, call.room.width))
         doing = self.query_one("#doing", Follow)
-        feel = views.feel_text(model, doing.room.width - 16)
+        feel = feel_text(model, doing.room.width - 16)
         doing.titles("Script" if feel else "What the script does", feel)
         doing.show(views.script_lines(model, doing.room.width))
         self._draw_bottom(model)

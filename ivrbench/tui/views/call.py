@@ -15,17 +15,16 @@ from ivrbench.observe.events import (
     LegChanged,
     LegEnded,
     LegWarned,
-    MediaRestored,
     MonitorChanged,
     RecordingEnded,
 )
-from ivrbench.observe.feel import key_feels, key_name, mouth_to_ear_ms
+from ivrbench.observe.feel import key_name
 from ivrbench.tui.text import Line, Span, cells, fit, line, minutes, seconds
+from ivrbench.tui.views.feel import way_text
 from ivrbench.tui.views.leg import CLIP_DBFS, SLOW_HANDLER_MS, meter, monitored
 
 if TYPE_CHECKING:
     from ivrbench.observe.events import Stamped
-    from ivrbench.observe.feel import KeyFeel
     from ivrbench.observe.snapshot import LegView, PhoneView
     from ivrbench.tui.model import Model
 
@@ -35,7 +34,6 @@ __all__ = [
     "call_title",
     "dial_lines",
     "event_line",
-    "feel_text",
     "keypad_lines",
     "level_history_lines",
     "script_lines",
@@ -233,35 +231,8 @@ def _packets(phone: PhoneView, leg: LegView | None, width: int) -> list[Line]:
     if measured.rtt_ms >= 0:
         parts.append(f"rtt {measured.rtt_ms:.1f} ms")
     parts.append(f"buffer {measured.buffer_ms} ms")
-    delay_ms = mouth_to_ear_ms(phone, leg)
-    if delay_ms is not None:
-        parts.append(f"mouth→ear ≈ {delay_ms:.0f} ms")
-    if width < NARROW:
-        return [line(fit("  ".join(some), width)) for some in (parts[:3], parts[3:])]
-    return [line(fit("  ".join(parts), width))]
-
-
-def feel_text(model: Model, width: int) -> str:
-    """The last key's way to the caller's ear, with its parts if they fit, and the worst one."""
-    phone = model.phone
-    if phone is None:
-        return ""
-    feels = [feel for feel in key_feels(phone, model.phone_leg) if feel.sound_ms is not None]
-    if not feels:
-        return ""
-    last = feels[-1]
-    worst = max(feel.sound_ms or 0.0 for feel in feels)
-    parts = (
-        f"tone {last.tone_ms:.0f} + settle {last.settle_ms:.0f} + "
-        f"script {last.script_ms:.0f} + audio {last.audio_ms or 0:.0f}"
-    )
-    whole = f"key→sound {_sound(last)} = {parts}, worst {worst:.0f} ms"
-    return whole if cells(whole) <= width else f"key→sound {_sound(last)}, worst {worst:.0f} ms"
-
-
-def _sound(feel: KeyFeel) -> str:
-    about = "" if feel.measured else "≈ "
-    return f"{about}{feel.sound_ms or 0:.0f}"
+    way = way_text(phone, leg, width)
+    return [line(fit("  ".join(parts), width)), *([line(fit(way, width))] if way else [])]
 
 
 # --- what the script does ---------------------------------------------------------------------
@@ -326,8 +297,6 @@ def _audio_happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, 
             return text, "", "bad" if reason == "error" else "dim"
         case RecordingEnded():
             return f"  recorded {event.file}", f"{seconds(event.length_ms)} s", ""
-        case MediaRestored():
-            return f"audio is back on {event.local}: {event.reason}", f"{event.away_ms} ms", "warn"
         case LegChanged():
             return f"{event.state} {event.code or ''} {event.reason}".rstrip(), "", "dim"
         case LegWarned(text=text) if text:

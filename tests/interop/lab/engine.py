@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from ivrbench.observe.commands import Answered, Command
     from ivrbench.observe.events import Event, Stamped
 
 __all__ = ["Engine", "Watcher"]
@@ -62,6 +63,13 @@ class Watcher:
                 await self._reading
         if self._client is not None:
             await self._client.close()
+
+    async def ask(self, command: Command) -> Answered:
+        """Ask the engine to do something, which it has to do."""
+        assert self._client is not None, "connected before"
+        answered = await self._client.request(command)
+        assert answered.ok, answered.text
+        return answered
 
     async def until(self, condition: Callable[[History], T | None], within_s: float = 15.0) -> T:
         """Wait until the condition gives something, and return that."""
