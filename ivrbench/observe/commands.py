@@ -7,9 +7,12 @@ from msgspec import Struct
 __all__ = [
     "Answered",
     "Command",
+    "DialOut",
     "Drain",
+    "Evaluate",
     "HangUp",
     "ListSoundCards",
+    "PinScript",
     "PlaceTestCall",
     "ReloadScripts",
     "RollBack",
@@ -31,6 +34,8 @@ class Watch(_Command, frozen=True):
 
     legs: tuple[str, ...] = ()
     all_legs: bool = False
+    inspected: tuple[str, ...] = ()
+    """Tell what attributes the dialog objects of these legs have (`LegInspected`)."""
 
 
 class HangUp(_Command, frozen=True):
@@ -46,10 +51,19 @@ class ReloadScripts(_Command, frozen=True):
 
 
 class RollBack(_Command, frozen=True):
-    """Let an older generation that loaded serve new calls again (as a new generation)."""
+    """Let an older generation that loaded serve new calls again."""
 
     script: str
     generation: int
+    """0: the one that served before."""
+
+
+class PinScript(_Command, frozen=True):
+    """Let new calls get one generation, whatever is loaded after it."""
+
+    script: str
+    generation: int
+    """0: the newest that loads, as usual."""
 
 
 class PlaceTestCall(_Command, frozen=True):
@@ -81,6 +95,15 @@ class ListSoundCards(_Command, frozen=True):
     """Ask which sound cards the engine's machine has."""
 
 
+class DialOut(_Command, frozen=True):
+    """Let a script call somebody; `Answered.leg` is the call."""
+
+    script: str
+    uri: str
+    from_: str = ""
+    """Who calls, a URI or a whole From value; "": our own address."""
+
+
 class TellPhone(_Command, frozen=True):
     """Turn a switch of a test phone, or press its keys."""
 
@@ -91,6 +114,15 @@ class TellPhone(_Command, frozen=True):
     or "hangup": see docs/phone.md."""
     argument: str = ""
     """"12#", "on", "inband", "5 200 20" (loss in percent, delay and jitter in ms), …"""
+
+
+class Evaluate(_Command, frozen=True):
+    """Evaluate a line of Python between two handlers of a call; `self` is its dialog object."""
+
+    leg: str
+    text: str
+    may_change: bool = False
+    """False: a line that would change the call is refused."""
 
 
 class Drain(_Command, frozen=True):
@@ -106,9 +138,12 @@ Command = (
     | HangUp
     | ReloadScripts
     | RollBack
+    | PinScript
     | PlaceTestCall
     | ListSoundCards
+    | DialOut
     | TellPhone
+    | Evaluate
     | Drain
     | Stop
 )
