@@ -19,8 +19,7 @@ from ivrbench.sip.compose import response_block, response_bytes, tagged
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.message import SipRequest
 from ivrbench.sip.parser import parse_message
-
-from .virtual_time import VirtualLoop
+from ivrbench.testing.loop import VirtualLoop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
