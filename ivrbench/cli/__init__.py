@@ -40,6 +40,10 @@ def _run(arguments: Mode) -> int:
             from .call import call
 
             return call(arguments.options)
+        case "dial":
+            from .dial import dial
+
+            return dial(arguments.options)
         case "check":
             from .check import check
 

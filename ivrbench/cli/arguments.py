@@ -21,6 +21,7 @@ DEFAULT_CONFIG = Path("ivr.conf")
 _EPILOG = """\
 also:
   ivrbench call NAME|sip:URI [options]   the test phone; see `ivrbench call --help`
+  ivrbench dial NAME sip:URI [options]   let a script of the running engine call somebody
 
 exit codes: 0 fine, 1 a script does not load, 2 configuration, 3 no port or no engine,
 130 interrupted
@@ -32,7 +33,7 @@ class Mode:
     """One run of `ivrbench`."""
 
     mode: str
-    """`workbench`, `serve`, `attach`, `check`, `stubs` or `call`."""
+    """`workbench`, `serve`, `attach`, `check`, `stubs`, `call` or `dial`."""
     options: argparse.Namespace
 
 
@@ -44,6 +45,8 @@ def read_arguments(argv: list[str]) -> Mode:
     """
     if argv[:1] == ["call"]:
         return Mode("call", _call_parser().parse_args(argv[1:]))
+    if argv[:1] == ["dial"]:
+        return Mode("dial", _dial_parser().parse_args(argv[1:]))
     options = _main_parser().parse_args(argv)
     modes = ("serve", "check", "stubs")
     mode = next((name for name in modes if getattr(options, name)), "workbench")
@@ -141,6 +144,22 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--no-watch", action="store_true", help="do not load scripts again when files change"
     )
+
+
+def _dial_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ivrbench dial",
+        description="Let a script of the running engine call somebody; ends when the call is "
+        "answered (0) or has failed (1).",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("script", metavar="NAME", help="the script that has the call")
+    add("uri", metavar="sip:URI", help="whom to call")
+    add("--from", dest="from_", default="", metavar="sip:URI", help="who calls")
+    add("--control-socket", type=Path, metavar="SOCKET", help="the engine")
+    add("--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one")
+    return parser
 
 
 def _call_parser() -> argparse.ArgumentParser:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         (["--check"], "check"),
         (["--stubs", "--script-path", "x"], "stubs"),
         (["call", "hello"], "call"),
+        (["dial", "hello", "sip:ann@192.0.2.9"], "dial"),
     ],
 )
 def test_mode(argv: list[str], mode: str) -> None:
@@ -45,7 +46,8 @@ def test_stubs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["--serve", "--check"], ["--serv"], ["hello"], ["--listen", "5060"], ["call"]]
+    "argv",
+    [["--serve", "--check"], ["--serv"], ["hello"], ["--listen", "5060"], ["call"], ["dial", "x"]],
 )
 def test_what_cannot_be_meant_ends_with_2(
     argv: list[str], capsys: pytest.CaptureFixture[str]
@@ -57,7 +59,9 @@ def test_what_cannot_be_meant_ends_with_2(
     assert "ivrbench" in captured.err
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["call", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["call", "--help"], ["dial", "--help"], ["--version"]]
+)
 def test_help_and_version_end_with_0(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """What was asked for is data: it goes to stdout."""
     assert main(argv) == 0

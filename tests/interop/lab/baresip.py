@@ -56,7 +56,7 @@ ctrl_tcp_listen {ip}:{control_port}
 snd_path {folder}
 """
 _ACCOUNT = (
-    "<sip:caller@{ip}:{sip_port};transport={transport}>;auth_user=caller;auth_pass=x;regint=0;"
+    "<sip:{address};transport={transport}>;auth_user={user};auth_pass={password};regint={regint};"
     "audio_codecs={codec};ptime={ptime_ms};answermode=manual{more}\n"
 )
 MODULE_PATH = "/usr/lib/baresip/modules"
@@ -74,6 +74,7 @@ class Baresip:
         rate_hz: of its microphone and ear; what the codec has.
         encryption: "" or one of baresip's: "srtp", "srtp-mand", "dtls_srtp".
         ptime_ms: packet length.
+        address: `USER@IP:PORT` to register, with password `secret`; "": it registers nowhere.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Baresip:
         rate_hz: int = 8000,
         encryption: str = "",
         ptime_ms: int = 20,
+        address: str = "",
     ) -> None:
         self.folder = folder
         self._transport = transport
@@ -93,12 +95,12 @@ class Baresip:
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._tokens = 0
-        sip_port = free_port(socket.SOCK_DGRAM)
+        self.port = free_port(socket.SOCK_DGRAM)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config").write_text(
             _CONFIG.format(
                 ip=IP,
-                sip_port=sip_port,
+                sip_port=self.port,
                 says=says,
                 modules=MODULE_PATH,
                 loads="\n".join(f"module {name}" for name in _MODULES),
@@ -110,7 +112,7 @@ class Baresip:
         (folder / "accounts").write_text(
             _ACCOUNT.format(
                 ip=IP,
-                sip_port=sip_port,
+                sip_port=self.port,
                 transport=transport,
                 codec=codec,
                 ptime_ms=ptime_ms,
@@ -162,6 +164,12 @@ class Baresip:
         # The end of the call before this one may be told only now: it names another peer.
         event = await self.event("CALL_ESTABLISHED", "CALL_CLOSED", peer=peer)
         assert event["type"] == "CALL_ESTABLISHED", f"{event}\n{self.log()}"
+
+    async def answer(self) -> None:
+        """Wait for a call and answer it."""
+        await self.event("CALL_INCOMING")
+        await self.command("accept")
+        await self.event("CALL_ESTABLISHED")
 
     async def press(self, keys: str) -> None:
         """Press keys one after the other, each long enough to be a key of its own."""

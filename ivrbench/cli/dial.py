@@ -1,0 +1,77 @@
+"""`ivrbench dial`: let a script of the running engine call somebody."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from ivrbench.config import Settings, load_settings
+from ivrbench.errors import EngineGone
+from ivrbench.observe.client import ControlClient
+from ivrbench.observe.commands import DialOut
+from ivrbench.observe.events import LegChanged, LegEnded
+from ivrbench.observe.snapshot import Snapshot
+
+from . import exits
+from .arguments import DEFAULT_CONFIG
+from .sockets import running_engine
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from ivrbench.observe.events import Event
+
+__all__ = ["dial"]
+
+
+def dial(options: argparse.Namespace) -> int:
+    """Place the call and tell on stdout what becomes of it, until it is answered or has failed.
+
+    Returns:
+        the exit code: 0 answered, 1 not.
+
+    Raises:
+        ConfigError: the settings cannot be used.
+        EngineGone: no engine runs.
+    """
+    config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
+    settings = load_settings(config) if config else Settings()
+    socket = options.control_socket or settings.control_socket or running_engine()
+    if socket is None:
+        raise EngineGone("no engine runs here; --control-socket names another one")
+    command = DialOut(script=options.script, uri=options.uri, from_=options.from_)
+    return asyncio.run(_dial(socket, command))
+
+
+async def _dial(socket: Path, command: DialOut) -> int:
+    client = await ControlClient.connect(str(socket))
+    try:
+        answer = await client.request(command)
+        print(answer.text, file=sys.stdout if answer.ok else sys.stderr)
+        if not answer.ok:
+            return exits.CHECK_FAILED
+        async for message in client:
+            if isinstance(message, Snapshot):
+                continue
+            code = _tell(answer.leg, (stamped.event for stamped in message))
+            if code is not None:
+                return code
+    finally:
+        await client.close()
+    return exits.ENGINE
+
+
+def _tell(leg: str, events: Iterable[Event]) -> int | None:
+    """Print what happened to a leg; gives the exit code once that is known."""
+    for event in events:
+        if isinstance(event, LegChanged) and event.leg == leg and event.code:
+            print(f"{event.code} {event.reason}")
+            if event.state in ("up", "held"):
+                return exits.OK
+        elif isinstance(event, LegEnded) and event.leg == leg:
+            print(f"not answered: {event.reason}")
+            return exits.CHECK_FAILED
+    return None
