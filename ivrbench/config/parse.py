@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .syntax import Pair
 
-__all__ = ["KEYS", "NOT_YET", "load_settings"]
+__all__ = ["KEYS", "load_settings"]
 
 _port = values.whole_number(0, 65_535)
 _seconds = values.whole_number(0, 86_400)
@@ -92,13 +92,6 @@ _FOLDERS_AND_FILES = (
 
 _ACCOUNT_KEYS = ("register", "user", "password")
 """Keys that may be there for each account; a login belongs to the `register` above it."""
-
-NOT_YET: Final = frozenset(
-    {
-        "b2b_media",
-    }
-)
-"""Keys whose feature this version does not have; setting one to another value is told."""
 
 
 def load_settings(
@@ -203,15 +196,8 @@ def _at(written: Mapping[str, Pair], keys: tuple[str, ...], reason: str) -> Conf
 
 def _without_effect(settings: Settings, written: Mapping[str, Pair]) -> list[str]:
     """A sentence for each setting that asks for something this version does not have."""
-    default = Settings()
-    notes = []
-    for key, pair in written.items():
-        value = getattr(settings, key)
-        what = ""
-        if key in NOT_YET and value != getattr(default, key):
-            what = "has no effect yet"
-        elif key == "on_script_error" and value == "announce":
-            what = "announce has no effect yet; the call is kept"
-        if what:
-            notes.append(f"{pair.file}:{pair.line}: {key}: {what}")
-    return notes
+    pair = written.get("on_script_error")
+    if pair is None or settings.on_script_error != "announce":
+        return []
+    what = "announce has no effect yet; the call is kept"
+    return [f"{pair.file}:{pair.line}: {pair.key}: {what}"]

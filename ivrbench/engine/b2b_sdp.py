@@ -23,7 +23,7 @@ class Description:
 
     def __init__(self, session_id: int, version: int, address: str) -> None:
         self._session_id = session_id
-        self._address = address
+        self.address = address
         self.version = version
         self.sent = b""
         """What it was told last."""
@@ -35,8 +35,8 @@ class Description:
         """
         if not is_same_media(body, self.sent):
             self.version += 1
-        kind = "IP6" if ":" in self._address else "IP4"
-        origin = f"o=- {self._session_id} {self.version} IN {kind} {self._address}"
+        kind = "IP6" if ":" in self.address else "IP4"
+        origin = f"o=- {self._session_id} {self.version} IN {kind} {self.address}"
         self.sent = _ORIGIN.sub(origin.encode(), body, count=1)
         return self.sent
 

@@ -24,7 +24,10 @@ from ivrbench.sip.events import (
     ResponseReceived,
 )
 
+from . import b2b_flow
+from .ending import leg_down
 from .headers import header_pairs
+from .outcome import Call
 from .views import ReplyFacts, RequestFacts
 
 if TYPE_CHECKING:
@@ -68,8 +71,8 @@ def begin(session: Session, request: SipRequest, peer: str) -> None:
         return
     session.create_dialog()
     session.hear(request)
-    hdrs = leg.invite_req.hdrs
-    session.tell("onInvite", hdrs, done=lambda outcome: _invited(session, request, outcome))
+    call = Call("onInvite", (leg.invite_req.hdrs,))
+    session.tell_unless(session.b2b.takes_invite, call, lambda o: _invited(session, request, o))
 
 
 def _announce(session: Session, request: SipRequest, peer: str) -> None:
@@ -94,6 +97,9 @@ def receive(leg: Leg, event: Event) -> None:
     if event.call is not leg.placed:
         return  # a place that failed, and the call has gone on to another
     if leg.dialling is not None and leg.dialling.receive(event):
+        return
+    if leg is not leg.session.leg:
+        b2b_flow.receive(leg, event)
         return
     handle = _EVENTS.get(type(event))
     if handle is None:
@@ -133,7 +139,9 @@ def _invited(session: Session, request: SipRequest, outcome: Outcome) -> None:
     leg = session.leg
     if not leg.owes_reply(request):
         return  # the script answered it, or the caller gave up meanwhile
-    if outcome.default_runs:
+    if not outcome.call.handler:
+        session.b2b.connect_caller_to_callee()
+    elif outcome.default_runs:
         _answer(session, request)
     elif outcome.raised is not None:
         if request is leg.call.invite_request:
@@ -168,6 +176,8 @@ def _reinvited(session: Session, leg: Leg, event: ReinviteReceived) -> None:
     facts = RequestFacts(request)
     session.hear(request)
     session.step(replace_invite)
+    if session.b2b.takes(leg, request):
+        return
     session.tell("onInvite", facts.hdrs, done=lambda o: _invited(session, request, o))
 
 
@@ -195,6 +205,7 @@ def _acked(session: Session, leg: Leg, event: AckReceived) -> None:
         except SdpError as exc:
             log.warning("answer in the ACK: %s", exc, extra={"leg": leg.name})
             session.stop("engine", str(exc))
+    session.b2b.acked(leg, event.request)
     session.hear(event.request)
 
 
@@ -206,8 +217,10 @@ def _cancelled(session: Session, leg: Leg, event: CancelReceived) -> None:
         leg.final_code = 487
         session.ended_by = session.ended_by or "caller"
         session.hear(event.request, CANCELLING)
+        session.b2b.let_go("caller", "the caller gave up before the answer")
         session.step(lambda: session.stop("caller", "the caller gave up before the answer"))
     else:
+        session.b2b.cancelled(leg, event.request)
         session.hear(event.request)
 
 
@@ -216,6 +229,7 @@ def _hung_up(session: Session, leg: Leg, event: ByeReceived) -> None:
     session.ended_by = session.ended_by or peer
     session.reason = session.reason or f"the {peer} hung up"
     leg.change("ending")
+    session.b2b.hung_up(leg, event.request)
     session.hear(event.request, DISCONNECTING)
     session.step(lambda: setattr(leg.dialog, "status", DISCONNECTED))
 
@@ -237,6 +251,10 @@ def _requested(session: Session, leg: Leg, event: RequestReceived) -> None:
     elif request.method in DESCRIBED_METHODS and not _is_readable(session, leg, request):
         return
     session.hear(request)
+    if session.b2b.takes(leg, request):
+        if request.method == "INFO":
+            _take_key(session, request)
+        return
     session.step(lambda: _reply_by_default(session, leg, request))
 
 
@@ -249,7 +267,7 @@ def _confirmed_early(session: Session, leg: Leg, request: SipRequest) -> None:
         leg.reply(request, exc.status_hint)
         session.stop("engine", str(exc))
         return
-    leg.confirm(request)
+    leg.pass_on(request, 200)
     if leg.answered_s:
         session.established(leg)
     else:
@@ -288,7 +306,8 @@ def _replied(
     request, response = event.request, event.response
     reply = IvrSipReply(ReplyFacts(response))
     asked = IvrSipRequest.copy_of(RequestFacts(request))
-    if request.method == "INVITE" and request is not leg.call.invite_request:
+    relayed = session.b2b.replied(leg, event)
+    if request.method == "INVITE" and request is not leg.call.invite_request and not relayed:
         if session.board.media.recovery.answered(leg, event):
             return
         _reinvite_replied(session, leg, event)
@@ -324,7 +343,7 @@ def _redirected(session: Session, leg: Leg, event: Redirected) -> None:
 
 
 def _ended(session: Session, leg: Leg, event: CallEnded) -> None:
-    session.leg_down(leg, event.cause)
+    leg_down(session, leg, event.cause)
 
 
 _EVENTS: Final[dict[type, Callable[..., None]]] = {

@@ -22,8 +22,7 @@ from .waits import Waits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ivrbench.scriptapi.audiofile import IvrAudioFile
-    from ivrbench.scriptapi.port import DialogView, RequestView
+    from ivrbench.scriptapi.port import DialogView, Parties, RequestView
     from ivrbench.sip.message import SipRequest
 
     from .leg import Headers, Leg
@@ -138,6 +137,30 @@ class ScriptPort:
         if problem is not None:
             raise semserror({"code": problem.status_hint, "reason": str(problem), "hdrs": ""})
 
+    def connect_callee(self, parties: Parties | None) -> None:
+        """Call a second party."""
+        where = self._called("connectCallee", repr(parties.uri) if parties else "None")
+        self._do(where, lambda: self._session.b2b.connect(parties))
+
+    def terminate_other_leg(self) -> None:
+        """Hang up the second party."""
+        where = self._called("terminateOtherLeg", "")
+        self._do(where, lambda: self._session.b2b.let_go("script", "terminateOtherLeg()"))
+
+    def terminate_leg(self) -> None:
+        """Hang up the caller now, and end the session."""
+        self._do(self._called("terminateLeg", ""), self._session.terminate_leg)
+
+    def set_relay_only(self, *, on: bool) -> None:
+        """Requests of one party go to the other, or are processed here."""
+        where = self._called("setRelayonly" if on else "setNoRelayonly", "")
+        self._do(where, lambda: setattr(self._session.b2b, "relaying", on))
+
+    def connect_audio(self, *, on: bool) -> None:
+        """The caller hears the playlist, or the second party again."""
+        where = self._called("connectAudio" if on else "disconnectAudio", "")
+        self._do(where, lambda: self._session.b2b.connect_audio(on=on))
+
     def send_keys(self, keys: tuple[int, ...], length_ms: int) -> None:
         """Press keys towards the caller."""
         names = "".join(KEYS[key] for key in keys)
@@ -146,7 +169,7 @@ class ScriptPort:
             lambda: self._press(keys, length_ms),
         )
 
-    def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
+    def enqueue(self, play: object | None, record: object | None) -> None:
         """Append to the playlist; prompts are read here, in the script's thread."""
         if not self._session.over:
             self._session.playlist.enqueue(play, record)
@@ -203,7 +226,8 @@ class ScriptPort:
         """Tell the media worker, if it is not all as at the beginning."""
         media = self._session.media
         if media is not None:
-            media.set_switches(self.switches)
+            attached = self.switches.attached and not self._session.b2b.audio_elsewhere
+            media.set_switches(replace(self.switches, attached=attached))
 
     def _press(self, keys: tuple[int, ...], length_ms: int) -> None:
         media, agreement = self._session.media, self._session.leg.agreement

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ivrbench.observe.events import KeyReceived
 from ivrbench.rtp.dtmf import KEY_NAMES, KeyPressed, KeyReleased
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from ivrbench.media import messages
 
-    from .session import Session
+    from .leg import Leg
+    from .switchboard import Switchboard
 
-__all__ = ["KeyInput"]
+__all__ = ["KeyInput", "KeyOwner"]
 
 SOURCE_NAMES: Final = {
     KeySource.RTP: "RFC 4733",
@@ -26,16 +27,38 @@ MAX_KEYS_KEPT: Final = 256
 """For the call record; a caller leaning on the keypad does not fill the memory."""
 
 
+class KeyOwner(Protocol):
+    """Whose keys they are."""
+
+    @property
+    def board(self) -> Switchboard:
+        """The engine."""
+
+    @property
+    def leg(self) -> Leg:
+        """The leg they come from."""
+
+    @property
+    def hears_keys(self) -> bool:
+        """Somebody wants to hear of them."""
+
+    def tell_key(self, key: int, duration_ms: int, because: str) -> None:
+        """One press; `because` is for people: "key 1"."""
+
+    def key_released(self, key: int, duration_ms: int) -> None:
+        """RFC 4733 told that a key is up again; it may not have been told as a press yet."""
+
+
 class KeyInput:
     """Joins what RTP, tones and SIP INFO tell and hands each key to the script once.
 
     Args:
-        session: whose keys.
+        owner: whose keys.
     """
 
-    def __init__(self, session: Session) -> None:
-        settings = session.board.settings
-        self._session = session
+    def __init__(self, owner: KeyOwner) -> None:
+        settings = owner.board.settings
+        self._owner = owner
         self._aggregator: KeyAggregator | None = None
         self._settle_ms = settings.dtmf_settle_ms
         self._report = ReportAt(settings.dtmf_report)
@@ -50,12 +73,14 @@ class KeyInput:
         else:
             seen = KeyPressed(event.key)
         source = KeySource.INBAND if event.inband else KeySource.RTP
+        if isinstance(seen, KeyReleased) and not event.inband:
+            self._owner.key_released(event.key, seen.duration_ms)
         self._keys().receive(seen, source, event.at_s)
         self._report_keys()
 
     def receive_info(self, key: int, duration_ms: int) -> None:
         """A SIP INFO brought a key."""
-        self._keys().receive_info(key, duration_ms, self._session.board.now())
+        self._keys().receive_info(key, duration_ms, self._owner.board.now())
         self._report_keys()
 
     def flush(self) -> None:
@@ -78,29 +103,25 @@ class KeyInput:
 
     def _report_keys(self) -> None:
         keys = self._keys()
-        session = self._session
+        owner = self._owner
         while (report := keys.next_event()) is not None:
-            if not session.port.switches.detect_keys:
+            if not owner.hears_keys:
                 continue
             name = KEY_NAMES[report.key] if report.key < len(KEY_NAMES) else "flash"
             if len(self.pressed) < MAX_KEYS_KEPT:
                 self.pressed += name[0]
             source = SOURCE_NAMES[report.source]
-            session.board.publish(
-                KeyReceived(session.leg.name, report.key, report.duration_ms, source)
-            )
-            because = f"key {name}"
-            if not session.port.waits.take_key(report.key, report.duration_ms, because):
-                session.tell_key(report.key, report.duration_ms, because)
+            owner.board.publish(KeyReceived(owner.leg.name, report.key, report.duration_ms, source))
+            owner.tell_key(report.key, report.duration_ms, f"key {name}")
         self._arm(keys.deadline())
 
     def _arm(self, deadline_s: float | None) -> None:
         self.close()
         if deadline_s is not None:
-            delay_s = max(0.0, deadline_s - self._session.board.now())
-            self._timer = self._session.board.loop.call_later(delay_s, self._due)
+            delay_s = max(0.0, deadline_s - self._owner.board.now())
+            self._timer = self._owner.board.loop.call_later(delay_s, self._due)
 
     def _due(self) -> None:
         self._timer = None
-        self._keys().on_deadline(self._session.board.now())
+        self._keys().on_deadline(self._owner.board.now())
         self._report_keys()

@@ -190,17 +190,38 @@ class Leg:
             body = self._describe(request, code)
         elif request.method in ("UPDATE", "PRACK") and request.description and 200 <= code < 300:
             body = self._describe(request, code)
+        self.pass_on(request, code, reason, headers, body)
+        if self._offer_sent is not None:
+            return
+        if request is not self.call.invite_request:
+            if body and 200 <= code < 300:
+                self._media_changed()
+        elif 200 <= code < 300:
+            self.session.established(self)
+        elif body:
+            self.session.early_media(self)
+
+    def pass_on(
+        self,
+        request: SipRequest,
+        code: int,
+        reason: str = "",
+        headers: Headers = (),
+        body: bytes = b"",
+        kind: str = SDP,
+    ) -> None:
+        """Answer a request, with a body that may be of the other party.
+
+        Raises:
+            LocalProtocolError: the request has its answer, or this one cannot be sent.
+        """
         if request is self.call.invite_request:
             self._reply_initial(code, reason, headers, body)
         else:
-            self._respond(request, code, reason, headers, body)
+            now = self.session.board.now()
+            self.call.respond(request, code, reason, headers, body, kind if body else "", now=now)
         if code >= 200:
             self._unanswered.discard(request)
-
-    def confirm(self, request: SipRequest) -> None:
-        """Answer the PRACK that brought the answer to our offer: there is nothing to describe."""
-        self._respond(request, 200, "", (), b"")
-        self._unanswered.discard(request)
 
     def refuse(self, code: int, reason: str = "", headers: Headers = ()) -> None:
         """Refuse the initial INVITE, if it still can be."""
@@ -208,14 +229,11 @@ class Leg:
             self.reply(self.call.invite_request, code, reason, headers)
 
     def _reply_initial(self, code: int, reason: str, headers: Headers, body: bytes) -> None:
-        now = self.session.board.now()
-        kind = SDP if body else ""
+        now, kind = self.session.board.now(), SDP if body else ""
         if code < 200:
             self.call.provisional(code, reason, headers, body, kind, now=now)
             self.dialog.status = EARLY if code > 100 else PROCEEDING
             self.change("early", code, reason)
-            if body and self._offer_sent is None:
-                self.session.early_media(self)
             return
         self.final_code = code
         if code >= 300:
@@ -226,16 +244,6 @@ class Leg:
         self.answered_s = now
         self.dialog.status = CONNECTED
         self.change("held" if self.audio.is_held else "up", code, reason or "OK")
-        if self._offer_sent is None:
-            self.session.established(self)
-
-    def _respond(
-        self, request: SipRequest, code: int, reason: str, headers: Headers, body: bytes
-    ) -> None:
-        now = self.session.board.now()
-        self.call.respond(request, code, reason, headers, body, SDP if body else "", now=now)
-        if body and 200 <= code < 300 and self._offer_sent is None:
-            self._media_changed()
 
     # --- offer and answer ---------------------------------------------------------------------
 
@@ -323,10 +331,12 @@ class Leg:
         return answer
 
     def _media_changed(self) -> None:
-        self.session.media_changed(self)
+        is_first = self is self.session.leg
+        if is_first:
+            self.session.media_changed(self)
         if self.answered_s:
             state = "held" if self.audio.is_held else "up"
-            if state != self.state:
+            if state != self.state and is_first:
                 self.session.tell("onHold" if self.audio.is_held else "onResume")
             self.change(state)
 

@@ -15,9 +15,11 @@ from ivrbench.sip.flow import host_port
 from .media_terms import capabilities_of, security_of
 
 if TYPE_CHECKING:
+    from ivrbench.sdp.description import Codec
     from ivrbench.sdp.negotiate import Agreement
 
     from .media_call import Seat
+    from .media_link import Worker
     from .switchboard import Switchboard
 
 __all__ = ["LegMedia"]
@@ -42,6 +44,10 @@ class LegMedia:
         self.seat: Seat | None = None
         self.sdp: OfferAnswer | None = None
         self.problem: SdpError | None = None
+        self.beside: Worker | None = None
+        """The worker it is to have; None: the one with most room."""
+        self.favourite: Codec | None = None
+        """The codec that is to come first in an offer of ours."""
         self._address = ""
         self._asked: OfferAnswer | None = None
         """Our first offer as it was before any answer: each phone a call reaches answers it."""
@@ -74,12 +80,15 @@ class LegMedia:
         if self.seat is not None and ip == self._address:
             return
         self.close()
-        self.seat = board.media.reserve(ip)
+        self.seat = board.media.reserve(ip, self.beside)
         self._address = ip
         session_id = int(board.clock.wall()) << 20 | next(_session_ids) & 0xFFFFF
         security = security_of(settings, board.media.certificate)
         local = LocalMedia(settings.public_ip or ip, self.seat.port, session_id, security=security)
         codecs = capabilities_of(settings.codec_order, board.media.room)
+        first = self.favourite
+        if first is not None:
+            codecs = tuple(sorted(codecs, key=lambda codec: not codec.same_format(first)))
         self.sdp = OfferAnswer(local, codecs, our_order=bool(settings.codec_order))
         self._asked = None
         self._answer = b""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.observe.events import LegEnded, LegWarned, MediaEnded
+from ivrbench.observe.events import LegWarned
 from ivrbench.scriptapi.sipviews import IvrSipRequest
-from ivrbench.sip.events import EndCause
 
+from .audio_owner import ended_event
+from .b2b import BackToBack
 from .callport import ScriptPort
+from .ending import close_session
 from .inspector import Inspector
 from .key_input import KeyInput
-from .leg import LOST, Leg
+from .leg import Leg
 from .media_call import MediaCall
 from .outcome import Call, called_event, refusal_of, started_event
 from .playlist import Playlist
@@ -72,6 +74,8 @@ class Session:
         self.port = ScriptPort(self)
         self.mailbox = Mailbox(board.pool, generation, self.port, self._slow)
         self.timers = ScriptTimers(board.loop, self._timer_fired)
+        self.inspector = Inspector(self)
+        self.b2b = BackToBack(self)
         self.media: MediaCall | None = None
         self.playlist = Playlist(self)
         self.keys = KeyInput(self)
@@ -83,12 +87,12 @@ class Session:
         """From answer to end; known when it is over."""
         self.final_code = 0
         self._hanging_up = False
-        self.inspector = Inspector(self)
         self.abandoned = False
         """Hung up from outside: it ends without waiting for its handler."""
-        self._established = False
-        self._audio_attached = False
-        self._silence = SilenceWatch(self)
+        self._begun = self._established = False
+        self.audio_attached = False
+        """The playlist is on the call."""
+        self.silence = SilenceWatch(self)
         self.warning = ""
         """The sentence shown at the leg."""
 
@@ -112,6 +116,19 @@ class Session:
         if not self.over:
             self.mailbox.post(Call(handler, args, old_args), lambda o: self._done(o, done))
 
+    def tell_unless(
+        self, skip: Callable[[], bool], call: Call, done: Callable[[Outcome], None]
+    ) -> None:
+        """`tell`, but when its turn comes it may be found that the handler is not to be called."""
+
+        def decide() -> None:
+            if skip():
+                call.handler = ""
+
+        self.step(decide)
+        if not self.over:
+            self.mailbox.post(call, lambda o: self._done(o, done))
+
     def step(self, action: Callable[[], None]) -> None:
         """Do something on the loop when everything told before has been handled."""
         self.tell("", done=lambda _: action())
@@ -127,11 +144,22 @@ class Session:
         self.step(arrive)
         self.tell("onSipRequest", IvrSipRequest.copy_of(RequestFacts(request)))
 
+    @property
+    def hears_keys(self) -> bool:
+        """The script wants keys."""
+        return self.port.switches.detect_keys
+
     def tell_key(self, key: int, duration_ms: int, because: str) -> None:
-        """`onDtmf`; what it flushes ends because of this key."""
+        """`onDtmf`, unless a handler waits for it; what it flushes ends because of this key."""
+        if self.port.waits.take_key(key, duration_ms, because):
+            return
         playlist = self.playlist
         self.step(lambda: setattr(playlist, "because", because))
         self.tell("onDtmf", key, duration_ms, done=lambda _: setattr(playlist, "because", ""))
+
+    def key_released(self, key: int, duration_ms: int) -> None:
+        """A key of RFC 4733 is up again: the other party is to hear it too."""
+        self.b2b.pressed(self.leg, key, duration_ms)
 
     def warn(self, text: str) -> None:
         """Show a sentence at the leg; "" takes it back."""
@@ -188,16 +216,22 @@ class Session:
         if self._established:
             return
         self._established = True
-        self.warn("")
         agreed = leg.agreed_event()
         if agreed is not None and self.media is None:
             self.board.publish(agreed)
-        self.tell("onStart")
+        self.begun()
         self.tell(
             "onSessionStart",
             old_args=(hdrs or leg.invite_req.hdrs,),
             done=lambda _: self.start_media(leg),
         )
+
+    def begun(self) -> None:
+        """The dialog is connected, whoever has its audio."""
+        if not self._begun:
+            self._begun = True
+            self.warn("")
+            self.tell("onStart")
 
     def early_media(self, leg: Leg) -> None:
         """A 183 with our description went out: audio flows from now on."""
@@ -216,11 +250,12 @@ class Session:
             return
         seat, leg.seat = leg.seat, None
         self.media = MediaCall(self, seat, agreement)
-        self._audio_attached = True
+        self.audio_attached = True
         if agreement.direction.receives:
-            self._silence.start()
+            self.silence.start()
         self.port.apply_switches()
         self.playlist.media_opened(self.media)
+        self.b2b.media_opened()
 
     def media_changed(self, leg: Leg) -> None:
         """Offer and answer completed again."""
@@ -228,15 +263,25 @@ class Session:
         if agreement is None or agreed is None:
             return
         self.board.publish(agreed)
+        self.b2b.audio_elsewhere = False
         if self.media is not None:
             self.media.update(agreement)
+            self.port.apply_switches()
             self.playlist.codec_changed()
         elif self._established:
             self.start_media(leg)
 
+    def audio_came_back(self, leg: Leg) -> None:
+        """The caller's audio comes to us again, or for the first time."""
+        if self._established:
+            self.media_changed(leg)
+        else:
+            self.b2b.audio_elsewhere = False
+            self.established(leg)
+
     def rtp_started(self) -> None:
         """The first packet came."""
-        self._silence.broken()
+        self.silence.broken()
 
     def rtp_timed_out(self) -> None:
         """Nothing came for `dead_rtp_time`."""
@@ -269,25 +314,13 @@ class Session:
     def media_closed(self, counts: StreamCounts) -> None:
         """The worker is done with the call; the last that is heard of it."""
         self.playlist.media_gone()
-        self.board.publish(
-            MediaEnded(
-                leg=self.leg.name,
-                received=counts.received,
-                sent=counts.sent,
-                lost=counts.lost,
-                late=counts.late,
-                foreign=counts.foreign,
-                jitter_ms=counts.jitter_ms,
-                rtt_ms=counts.rtt_ms,
-                mos=counts.mos,
-            )
-        )
+        self.board.publish(ended_event(self.leg.name, counts))
         self.board.write_record(self, counts)
 
     def _detach_audio(self) -> None:
         """The playlist comes off the call, once: for good, or because the call is over."""
-        if self._audio_attached:
-            self._audio_attached = False
+        if self.audio_attached:
+            self.audio_attached = False
             if not self.leg.down:
                 self.playlist.clear("no RTP")
                 self.port.switch("attached", False)
@@ -309,10 +342,16 @@ class Session:
         if self.over:
             return
         self.abandoned = self._hanging_up = True
+        self.b2b.let_go(by, reason)
         if self.leg.down:
             self.finish()
         else:
             self.leg.bye()
+
+    def terminate_leg(self) -> None:
+        """`terminateLeg()`: hang up the caller now; the second party follows with the session."""
+        self.stop("script", "terminateLeg()")
+        self.leg.bye()
 
     def shut_down(self) -> None:
         """The engine wants to end: the script may take its time, without handler it is ended."""
@@ -327,27 +366,6 @@ class Session:
         """End the session without a message to the peer."""
         self.stop("script", "dropSession()")
         self.leg.drop()
-
-    def leg_down(self, leg: Leg, cause: EndCause) -> None:
-        """The SIP call of a leg is over."""
-        leg.over()
-        self.fall_silent()
-        if cause is EndCause.PRACK_TIMED_OUT:
-            # RFC 3262 §3: the INVITE got 504; an answer that waited for the PRACK never left.
-            leg.final_code, leg.answered_s = 504, 0.0
-        if cause is EndCause.REJECTED:
-            self.stop("script", f"refused with {leg.final_code}")
-        elif cause in LOST:
-            self.stop("engine", cause.value)
-        elif cause is EndCause.BYE_SENT and leg.state != "ending":
-            # Nobody here hung up: the core did (RFC 3891 §3, RFC 5057).
-            self.stop("engine", "another call took its place, or the other side had forgotten it")
-        if self.abandoned:
-            self.finish()
-        elif cause is not EndCause.BYE_RECEIVED:
-            self.step(lambda: setattr(leg.dialog, "status", DISCONNECTED))
-            self.step(self.warn_of_being_kept)
-        self.settle()  # a script without onBye has decided already
 
     def fall_silent(self) -> None:
         """The party is gone: nobody waits for it, nothing is sent to it."""
@@ -364,39 +382,17 @@ class Session:
         """Go on with the end, if the session is on its way there; after each handler."""
         if self.over or not self.stopping or self.port.waits.is_in_use:
             return
-        if not self.leg.down:
+        if not (self.leg.down and self.b2b.is_clear):
             if not self._hanging_up:
                 self._hanging_up = True
-                self.leg.bye()
+                self.b2b.let_go(self.ended_by, self.reason)
+                self.leg.bye(self.b2b.bye_headers)
             return
-        if self._audio_attached:
+        if self.audio_attached:
             self._detach_audio()
         self.step(self.finish)
 
     def finish(self) -> None:
         """The end: give everything back."""
-        if self.over:
-            return
-        self.over = True
-        self.mailbox.close()
-        self.timers.clear()
-        self.keys.close()
-        self.playlist.close()
-        self._silence.stop()
-        leg = self.leg
-        if leg.answered_s:
-            self.duration_s = self.board.now() - leg.answered_s
-        self.final_code = 200 if leg.answered_s else leg.final_code or 487
-        by = self.ended_by or "engine"
-        self.board.publish(LegEnded(leg.name, by, self.final_code, self.reason, self.duration_s))
-        extra = {"leg": leg.name, "script": self.generation.script}
-        log.info("ended by %s after %.1f s: %s", by, self.duration_s, self.reason, extra=extra)
-        if self.media is not None:
-            self.media.close()
-        else:
-            self.board.write_record(self, None)
-        self.board.registry.release(self.generation)
-        self.board.forget(self)
-        leg.let_go()
-        if self.order is not None:
-            self.order.handle.settle(self.final_code, self.reason)
+        if not self.over:
+            close_session(self)

@@ -11,6 +11,7 @@ from ivrbench.scriptapi.arguments import need_int, need_number, need_str
 from ivrbench.scriptapi.audiofile import IvrAudioFile
 from ivrbench.scriptapi.audioitems import IvrAudioMixIn, IvrNullAudio
 from ivrbench.scriptapi.ivr import not_yet
+from ivrbench.scriptapi.two_legs import TwoLegs
 from ivrbench.scriptapi.sipviews import IvrSipDialog, IvrSipRequest
 
 if TYPE_CHECKING:
@@ -29,14 +30,12 @@ class Capsule:
     port: CallPort
 
 
-class IvrDialogBase(Additions):
+class IvrDialogBase(TwoLegs, Additions):
     """One call. Derive `IvrDialog` from it and define the handlers you need.
 
     The engine makes the object with `__new__` alone: `__init__` is never called. On a call that
     is over every method does nothing.
     """
-
-    B2BMode = False
 
     def __new__(cls, capsule: Capsule, /) -> Self:
         if not isinstance(capsule, Capsule):
@@ -249,34 +248,6 @@ class IvrDialogBase(Additions):
         return self._ivrbench_port.session_params()
 
     # --- parts of the API this version does not have ---
-
-    def connectCallee(self, *args: str | None) -> NoReturn:
-        """Call a second party and join it with this one."""
-        not_yet("IvrDialogBase.connectCallee")
-
-    def terminateOtherLeg(self, *args: object) -> NoReturn:
-        """End the second party's leg."""
-        not_yet("IvrDialogBase.terminateOtherLeg")
-
-    def terminateLeg(self, *args: object) -> NoReturn:
-        """End this leg only."""
-        not_yet("IvrDialogBase.terminateLeg")
-
-    def setRelayonly(self) -> NoReturn:
-        """Relay requests to the other leg."""
-        not_yet("IvrDialogBase.setRelayonly")
-
-    def setNoRelayonly(self) -> NoReturn:
-        """Process requests here again."""
-        not_yet("IvrDialogBase.setNoRelayonly")
-
-    def connectAudio(self) -> NoReturn:
-        """Join the audio of both legs."""
-        not_yet("IvrDialogBase.connectAudio")
-
-    def disconnectAudio(self) -> NoReturn:
-        """Part the audio of both legs."""
-        not_yet("IvrDialogBase.disconnectAudio")
 
     def redirect(self, uri: str, /) -> NoReturn:
         """Transfer the caller with the proprietary REFER."""

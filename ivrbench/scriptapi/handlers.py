@@ -17,6 +17,7 @@ HANDLERS: Final[dict[str, tuple[str, ...]]] = {
     "onBye": (),
     "onOtherBye": (),
     "onOtherReply": ("code", "reason"),
+    "onOtherDtmf": ("key", "duration"),
     "onSipReply": ("req", "reply"),
     "onRtpTimeout": (),
     "onAudioCleared": (),

@@ -8,7 +8,7 @@ on a call that is over it does nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ __all__ = [
     "CallPort",
     "DialogView",
     "HostPort",
+    "Parties",
     "PlaybackControl",
     "ReplyView",
     "RequestView",
@@ -100,6 +101,17 @@ class PlaybackControl(Protocol):
         is closed when this returns."""
 
 
+class Parties(NamedTuple):
+    """Whom a script calls as the second party."""
+
+    uri: str
+    """Where the INVITE goes."""
+    to: str
+    """Its To, without tag."""
+    from_: str = ""
+    """Its From, without tag; "": the caller's."""
+
+
 class CallPort(Protocol):
     """One call as its dialog object sees it."""
 
@@ -138,6 +150,21 @@ class CallPort(Protocol):
 
     def send_keys(self, keys: tuple[int, ...], length_ms: int) -> None:
         """Press keys towards the peer; one that knows no telephone-events hears nothing."""
+
+    def connect_callee(self, parties: Parties | None) -> None:
+        """Call a second party; None: whom the caller called."""
+
+    def terminate_other_leg(self) -> None:
+        """Hang up the second party."""
+
+    def terminate_leg(self) -> None:
+        """Hang up the caller now and set the stop flag."""
+
+    def set_relay_only(self, *, on: bool) -> None:
+        """Relay requests between the parties, or process them here."""
+
+    def connect_audio(self, *, on: bool) -> None:
+        """Let the caller hear the playlist, or the second party again."""
 
     @property
     def waits(self) -> WaitPort:

@@ -88,6 +88,8 @@ class OfferAnswer:
         self.state = OfferAnswerState.STABLE
         self.agreement: Agreement | None = None
         """What is agreed now; None until the first exchange is complete."""
+        self.remote_sdp = b""
+        """The peer's last description that was agreed on."""
         self._sent = b""  # our last description
         self._offered: SessionDescription | None = None
 
@@ -116,7 +118,7 @@ class OfferAnswer:
             self._raise_version()
             agreement = self._answer(offered, wanted)
         self._move(_Event.OFFER_RECEIVED)
-        self._agree(agreement, wanted)
+        self._agree(agreement, wanted, body)
         return agreement
 
     def make_offer(self, direction: Direction | None = None) -> bytes:
@@ -158,7 +160,7 @@ class OfferAnswer:
         self._move(_Event.ANSWER_RECEIVED)
         assert offered is not None, "state OFFER_SENT without an offer"
         agreement = apply_answer(offered, parse_sdp(body), self.local)
-        self._agree(agreement, self.direction)
+        self._agree(agreement, self.direction, body)
         return agreement
 
     def withdraw_offer(self) -> None:
@@ -190,7 +192,8 @@ class OfferAnswer:
         # RFC 3264 §8: the version goes up by one with each changed description.
         self.local = replace(self.local, session_version=self.local.session_version + 1)
 
-    def _agree(self, agreement: Agreement, direction: Direction) -> None:
+    def _agree(self, agreement: Agreement, direction: Direction, remote_sdp: bytes) -> None:
+        self.remote_sdp = remote_sdp
         self._sent = agreement.local_sdp
         self.agreement = agreement
         self.direction = direction

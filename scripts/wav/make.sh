@@ -39,3 +39,9 @@ say message_menu "Again, press one. The next one, two. To delete it, three."
 say deleted "Deleted."
 say no_messages "There are no more messages. Goodbye."
 sox -q -n -r 8000 -b 16 -c 1 tone.wav synth 0.3 sine 1000 fade 0.01 0.3 0.01 gain -n -9
+# Music to wait with: a broken chord, up and down, mu-law so that five seconds stay small.
+note() { echo "|sox -n -p synth 0.31 pluck $1 fade 0.005 0.31 0.04"; }
+sox -q "$(note C4)" "$(note E4)" "$(note G4)" "$(note C5)" "$(note E5)" "$(note C5)" \
+    "$(note G4)" "$(note E4)" "$(note A3)" "$(note C4)" "$(note E4)" "$(note A4)" \
+    "$(note C5)" "$(note A4)" "$(note E4)" "$(note C4)" \
+    -r 8000 -e mu-law -c 1 music.wav gain -n -6

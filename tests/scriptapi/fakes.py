@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ivrbench.scriptapi.audiofile import IvrAudioFile
+    from ivrbench.scriptapi.port import Parties
     from ivrbench.scriptapi.uac import DialRequest
 
 
@@ -148,11 +149,26 @@ class FakePort:
     def send_keys(self, keys: tuple[int, ...], length_ms: int) -> None:
         self.calls.append(("send_keys", keys, length_ms))
 
+    def connect_callee(self, parties: Parties | None) -> None:
+        self.calls.append(("connect_callee", parties))
+
+    def terminate_other_leg(self) -> None:
+        self.calls.append(("terminate_other_leg",))
+
+    def terminate_leg(self) -> None:
+        self.calls.append(("terminate_leg",))
+
+    def set_relay_only(self, *, on: bool) -> None:
+        self.calls.append(("set_relay_only", on))
+
+    def connect_audio(self, *, on: bool) -> None:
+        self.calls.append(("connect_audio", on))
+
     @property
     def waits(self) -> FakeWaits:
         return FakeWaits(self)
 
-    def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
+    def enqueue(self, play: object | None, record: object | None) -> None:
         self.calls.append(("enqueue", play, record))
         self.empty = False
 

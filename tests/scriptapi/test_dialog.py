@@ -140,6 +140,11 @@ def test_methods_reach_the_call(
         "removeTimer('1')",
         "getAppParam(1)",
         "getAppParam()",
+        "connectCallee()",
+        "connectCallee('sip:a@b')",
+        "connectCallee(None, 'sip:a@b')",
+        "connectCallee(1, 'sip:a@b')",
+        "connectCallee('a', 'sip:a@b', 1)",
     ],
 )
 def test_wrong_arguments_are_type_errors(dialog: Any, port: FakePort, call: str) -> None:
@@ -159,11 +164,13 @@ def test_wrong_arguments_are_type_errors(dialog: Any, port: FakePort, call: str)
         "removeTimer(0)",
         "sendReply(99, '', '')",
         "sendReply(700, '', '')",
+        "connectCallee('a', 'nowhere')",
+        "connectCallee('a\\r\\nX: y', 'sip:a@b')",
     ],
 )
 def test_wrong_values_are_value_errors(dialog: Any, port: FakePort, call: str) -> None:
-    """Timer ids are above 0 (no SystemError); a status code is one."""
-    with pytest.raises(ValueError, match=r"must be|above 0"):
+    """Timer ids are above 0 (no SystemError); a status code is one, a URI too."""
+    with pytest.raises(ValueError, match=r"must be|above 0|is no SIP URI|contains a line end"):
         eval(f"dialog.{call}", {"dialog": dialog})
     assert port.calls == []
 
@@ -171,14 +178,6 @@ def test_wrong_values_are_value_errors(dialog: Any, port: FakePort, call: str) -
 @pytest.mark.parametrize(
     "call",
     [
-        "connectCallee(None)",
-        "connectCallee('a', 'b')",
-        "terminateOtherLeg('ignored')",
-        "terminateLeg()",
-        "setRelayonly()",
-        "setNoRelayonly()",
-        "connectAudio()",
-        "disconnectAudio()",
         "redirect('sip:a@b')",
     ],
 )

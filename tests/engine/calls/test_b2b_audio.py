@@ -1,0 +1,287 @@
+"""The audio of two-legged calls: keys, codecs, recordings, hold, and who hears whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ivrbench.audio.files import decode_file
+from ivrbench.observe.events import KeyReceived
+from tests.engine.callee import Callee
+from tests.engine.harness import sdp
+
+from .two_legs import AFTER, BEFORE, BOB, BOTH, Scene
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import MakeBench
+
+APART = (
+    AFTER
+    + """
+def onDtmf(self, key, duration):
+    if key == 1:
+        self.connectAudio()
+    elif key == 2:
+        self.disconnectAudio()
+"""
+)
+
+
+def connected(make_bench: MakeBench, body: str = AFTER, **settings: object) -> Scene:
+    """A call that is up, both parties in it."""
+    scene = Scene(make_bench, body, Callee.accepts, **settings)
+    scene.ann.dial()
+    scene.bench.wait(0.3)
+    assert "other 200" in scene.bench.said()
+    return scene
+
+
+def test_keys_of_both(make_bench: MakeBench) -> None:
+    """Keys of the other leg are onOtherDtmf; each party's keys reach the other one."""
+    scene = connected(make_bench, b2b_media="anchored")
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    bob.press(5)
+    bench.wait(0.5)
+    ann.press(7)
+    bench.wait(0.5)
+    assert bench.said()[-2:] == ["other key 5", "key 7"]
+    assert [e.key for e in bench.of(KeyReceived, "c1b")] == [5]
+    for who, key in ((ann, 5), (bob, 7)):
+        events = [h.packet.payload for h in who.heard if h.packet.payload_type == 101]
+        assert events, "the key was pressed towards the other party"
+        assert {payload[0] for payload in events} == {key}
+    ann.bye()
+
+
+@pytest.mark.parametrize("media", BOTH)
+def test_info_keys(make_bench: MakeBench, media: str) -> None:
+    """Keys by INFO go to the other party as INFO, and the script hears of them all the same."""
+    scene = connected(make_bench, b2b_media=media)
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    info = b"Signal=3\r\nDuration=100\r\n"
+    bob.request("INFO", info, "application/dtmf-relay")
+    bench.wait(0.5)
+    ann.request("INFO", info, "application/dtmf-relay")
+    bench.wait(0.5)
+    assert ann.got[-2:] == ["INFO", "200"]
+    assert bob.got[-2:] == ["200", "INFO"]
+    keys = [line for line in bench.said() if "key" in line]
+    assert keys == ["other key 3", "key 3"]
+    ann.bye()
+
+
+def test_translation_between_codecs(make_bench: MakeBench) -> None:
+    """The callee speaks another codec than the caller."""
+    scene = Scene(make_bench, AFTER, b2b_media="anchored")
+    ann, bob = scene.ann, scene.bob
+    ann.invite(body=sdp(formats="0 101"))
+    scene.bench.wait()
+    scene.bench.until(lambda: bob.invites)
+    bob.accept(sdp(41_000, formats="8 101", ip=BOB[0]))
+    ann.speak(0.5, 0x11)
+    heard = [h.packet for h in bob.heard if h.packet.payload_type == 8]
+    # 0x11 in mu-law is -14 332, which A-law has as 0x3C or a neighbour.
+    assert set(heard[-1].payload) <= {0x3B, 0x3C, 0x3D, 0x3A}
+    ann.bye()
+
+
+def test_recording_while_connected(make_bench: MakeBench, tmp_path: Path) -> None:
+    """The caller is recorded although it talks to somebody."""
+    path = tmp_path / "r.wav"
+    body = f"""
+def onSessionStart(self):
+    self.connectCallee("<sip:bob@192.0.2.50>", "sip:bob@192.0.2.50")
+    self.record_to = IvrAudioFile()
+    self.record_to.open({str(path)!r}, AUDIO_WRITE)
+    self.enqueue(None, self.record_to)
+"""
+    scene = connected(make_bench, body, b2b_media="anchored")
+    scene.ann.speak(1.0, 0x11)
+    scene.ann.bye()
+    pcm, _ = decode_file(path)
+    assert pcm.size > 7000
+    assert abs(int(pcm[4000])) > 10_000
+
+
+@pytest.mark.parametrize("media", BOTH)
+def test_callee_holds_and_resumes(make_bench: MakeBench, media: str) -> None:
+    """Past us a re-INVITE goes on to the caller; else it is answered here."""
+    scene = connected(make_bench, b2b_media=media)
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    before = len(scene.messages("c1"))
+    bob.do(lambda call, now: call.reinvite(bob.sdp("sendonly"), now=now))
+    bench.wait(0.3)
+    assert bob.got[-1] == "200"
+    if media == "direct":
+        expected = ["> INVITE (SDP)", "< 200 OK (SDP)", "> ACK"]
+        assert scene.messages("c1")[before:] == expected
+        assert "a=sendonly" in ann.described
+    else:
+        assert scene.messages("c1")[before:] == []
+        assert "a=recvonly" in bob.described
+        bob.heard.clear()
+        ann.speak(0.2, 0x11)
+        assert not scene.is_heard(bob, 0x11)
+    bob.do(lambda call, now: call.reinvite(bob.sdp(), now=now))
+    bench.wait(0.3)
+    if media == "anchored":
+        ann.speak(0.3, 0x11)
+        assert scene.is_heard(bob, 0x11)
+    assert "onInvite" not in bench.handlers()
+    ann.bye()
+
+
+@pytest.mark.parametrize("media", BOTH)
+def test_caller_holds(make_bench: MakeBench, media: str) -> None:
+    """A re-INVITE of the caller while relaying: onSipRequest, no onInvite where it goes on."""
+    scene = connected(make_bench, b2b_media=media)
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    ann.do(lambda call, now: call.reinvite(ann.sdp("sendonly"), now=now))
+    bench.wait(0.3)
+    assert ann.got[-1] == "200"
+    if media == "direct":
+        assert "a=sendonly" in bob.described
+        assert bench.said()[-2:] == ["INVITE", "ACK"]
+    else:
+        assert bob.got == ["INVITE", "ACK"]
+    ann.bye()
+
+
+def test_reinvite_without_offer_goes_past_us(make_bench: MakeBench) -> None:
+    """The other party makes the offer, the ACK takes the answer to it."""
+    scene = connected(make_bench, b2b_media="direct")
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    bob.do(lambda call, now: call.reinvite(b"", (), "", now=now))
+    bench.wait(0.3)
+    assert scene.messages("c1b")[-3:] == ["< INVITE", "> 200 OK (SDP)", "< ACK (SDP)"]
+    assert scene.messages("c1")[-3:] == ["> INVITE", "< 200 OK (SDP)", "> ACK (SDP)"]
+    ann.bye()
+
+
+def test_reinvite_is_refused_by_the_other(make_bench: MakeBench) -> None:
+    """Its refusal goes back; both stay as they were."""
+    scene = connected(make_bench, b2b_media="direct")
+    ann, bob = scene.ann, scene.bob
+    ann.reinvite_code = 488
+    bob.do(lambda call, now: call.reinvite(bob.sdp("inactive"), now=now))
+    scene.bench.wait(0.3)
+    assert bob.got[-1] == "488"
+    assert len(scene.bench.board.sessions) == 1
+    ann.bye()
+
+
+@pytest.mark.parametrize("media", BOTH)
+def test_connect_and_disconnect_audio(make_bench: MakeBench, media: str) -> None:
+    """connectAudio(): the caller hears us; disconnectAudio(): the callee again (Readme.ivr)."""
+    scene = connected(make_bench, APART, b2b_media=media)
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+
+    def press(key: int) -> None:
+        body = f"Signal={key}\r\nDuration=100\r\n".encode()
+        ann.request("INFO", body, "application/dtmf-relay")
+        bench.wait(1)
+
+    before = len(scene.messages("c1"))
+    press(1)
+    ours = [m for m in scene.messages("c1")[before:] if "INVITE" in m or "SDP" in m]
+    assert ours == (["> INVITE (SDP)", "< 200 OK (SDP)"] if media == "direct" else [])
+    assert "m=audio 10000" in ann.described
+    assert ann.heard_since(bench.clock.now() - 0.2), "silence of ours"
+    if media == "direct":
+        assert "a=inactive" in bob.described
+    else:
+        bob.speak(0.2, 0x22)
+        assert not scene.is_heard(ann, 0x22)
+    press(2)
+    if media == "direct":
+        assert "m=audio 41000" in ann.described
+        assert "a=inactive" not in bob.described
+        assert not ann.heard_since(bench.clock.now() - 0.2)
+    else:
+        bob.speak(0.3, 0x22)
+        assert scene.is_heard(ann, 0x22)
+    ann.bye()
+
+
+def test_connect_audio_starts_the_session_of_a_relayed_call(make_bench: MakeBench) -> None:
+    """The caller never had audio with us: onSessionStart comes with connectAudio()."""
+    body = (
+        BEFORE
+        + """
+def onStart(self):
+    said.append("onStart")
+    self.setTimer(1, 1)
+def onTimer(self, id):
+    self.connectAudio()
+"""
+    )
+    scene = Scene(make_bench, body, Callee.accepts, b2b_media="direct")
+    ann, bench = scene.ann, scene.bench
+    ann.dial()
+    bench.wait(2)
+    said = bench.said()
+    assert said.index("onStart") < said.index("start")
+    assert said.count("onStart") == said.count("start") == 1
+    assert ann.heard_since(bench.clock.now() - 0.2)
+    ann.bye()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (AFTER, "anchored"),
+        (AFTER.replace('said.append("start")', "self.disconnectMedia()"), "direct"),
+        (BEFORE, "anchored"),
+    ],
+    ids=["keeps its audio", "gives it away", "before the answer"],
+)
+def test_auto(make_bench: MakeBench, body: str, expected: str) -> None:
+    """b2b_media = auto: past us where the script called disconnectMedia(), as old ones do."""
+    text = body + "onOtherDtmf = None\n"
+    scene = Scene(make_bench, text, Callee.accepts)
+    scene.ann.dial()
+    scene.bench.wait(0.3)
+    port = "40000" if expected == "direct" else "1000"
+    assert f"m=audio {port}" in scene.bob.described
+    scene.ann.bye()
+
+
+def test_auto_where_keys_are_wanted(make_bench: MakeBench) -> None:
+    """A script with onOtherDtmf wants to hear them."""
+    body = AFTER.replace('said.append("start")', "self.disconnectMedia()")
+    scene = Scene(make_bench, body, Callee.accepts)
+    scene.ann.dial()
+    scene.bench.wait(0.3)
+    assert "m=audio 1000" in scene.bob.described
+    scene.ann.bye()
+
+
+def test_callee_without_audio_for_long(make_bench: MakeBench) -> None:
+    """dead_rtp_time holds for the callee too: as if it had hung up."""
+    body = (
+        AFTER
+        + """
+def onRtpTimeout(self):
+    pass
+"""
+    )
+    scene = connected(make_bench, body, b2b_media="anchored", dead_rtp_time=5)
+    scene.bob.speak(0.2)
+    scene.bench.until(lambda: scene.bench.ended("c1"))
+    assert "onOtherBye" in scene.bench.said()
+    assert scene.ended("c1b").reason == "no RTP came for 5 s"
+
+
+def test_answer_without_description(make_bench: MakeBench) -> None:
+    """A callee that answers without audio is hung up; the caller as after its BYE."""
+    scene = Scene(make_bench, BEFORE, b2b_media="anchored")
+    scene.ann.invite()
+    scene.bench.wait()
+    scene.bob.accept(b"")
+    scene.bench.until(lambda: scene.bench.ended("c1"))
+    scene.bench.wait()
+    assert scene.bob.got[-1] == "BYE"
+    assert scene.ann.got[-1] >= "400"
