@@ -6,6 +6,8 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Final
 
+from ivrbench.sip.compose import MAX_FORWARDS
+
 from .b2b_anchored import AnchoredAudio
 from .b2b_callee import Callee
 from .b2b_direct import DirectAudio, Party
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from .leg import Headers, Leg
     from .session import Session
+    from .views import EmptyRequest
 
 __all__ = ["BackToBack"]
 
@@ -258,6 +261,7 @@ class BackToBack:
             local_tag=tokens.tag(),
             call_id=tokens.call_id(),
             headers=headers,
+            max_forwards=_hops_left(invite),
         )
 
     def _is_anchored(self) -> bool:
@@ -279,3 +283,11 @@ class BackToBack:
             or inspect.getattr_static(dialog, "onOtherDtmf", None) is not None
             or session.board.settings.nat != "no"
         )
+
+
+def _hops_left(invite: RequestFacts | EmptyRequest) -> int:
+    """RFC 7332 §5: what goes on for a call takes one hop less than it, so that loops end."""
+    hops = ""
+    if isinstance(invite, RequestFacts):
+        hops = invite.request.header("max-forwards")
+    return min(int(hops), MAX_FORWARDS) - 1 if hops.isdigit() and int(hops) else MAX_FORWARDS

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ivrbench.errors import LocalProtocolError, MediaError, SdpError
 from ivrbench.observe.events import LegStarted
+from ivrbench.sip.compose import MAX_FORWARDS
 from ivrbench.sip.events import (
     CallEnded,
     ProvisionalReceived,
@@ -75,6 +76,8 @@ class Target:
     content_type: str = SDP
     late_offer: bool = False
     """With audio of ours: the INVITE has no offer, so that the callee makes it."""
+    max_forwards: int = MAX_FORWARDS
+    """Hops the INVITE may take."""
     user: str = ""
     """What the script sees as `dialog.user`."""
     local_uri: str = ""
@@ -230,6 +233,7 @@ class Dialling:
                 local_tag=target.local_tag,
                 call_id=target.call_id,
                 cseq=before.dialog.next_cseq if before is not None else 0,
+                max_forwards=target.max_forwards,
                 route=ways.route,
                 credentials=self._credentials(),
             )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_PORT",
+    "MAX_FORWARDS",
     "encode",
     "make_contact",
     "make_request",
@@ -31,6 +32,7 @@ __all__ = [
 DEFAULT_PORT = (
     5060  # RFC 3261 §19.1.2; 5061 for TLS never matters here: TLS answers use their connection.
 )
+MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6.
 
 _RPORT_FLAG = re.compile(r";\s*+rport\s*+(?=[;,]|$)", re.IGNORECASE)
 _RECEIVED = re.compile(r";\s*+received\s*+=[^;,]*+", re.IGNORECASE)
@@ -156,12 +158,14 @@ def make_request(
     extra: str = "",
     body: bytes = b"",
     content_type: str = "",
+    max_forwards: int = MAX_FORWARDS,
 ) -> bytes:
     """A whole request; the values must have been checked."""
     route_line = f"Route: {', '.join(routes)}\r\n" if routes else ""
     contact_line = f"Contact: {contact}\r\n" if contact else ""
     return encode(
-        f"{method} {uri} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\n{route_line}"
+        f"{method} {uri} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: {max_forwards}\r\n"
+        f"{route_line}"
         f"From: {from_}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n"
         f"{contact_line}{extra}{_body_lines(body, content_type)}",
         body,

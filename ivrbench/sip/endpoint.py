@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import LocalProtocolError, RemoteProtocolError
-from .compose import make_contact
+from .compose import MAX_FORWARDS, make_contact
 from .core import Core
 from .dialog import Dialog
 from .events import ProvisionalReceived, RequestTimedOut, ResponseReceived
@@ -174,6 +174,7 @@ class Endpoint:
         local_tag: str = "",
         call_id: str = "",
         cseq: int = 0,
+        max_forwards: int = MAX_FORWARDS,
         contact: str = "",
         route: Sequence[str] = (),
         credentials: Credentials | None = None,
@@ -190,6 +191,7 @@ class Endpoint:
             content_type: of the body.
             local_tag, call_id: chosen here if not given.
             cseq: CSeq number of the first try; 0: `first_cseq`.
+            max_forwards: hops it may take; less where it goes on for somebody else's call.
             contact: Contact value; made from the flow if not given.
             route: Route values (`<sip:proxy;lr>`), the first being where `flow` leads: an outbound
                 proxy, a Service-Route.
@@ -210,7 +212,7 @@ class Endpoint:
         dialog.next_cseq = cseq or dialog.next_cseq
         auth = core.digest_client(credentials)
         call = InviteCall(core, self._transactions, dialog, auth, is_caller=True)
-        call.start(Draft("INVITE", extra, body, content_type), now)
+        call.start(Draft("INVITE", extra, body, content_type, max_forwards), now)
         return call
 
     def _dialog_to_be(

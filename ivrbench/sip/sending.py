@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from .auth import Attempts
-from .compose import make_request, make_via
+from .compose import MAX_FORWARDS, make_request, make_via
 from .dialog import DialogState
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Draft:
     """Checked header lines, each ended by CRLF."""
     body: bytes = b""
     content_type: str = ""
+    max_forwards: int = MAX_FORWARDS
 
 
 def dialog_request(
@@ -74,6 +75,7 @@ def dialog_request(
         extra=f"{proof}{draft.extra}{core.agent_line}",
         body=draft.body,
         content_type=draft.content_type,
+        max_forwards=draft.max_forwards,
     )
     return data, branch, flow
 
