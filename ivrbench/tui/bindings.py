@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.binding import Binding
 
 from ivrbench.tui.model import DTMF_KEYS
+from ivrbench.tui.phone_keys import PHONE
 
 __all__ = [
     "APP",
@@ -252,6 +253,7 @@ SCRIPT = [
 ]
 
 CALL = [
+    *PHONE,
     _key("c", "call", "call.this", "Call", "Call whom the dial box names", show=True),
     _key("d", "dial_to", "call.to", "Dial…", "Type whom to call", show=True),
     _key("r", "app.redial", "call.redial", "Redial+keys", "Again, with the same keys", show=True),

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ivrbench.observe.commands import HangUp, PlaceTestCall, TellPhone
+from ivrbench.observe.commands import HangUp, ListSoundCards, TellPhone
 from ivrbench.observe.phones import KEYS_BY
 from ivrbench.tui.outside import heard_file
+from ivrbench.tui.phone_choice import next_phone, place_call
 from ivrbench.tui.redial import Redial, moments_of
 from ivrbench.tui.screens.ask import AskScreen
 from ivrbench.tui.screens.prompt import PromptScreen
@@ -62,18 +63,9 @@ class Calling:
         model.dialling = model.link == "up"
         self._redial = Redial(moments) if moments else None
         self._n_calls += 1
-        what, _, value = model.phone_voice.partition(" ")
         self._app.draw_now()
-        self._app.ask(
-            PlaceTestCall(
-                target,
-                keys_by=model.phone_keys_by,
-                wav=value if what == "wav" else "",
-                tone_hz=int(value) if what == "tone" else 0,
-                sound=what == "microphone",
-                record=str(heard_file(os.environ, os.getpid(), self._n_calls)),
-            )
-        )
+        record = str(heard_file(os.environ, os.getpid(), self._n_calls))
+        self._app.ask(place_call(model, target, record))
 
     def redial(self) -> None:
         """The last call again, with its keys; one that is up is hung up first."""
@@ -182,10 +174,11 @@ class Calling:
         self._choose(
             "What does the caller say?",
             [
+                ("m", "microphone", "what the microphone hears (o chooses which)"),
                 ("0", "silence", "nothing: silence is sent, packet by packet"),
                 ("t", "tone 440", "a tone of 440 Hz"),
-                ("w", "wav", "a WAV file …"),
-                ("m", "microphone", "this computer's microphone (from the next call on)"),
+                ("w", "wav", "a sound file …"),
+                ("x", "text", "a text, spoken by text to speech …"),
             ],
             self._voice_chosen,
         )
@@ -193,6 +186,8 @@ class Calling:
     def _voice_chosen(self, voice: str) -> None:
         if voice == "wav":
             self._prompt("Say a file", "path of a sound file", "", self._say_file)
+        elif voice == "text":
+            self._prompt("Say a text", "in English", "", lambda text: self._say(f"text {text}"))
         else:
             self._say(voice)
 
@@ -208,6 +203,74 @@ class Calling:
     def ask_network(self) -> None:
         """Ask what the packets of this phone have to go through."""
         self._choose("The phone's network", list(NETWORKS), partial(self.tell, "network"))
+
+    def ask_sound(self) -> None:
+        """Ask about the sound card."""
+        app = self._app
+        used = app.model.sound.used
+        other = (
+            ("0", "off", "no sound card: from the next call on nothing is heard here")
+            if used
+            else ("1", "on", "the sound card again, from the next call on")
+        )
+        choices = [
+            ("m", "microphone", "another microphone …"),
+            ("l", "speaker", "another loudspeaker …"),
+            other,
+        ]
+        self._choose("Sound card of the engine's machine", choices, self._sound_chosen)
+
+    def _sound_chosen(self, what: str) -> None:
+        app, sound = self._app, self._app.model.sound
+        if what in ("on", "off"):
+            sound.used = what == "on"
+            app.draw_now()
+        else:
+            app.run_worker(self._ask_card(what), group="ask")
+
+    async def _ask_card(self, side: str) -> None:
+        """Ask which card is to be the microphone or the loudspeaker."""
+        answered = await self._app.link.ask(ListSoundCards())
+        names = [
+            card.name
+            for card in answered.cards
+            if (card.inputs if side == "microphone" else card.outputs)
+        ]
+        if not names:
+            self._app.say(answered.text or f"the engine's machine has no {side}", "warn")
+            return
+        choices = [("0", "default", "what the system chooses")]
+        choices += [(str(n) if n < 10 else "", name, name) for n, name in enumerate(names, 1)]
+        self._choose(f"Which {side}?", choices, partial(self._card_chosen, side))
+
+    def _card_chosen(self, side: str, name: str) -> None:
+        model = self._app.model
+        setattr(model.sound, side, "" if name == "default" else name)
+        model.sound.used = True
+        if model.phone_to_tell:
+            self.tell(side, name)
+        self._app.draw_now()
+
+    def ask_transfer(self) -> None:
+        """Ask whom to send the other side to."""
+        if not self._app.model.phone_to_tell:
+            self._app.say("no test call is up: c makes one", "warn")
+            return
+        hint = "a script's name, or a SIP URI: the other side calls it, then this call ends"
+        self._prompt("Transfer to", hint, "", partial(self.tell, "transfer"))
+
+    def next_phone(self) -> None:
+        """Another of several test calls."""
+        target = next_phone(self._app.model)
+        if target:
+            self._redial = None
+            self._app.say(f"the test call to {target}")
+        else:
+            self._app.say("there is no other test call: c makes one more", "warn")
+
+    def hang_up(self) -> None:
+        """End the test call, also one that is no leg of ours."""
+        self.tell("hangup")
 
     def save_heard(self) -> None:
         """Copy what the phone heard to the current folder."""

@@ -27,7 +27,9 @@ def hang_up(app: Workbench) -> None:
     leg = app.model.selected_leg if app.current_mode == "bench" else app.model.test_call
     if leg is None or leg.ended is not None:
         leg = app.model.test_call
-    if leg is None:
+    if leg is None and app.model.phone_to_tell:
+        app.calling.hang_up()
+    elif leg is None:
         app.say("no live call selected", "warn")
     elif leg.started.peer == TEST_PHONE:
         app.ask(HangUp(leg.name))

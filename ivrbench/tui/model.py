@@ -22,6 +22,7 @@ from ivrbench.observe.events import (
 from ivrbench.observe.history import History
 from ivrbench.observe.phones import PhoneMeasured
 from ivrbench.tui.filter import Filter
+from ivrbench.tui.phone_choice import SoundChoice
 from ivrbench.tui.text import count
 from ivrbench.tui.theme import UNICODE, Glyphs
 from ivrbench.tui.views.ladder import LadderChoice
@@ -100,7 +101,8 @@ class Model:
     dial_to: str = ""
     """Whom the person wants to call, "" for the selected script."""
     phone_voice: str = ""
-    """What the next test phone says, as the phone's `say` takes it; "" for silence."""
+    """What the next test phone says, as the phone's `say` takes it; "" for the microphone."""
+    sound: SoundChoice = field(default_factory=SoundChoice)
     phone_keys_by: str = ""
     """How it sends keys, "" for auto."""
     redial_on_reload: bool = False

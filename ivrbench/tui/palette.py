@@ -69,10 +69,13 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
         calling.toggle_redial_on_reload,
     )
     yield SystemCommand("Call: type keys…", f"1234#,,5{up}", calling.ask_keys)
+    yield SystemCommand("Call: transfer…", f"To a script or a SIP URI{up}", calling.ask_transfer)
+    yield SystemCommand("Call: the other test call", "Of several", calling.next_phone)
+    yield SystemCommand("Audio: sound card…", "Microphone, loudspeaker, none", calling.ask_sound)
     for verb in ("mute", "hold"):
         yield SystemCommand(f"Call: {verb}", f"On or off{up}", partial(calling.toggle, verb))
     yield SystemCommand("Call: save what was heard", "As a WAV file", calling.save_heard)
-    yield SystemCommand("Call: voice…", "Silence, tone, file, microphone", calling.ask_voice)
+    yield SystemCommand("Call: voice…", "Microphone, silence, tone, file, text", calling.ask_voice)
     for _, argument, meaning in NETWORKS:
         yield SystemCommand(
             f"Network: {meaning}",

@@ -38,12 +38,17 @@ __all__ = ["Console", "run_plain"]
 WIDTH: Final = 100
 READY_WITHIN_S: Final = 30.0
 LOG_LINES: Final = 20
-PHONE_VERBS: Final = ("press", "mute", "hold", "keys-by", "network", "say")
+PHONE_VERBS: Final = (
+    *("press", "mute", "hold", "keys-by", "network", "say"),
+    *("microphone", "speaker", "transfer"),
+)
 HELP: Final = (
     "call NAME|sip:URI      the test phone calls; press, mute, hold … are about that call",
     "press 12#              keys; a comma is a pause of 0.5 s",
     "mute on|off   hold on|off   keys-by rfc4733|info|inband|auto",
-    "say silence | tone HZ | wav FILE      network LOSS DELAY JITTER",
+    "say silence | tone HZ | wav FILE | text WORDS | microphone",
+    "microphone NAME   speaker NAME        another sound card; default: the system's choice",
+    "network LOSS DELAY JITTER             transfer NAME|sip:URI",
     "hangup [LEG]           the test call, or any other",
     "legs   scripts   log [N]",
     "ladder LEG             its messages, keys and script calls",

@@ -170,6 +170,9 @@ class FakeEngine:
                 phone = f"p{self._n_calls}"
                 self.publish(PhoneStarted(phone=phone, target=target, recording=command.record))
                 self.publish(*leg_up(leg, target, self._serving(target), "test phone"))
+            case commands.ListSoundCards():
+                cards = (commands.SoundCard("USB Headset", 1, 2), commands.SoundCard("HDMI", 0, 2))
+                return commands.Answered(command.request, ok=True, cards=cards)
             case commands.HangUp(leg=ended):
                 self.publish(ev.LegEnded(ended, "engine", 200, "hung up", 4.0))
                 over = PhoneEnded("the other side hung up", 200, True, 4.0, phone=f"p{ended[1:]}")

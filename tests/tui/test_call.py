@@ -94,6 +94,56 @@ async def test_steering_the_phone(
     assert not (tmp_path / "ivrbench" / "heard").exists()
 
 
+async def test_sound_card_and_transfer(engine: FakeEngine) -> None:
+    """Cards are asked of the engine's machine; a choice counts now and for the next calls."""
+    engine.publish(loaded("menu", 1))
+    async with workbench(engine) as (app, pilot):
+        text = await press(app, pilot, engine, "f4", "t")
+        assert "no test call is up" in text
+        text = await press(app, pilot, engine, "o", "m")
+        assert "USB Headset" in text
+        assert "HDMI" not in text
+        await press(app, pilot, engine, "1", "o", "l", "2", "v", "x", *"hi", "enter", "c")
+        placed = engine.asked[-1]
+        assert isinstance(placed, commands.PlaceTestCall)
+        assert (placed.sound, placed.microphone, placed.speaker) == (True, "USB Headset", "HDMI")
+        assert (placed.say, placed.silent) == ("hi", False)
+        await press(app, pilot, engine, "o", "l", "0", "t", *"voicemail", "enter")
+        assert told(engine) == [("speaker", "default"), ("transfer", "voicemail")]
+        await press(app, pilot, engine, "o", "0", "v", "0", "h", "c")
+        placed = engine.asked[-1]
+        assert isinstance(placed, commands.PlaceTestCall)
+        assert (placed.sound, placed.silent, placed.microphone) == (False, True, "")
+
+
+async def test_several_test_calls(engine: FakeEngine) -> None:
+    """`c` makes one more; `p` gives keys and screen to the other, `h` ends that one."""
+    engine.publish(loaded("menu", 1))
+    async with workbench(engine) as (app, pilot):
+        text = await press(app, pilot, engine, "f4", "p")
+        assert "there is no other test call" in text
+        await press(app, pilot, engine, "c", "c")
+        assert app.model.test_leg == "c22"
+        for n in ("21", "22"):
+            engine.publish(PhoneHeard(True, engine.clock.wall(), phone=f"p{n}", leg=f"c{n}"))
+        await press(app, pilot, engine, "p", "5")
+        assert app.model.test_leg == "c21"
+        asked = [c for c in engine.asked if isinstance(c, commands.TellPhone)]
+        assert [(c.phone, c.argument) for c in asked] == [("c21", "5")]
+        await press(app, pilot, engine, "h")
+        assert engine.asked[-1] == commands.HangUp("c21", request=engine.asked[-1].request)
+
+
+async def test_call_to_somebody_else_is_hung_up_too(engine: FakeEngine) -> None:
+    """It is no leg of the engine's: the phone itself is told."""
+    async with workbench(engine) as (app, pilot):
+        await press(app, pilot, engine, "f4")
+        engine.publish(PhoneStarted(phone="p9", target="sip:anna@192.0.2.1"))
+        app.model.begin_test_call("p9")
+        await press(app, pilot, engine, "h")
+        assert told(engine) == [("hangup", "")]
+
+
 async def test_redial_presses_at_the_same_moments(engine: FakeEngine) -> None:
     """r hangs up, calls again, and presses a key as long after the same prompt as before."""
     engine.publish(loaded("menu", 1))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CallScreen"]
 
-_HINTS = "h hang up  m mute  x hold  ^T type keys  s save what was heard"
+_HINTS = "h hang up  m mute  x hold  t transfer  ^T type keys  s save what was heard"
 
 
 class CallScreen(FrameScreen):
@@ -114,6 +114,18 @@ class CallScreen(FrameScreen):
     def action_voice(self) -> None:
         """What the caller says."""
         self.bench.calling.ask_voice()
+
+    def action_sound(self) -> None:
+        """Microphone, loudspeaker, or no sound card."""
+        self.bench.calling.ask_sound()
+
+    def action_transfer(self) -> None:
+        """Send the script on to somebody else."""
+        self.bench.calling.ask_transfer()
+
+    def action_next_phone(self) -> None:
+        """Another of several test calls."""
+        self.bench.calling.next_phone()
 
     def action_network(self) -> None:
         """Loss, delay, jitter."""

@@ -59,7 +59,7 @@ def dial_lines(model: Model, width: int) -> list[Line]:
     """Whom to call and how, with the keys that change it."""
     phone = model.phone
     switches = phone.switches if phone is not None and phone.ended is None else None
-    voice = switches.voice if switches else model.phone_voice or "silence"
+    voice = switches.voice if switches else model.phone_voice or "microphone"
     keys_by = switches.keys_by if switches else model.phone_keys_by or "auto"
     network = "good"
     if switches and (switches.loss_percent or switches.delay_ms or switches.jitter_ms):
@@ -72,6 +72,7 @@ def dial_lines(model: Model, width: int) -> list[Line]:
         ("v", "say", voice),
         ("k", "keys by", {"auto": "RFC 4733 or INFO"}.get(keys_by, keys_by)),
         ("n", "network", network),
+        ("o", "sound", _sound_text(model)),
     )
     lines = [
         line((f" {key} ", "accent"), (f"{name:8}", "dim"), fit(value, max(0, width - 12)))
@@ -80,6 +81,19 @@ def dial_lines(model: Model, width: int) -> list[Line]:
     on = "on" if model.redial_on_reload else "off"
     lines.append(line((" ^R", "accent"), (f" on reload: redial [{on}]", "")))
     return [*lines, line(""), line((" c", "accent"), " call   ", ("r", "accent"), " redial+keys")]
+
+
+def _sound_text(model: Model) -> str:
+    """The cards of the call that is up, else those of the next one."""
+    phone, chosen = model.phone, model.sound
+    if phone is not None and phone.ended is None and phone.switches is not None:
+        switches = phone.switches
+        names = dict.fromkeys(name for name in (switches.microphone, switches.speaker) if name)
+        return ", ".join(names) or "no card"
+    if not chosen.used:
+        return "no card"
+    names = dict.fromkeys(name or "system's choice" for name in (chosen.microphone, chosen.speaker))
+    return ", ".join(names)
 
 
 def keypad_lines(model: Model, width: int, height: int) -> list[Line]:
