@@ -34,6 +34,8 @@ class Trunk:
 
     def __init__(self, link: MediaLink, ends: tuple[Worker, Worker], rate_hz: int) -> None:
         self.ends = ends
+        self.is_broken = False
+        """A worker died, and its end with it."""
         self.numbers = (link.next_number(), link.next_number())
         """Of the call at each of `ends`."""
         ports = [link.allocate(LOOPBACK)]
@@ -42,10 +44,11 @@ class Trunk:
         except MediaError:
             ports[0].release()
             raise
+        self._ports = dict(zip(self.numbers, ports, strict=True))
         for here in (0, 1):
             worker, there = ends[here], ports[1 - here].port
             # The worker still has the socket until it says that the call is closed.
-            worker.trunks[self.numbers[here]] = ports[here].release
+            worker.trunks[self.numbers[here]] = self
             stream = messages.StreamParams(
                 codec="L16",
                 payload_type=TRUNK_PT,
@@ -64,6 +67,10 @@ class Trunk:
 
     def __repr__(self) -> str:
         return f"<Trunk {self.numbers[0]} to {self.numbers[1]}>"
+
+    def closed(self, number: int) -> None:
+        """A worker has closed its end."""
+        self._ports[number].release()
 
     def close(self) -> None:
         """Nobody needs it any more."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ivrbench.sdp.negotiate import Agreement
 
     from .media_link import Worker
-    from .mixed_in import MixedIn
     from .session import Session
 
 __all__ = ["MediaCall", "Prompt", "Seat"]
@@ -220,24 +219,9 @@ class MediaCall:
         """The script's switches."""
         self._send(replace(switches, call=self.number))
 
-    def play(
-        self,
-        item: int,
-        prompt: Prompt | None,
-        silence_ms: int,
-        loop: bool,
-        recorder: int,
-        mixed: MixedIn | None = None,
-    ) -> None:
-        """Append an item; without prompt and with `silence_ms` 0 it only records."""
-        part: messages.ClipPart | messages.SilencePart | messages.MixInPart | None = None
-        if prompt is not None:
-            part = prompt.part(loop)
-            if mixed is not None:
-                part = mixed.part(part)
-        elif silence_ms:
-            part = messages.SilencePart(silence_ms)
-        self._send(messages.PlayItem(self.number, item, part, recorder))
+    def play(self, item: messages.PlayItem) -> None:
+        """Append an item."""
+        self._send(item)
 
     def flush(self) -> None:
         """Drop all items."""

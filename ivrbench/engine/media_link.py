@@ -20,6 +20,7 @@ from ivrbench.observe.events import LegMeasured
 from .media_call import MediaCall, Prompt, Seat
 from .media_terms import Certificate, make_certificate
 from .recovery import Recovery
+from .rooms import Rooms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ivrbench.media.messages import MediaEvent
     from ivrbench.scriptapi.audiofile import OpenAudio
 
+    from .bridge import Trunk
     from .switchboard import Switchboard
 
 __all__ = ["MediaLink", "Worker"]
@@ -49,8 +51,8 @@ class Worker:
         self.media = media
         self.calls: dict[int, MediaCall] = {}
         self.recorders: dict[int, Callable[[messages.RecorderClosed], None]] = {}
-        self.trunks: dict[int, Callable[[], None]] = {}
-        """Calls to other workers, and what gives their ports back."""
+        self.trunks: dict[int, Trunk] = {}
+        """By the number of the call that is the end here."""
         self.seats = 0
         """Calls that have it, whether their media is open yet or not."""
         self.load = 0.0
@@ -62,8 +64,9 @@ class Worker:
 
     def drop_trunks(self) -> None:
         """It died, and their sockets with it."""
-        for release in self.trunks.values():
-            release()
+        for number, trunk in self.trunks.items():
+            trunk.is_broken = True
+            trunk.closed(number)
         self.trunks.clear()
 
 
@@ -82,6 +85,7 @@ class MediaLink:
         self._make_pool = pool
         self._pools: dict[str, PortPool] = {}
         self.workers: list[Worker] = []
+        self.rooms = Rooms(board, self)
         self.recovery = Recovery(board, self)
         self._numbers = itertools.count(1)
         self._notes: dict[object, str] = {}
@@ -234,7 +238,7 @@ class MediaLink:
         """What a worker tells, in order."""
         for event in events:
             try:
-                _deliver(worker, event)
+                _deliver(self, worker, event)
             except Exception:
                 # A fault of ours in one call; the others go on.
                 log.exception("%s was not handled", type(event).__name__)
@@ -274,7 +278,13 @@ class MediaLink:
         worker.media.send(messages.WatchCalls(calls, WATCH_INTERVAL_MS))
 
 
-def _deliver(worker: Worker, event: MediaEvent) -> None:
+def _deliver(link: MediaLink, worker: Worker, event: MediaEvent) -> None:
+    if isinstance(event, messages.SpeakerChanged):
+        link.rooms.speaker_changed(worker, event)
+        return
+    if isinstance(event, messages.RoomItemEnded):
+        link.rooms.clip_ended(worker, event)
+        return
     handle = _WORKER_EVENTS.get(type(event))
     if handle is not None:
         handle(worker, event)
@@ -283,7 +293,7 @@ def _deliver(worker: Worker, event: MediaEvent) -> None:
     if call is not None:
         _CALL_EVENTS[type(event)](call, event)
     elif isinstance(event, messages.CallClosed) and event.call in worker.trunks:
-        worker.trunks.pop(event.call)()
+        worker.trunks.pop(event.call).closed(event.call)
 
 
 def _reported(worker: Worker, event: messages.WorkerReported) -> None:
@@ -298,6 +308,10 @@ def _recorder_closed(worker: Worker, event: messages.RecorderClosed) -> None:
 
 def _ready(worker: Worker, event: messages.WorkerReady) -> None:
     """Told by the one who started it."""
+
+
+def _room_recorded(worker: Worker, event: messages.RoomRecorded) -> None:
+    """The file is whole; that it is closed tells more."""
 
 
 def _measured(call: MediaCall, event: messages.CallReported) -> None:
@@ -329,6 +343,7 @@ _WORKER_EVENTS: Final[dict[type, Callable[..., None]]] = {
     messages.WorkerReady: _ready,
     messages.WorkerReported: _reported,
     messages.RecorderClosed: _recorder_closed,
+    messages.RoomRecorded: _room_recorded,
 }
 _CALL_EVENTS: Final[dict[type, Callable[..., None]]] = {
     messages.ItemStarted: lambda call, event: call.session.playlist.item_started(event),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ivrbench.media import messages
+
 if TYPE_CHECKING:
-    from ivrbench.scriptapi.audiofile import IvrAudioFile, OpenAudio
+    from ivrbench.scriptapi.audiofile import OpenAudio
 
     from .media_call import MediaCall, Prompt
     from .mixed_in import MixedIn
     from .playlist import Playlist
+    from .stay import Stay
 
 __all__ = ["Item"]
 
@@ -21,8 +24,8 @@ class Item:
         self,
         playlist: Playlist,
         number: int,
-        play: IvrAudioFile | object | None,
-        record: IvrAudioFile | None,
+        play: object | None,
+        record: object | None,
     ) -> None:
         self.playlist = playlist
         self.number = number
@@ -32,6 +35,8 @@ class Item:
         self.prompt: Prompt | None = None
         self.mixed: MixedIn | None = None
         """What is heard over the prompt."""
+        self.stay: Stay | None = None
+        """Brings the call into a room."""
         self.silence_ms = 0
         self.loop = False
         self.recorder = 0
@@ -73,6 +78,13 @@ class Item:
         if self.prompt is not None and self.halted_samples:
             self.started_s -= self.halted_samples / self.prompt.rate_hz
             media.seek(self.number, self.halted_samples)
+
+    def part(self) -> messages.ClipPart | messages.SilencePart | messages.MixInPart | None:
+        """What is to be played, for the worker; None: nothing."""
+        if self.prompt is None:
+            return messages.SilencePart(self.silence_ms) if self.silence_ms else None
+        clip = self.prompt.part(self.loop)
+        return self.mixed.part(clip) if self.mixed is not None else clip
 
     # PlaybackControl
 

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import MediaError
+from ivrbench.media import messages
 from ivrbench.media.codecs import form_of
 from ivrbench.observe import events
 from ivrbench.scriptapi.audiofile import IvrAudioFile
@@ -15,9 +16,9 @@ from .mixed_in import MixedIn
 from .play_item import Item
 from .recordings import Recordings
 from .script_line import script_line
+from .stay import stay_of
 
 if TYPE_CHECKING:
-    from ivrbench.media import messages
     from ivrbench.observe.events import ApiCalled
     from ivrbench.scriptapi.audiofile import OpenAudio
 
@@ -65,14 +66,14 @@ class Playlist:
     def enqueue(
         self,
         play: object | None,
-        record: IvrAudioFile | None,
+        record: object | None,
         where: tuple[str, int] | None = None,
     ) -> int:
         """Append an item; the prompt is decoded here, if no call has needed it yet.
 
         Args:
-            play: IvrAudioFile, IvrAudioMixIn, IvrNullAudio or None.
-            record: open for writing.
+            play: IvrAudioFile, IvrAudioMixIn, IvrNullAudio, IvrConference or None.
+            record: IvrAudioFile open for writing, IvrConference or None.
             where: the script's file and line; None: whoever calls this.
 
         Returns:
@@ -86,28 +87,11 @@ class Playlist:
             self._last_number += 1
             number = self._last_number
         item = Item(self, number, play, record)
-        note = ""
-        if record is not None:
+        if isinstance(record, IvrAudioFile):
             item.recorder = self.recordings.open(record)
-        file = play
-        if isinstance(play, IvrAudioMixIn) and play.settings is not None:
-            item.mixed, file = MixedIn(play.settings), play.settings.first
-        if isinstance(file, IvrAudioFile):
-            item.audio, item.loop = file.opened(), file.loop
-            try:
-                item.prompt = self._prompt(item.audio, self._form())
-                if item.mixed is not None:
-                    item.mixed.encode(self._prompt, self._form())
-            except MediaError as exc:
-                self._forget(item)
-                raise OSError(f"cannot play {item.audio.name}: {exc}") from exc
-            note = item.prompt.note
-            item.audio.attach(item)
-        elif isinstance(play, IvrNullAudio):
-            item.silence_ms = play.length_ms()
-        elif play is not None:
-            item.silence_ms = -1
-        event = self._enqueued_event(item, note)
+        self._take(item, play)
+        item.stay = stay_of(session, number, play, record)
+        event = self._enqueued_event(item)
         with self._lock:
             self._items[number] = item
         file, line = where or script_line(session.generation.files)
@@ -117,6 +101,26 @@ class Playlist:
         self.post(self._add, item, called, event)
         return number
 
+    def _take(self, item: Item, play: object | None) -> None:
+        """Take over what an item is to play."""
+        file = play
+        if isinstance(play, IvrAudioMixIn) and play.settings is not None:
+            item.mixed, file = MixedIn(play.settings), play.settings.first
+        if isinstance(file, IvrAudioFile):
+            item.audio, item.loop = file.opened(), file.loop
+            try:
+                item.prompt = self.prompt(item.audio, self._form())
+                if item.mixed is not None:
+                    item.mixed.encode(self.prompt, self._form())
+            except MediaError as exc:
+                self._forget(item)
+                raise OSError(f"cannot play {item.audio.name}: {exc}") from exc
+            item.audio.attach(item)
+        elif isinstance(play, IvrNullAudio):
+            item.silence_ms = play.length_ms()
+        elif isinstance(play, IvrAudioMixIn):
+            item.silence_ms = -1
+
     def flush(self, called: ApiCalled | None) -> None:
         """Drop everything."""
         with self._lock:
@@ -125,7 +129,8 @@ class Playlist:
         if called is not None:
             self.post(self._flush, called, dropped)
 
-    def _prompt(self, audio: OpenAudio, form: str) -> Prompt:
+    def prompt(self, audio: OpenAudio, form: str) -> Prompt:
+        """A file in this form at the worker of the call. Raises as `MediaLink.prompt`."""
         session = self._session
         worker = session.media.worker if session.media is not None else None
         if worker is None and session.leg.seat is not None:
@@ -142,25 +147,29 @@ class Playlist:
             codec = leg.sdp.capabilities[0]
         return form_of(codec.name, codec.clock_rate_hz) if codec else "PCMU"
 
-    def _enqueued_event(self, item: Item, note: str) -> events.ItemEnqueued:
-        play, length_ms = "", -1
+    def _enqueued_event(self, item: Item) -> events.ItemEnqueued:
+        play, record, length_ms, limit_ms = "", "", -1, -1
         if item.prompt is not None and item.audio is not None:
             play, length_ms = item.audio.name, item.prompt.length_ms
             if item.mixed is not None:
                 play += f" + {item.mixed.name}"
-        elif item.play is not None:
+        elif item.silence_ms:
             play, length_ms = "silence", item.silence_ms
-        record = item.record
+        if isinstance(item.record, IvrAudioFile):
+            record, limit_ms = item.record.opened().name, item.record.record_limit_ms
+        if item.stay is not None:
+            play = item.stay.title if item.stay.hears else play
+            record = item.stay.title if item.stay.speaks else record
         return events.ItemEnqueued(
             leg=self._session.leg.name,
             item=item.number,
-            label=self._label(item.play if item.play is not None else record),
+            label=self._label(item.play if item.play is not None else item.record),
             play=play,
-            record=record.opened().name if record is not None else "",
+            record=record,
             length_ms=length_ms,
-            record_limit_ms=record.record_limit_ms if record is not None else -1,
+            record_limit_ms=limit_ms,
             loop=item.loop,
-            note=note,
+            note=item.prompt.note if item.prompt is not None else "",
         )
 
     def _label(self, thing: object) -> str:
@@ -250,8 +259,8 @@ class Playlist:
 
         def encode() -> list[tuple[Item, Prompt]]:
             for mixed in [i.mixed for i in stale if i.mixed is not None]:
-                mixed.encode(self._prompt, form)
-            return [(i, self._prompt(i.audio, form)) for i in stale if i.audio is not None]
+                mixed.encode(self.prompt, form)
+            return [(i, self.prompt(i.audio, form)) for i in stale if i.audio is not None]
 
         media.in_background(encode, self._recoded)
         return True
@@ -280,7 +289,10 @@ class Playlist:
         assert self._media is not None, "items are sent to a call with media"
         item.sent = True
         recorder = self.recordings.number(item.recorder)
-        self._media.play(item.number, item.prompt, item.silence_ms, item.loop, recorder, item.mixed)
+        command = messages.PlayItem(self._media.number, item.number, item.part(), recorder)
+        if item.stay is not None:
+            command = item.stay.placed(command, self._media)
+        self._media.play(command)
 
     def set_loop(self, item: Item, loop: bool) -> None:
         """Turn looping on or off for an item at the worker."""
@@ -307,6 +319,8 @@ class Playlist:
         if item is None or item.is_playing:
             return
         item.started_s = event.at_s
+        if item.stay is not None:
+            item.stay.arrived()
         self._session.board.publish(events.ItemStarted(self._session.leg.name, event.item))
 
     def item_ended(self, event: messages.ItemEnded) -> None:
@@ -349,6 +363,9 @@ class Playlist:
             item.prompt = None
         if item.mixed is not None:
             item.mixed.release()
+        if item.stay is not None:
+            item.stay.over()
+            item.stay = None
 
     def clear(self, because: str) -> None:
         """Drop everything without a word to the script."""

@@ -233,6 +233,12 @@ class Call:
     def enter_room(self, item: Item) -> None:
         """An item that brings the call into a room begins."""
         self._rooms.join(item.room, self, hears=item.hears, speaks=item.speaks)
+        self._rooms.mute(self, item.muted)
+
+    def mute_in_room(self, item: int, muted: bool) -> None:
+        """Let the others in the room of an item not hear the call, or again."""
+        if self.playlist.mute(item, muted):
+            self._rooms.mute(self, muted)
 
     def leave_room(self, item: Item) -> None:
         """It is over."""

@@ -224,6 +224,8 @@ class PlayItem(Message, frozen=True):
     """The call hears the room."""
     speaks: bool = False
     """The room hears the call."""
+    muted: bool = False
+    """Not for now, see `MuteMember`."""
 
 
 class FlushQueue(Message, frozen=True):

@@ -110,7 +110,7 @@ class MediaPlane:
             messages.SetSwitches: lambda call, c: call.switch(c, self._outbox.now),
             messages.SendKeys: lambda call, c: call.send_keys(c),
             messages.ConnectCalls: self._connect,
-            messages.MuteMember: lambda call, c: self._rooms.mute(call, c.muted),
+            messages.MuteMember: lambda call, c: call.mute_in_room(c.item, c.muted),
         }
 
     def __repr__(self) -> str:
@@ -342,7 +342,8 @@ class MediaPlane:
     def _play_item(self, call: Call, command: messages.PlayItem) -> None:
         recorder = self._recorders.get(command.recorder)
         item = Item(command.item, command.play, recorder, call.lane.codec.form)
-        item.room, item.hears, item.speaks = command.room, command.hears, command.speaks
+        item.room, item.muted = command.room, command.muted
+        item.hears, item.speaks = command.hears, command.speaks
         if command.recorder and recorder is None:
             call.item_ended(item, "error", 0, "the file to record into is closed")
         else:

@@ -32,6 +32,7 @@ class Item:
         "form",
         "hears",
         "mixin",
+        "muted",
         "loop",
         "number",
         "play",
@@ -69,7 +70,7 @@ class Item:
         self.recorded_samples = 0
         self.room = 0
         """The call is in this room while the item lasts, 0 for none."""
-        self.hears = self.speaks = False
+        self.hears = self.speaks = self.muted = False
 
     @property
     def recorded_ms(self) -> int:
@@ -146,6 +147,13 @@ class Playlist:
         item.start = min(max(position, 0), item.play.n_samples)
         if item is self.current:
             self._aim(item.play, item.start)
+
+    def mute(self, number: int, muted: bool) -> bool:
+        """Let the room of an item not hear the call. True: it is there now."""
+        item = self._find(number)
+        if item is not None:
+            item.muted = muted
+        return item is not None and item is self.current
 
     def set_loop(self, number: int, loop: bool) -> None:
         """Turn looping of an item on or off."""

@@ -35,9 +35,11 @@ class ConnectCalls(Message, frozen=True):
 
 
 class MuteMember(Message, frozen=True):
-    """Let a call in a room not be heard by the others, or again."""
+    """Let a call not be heard by the others of its room, or again; see `PlayItem.muted`."""
 
     call: int
+    item: int
+    """The item that brings it there, queued or current."""
     muted: bool
 
 

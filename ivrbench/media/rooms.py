@@ -171,7 +171,7 @@ class RoomTable:
         return bank
 
     def _is_used(self, room: Room) -> bool:
-        return bool(room.clips) or room.recorder is not None
+        return bool(room.clips) or room.voice is not None or room.recorder is not None
 
     def _drop(self, room: Room) -> None:
         del self._rooms[room.number]
@@ -200,7 +200,9 @@ class RoomTable:
     def _move(self, room: Room, rate_hz: int) -> None:
         """Mix a room at another rate from now on."""
         old, seated = room.bank, [(call, call.member) for call in room.calls.values()]
-        self._hush(room)
+        if room.voice is not None:
+            old.leave(room.voice.slot)
+            room.voice = None
         for call, member in seated:
             self._stand_up(room, call, member)
         old.close_room(room.row)
@@ -219,8 +221,11 @@ class RoomTable:
     def flush(self, number: int, reason: str = "flushed") -> None:
         """Drop a room's clips."""
         room = self._rooms.get(number)
-        while room is not None and room.clips:
+        if room is None:
+            return
+        while room.clips:
             self._clip_over(room, reason)
+        self._hush(room)
 
     def record(self, number: int, recorder: Recorder | None, reason: str = "stopped") -> None:
         """Record a room, or no more."""
@@ -237,6 +242,8 @@ class RoomTable:
             token = self._outbox.token()
             self._outbox.say_in_order(-old.number, event, token)
             old.seal(token)
+        if not room.calls and not self._is_used(room):
+            self._drop(room)
 
     def recorder_gone(self, recorder: Recorder, reason: str) -> None:
         """What a room is recorded into is over."""
@@ -249,15 +256,14 @@ class RoomTable:
         clip = room.clips.popleft()
         room.clip_at = 0
         self._outbox.say(messages.RoomItemEnded(room.number, clip.item, reason))
-        if not room.clips:
-            self._hush(room)
-            if not room.calls and room.recorder is None:
-                self._drop(room)
 
     def _hush(self, room: Room) -> None:
+        """Nothing more is said by clips."""
         if room.voice is not None:
             room.bank.leave(room.voice.slot)
             room.voice = None
+        if not room.calls and not self._is_used(room):
+            self._drop(room)
 
     # -- a tick
 
@@ -268,12 +274,14 @@ class RoomTable:
             bank.settle(tick)
             if conference and len(bank) and tick % FRAME_TICKS == 0:
                 self._find_speakers(bank, tick)
-        for room in [r for r in self._rooms.values() if r.clips or r.recorder is not None]:
+        for room in [room for room in self._rooms.values() if self._is_used(room)]:
             if (tick + room.number) % FRAME_TICKS == 0:
                 if room.recorder is not None:
                     self._record(room, room.recorder, tick)
                 if room.clips:
                     self._say_clip(room, tick)
+                elif room.voice is not None:  # its last words have been heard
+                    self._hush(room)
 
     def _record(self, room: Room, recorder: Recorder, tick: int) -> None:
         rate_hz = room.bank.rate_hz

@@ -12,6 +12,7 @@ from msgspec import Struct
 from ivrbench.observe._event import EventBase
 from ivrbench.observe.inspection import InspectionEvent
 from ivrbench.observe.phones import PhoneEvent, PhoneMeasured
+from ivrbench.observe.rooms import RoomEvent
 
 __all__ = [
     "COALESCING",
@@ -545,6 +546,7 @@ Event = (
     | MonitorChanged
     | RecordingEnded
     | InspectionEvent
+    | RoomEvent
     | PhoneEvent
 )
 

@@ -14,6 +14,7 @@ from ivrbench.observe import (
     _fold_legs,
     _fold_monitor,
     _fold_phones,
+    _fold_rooms,
     _fold_scripts,
 )
 from ivrbench.observe._fold_legs import KEY_NAMES
@@ -225,4 +226,5 @@ _FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     **_fold_phones.FOLDS,
     **_fold_monitor.FOLDS,
     **_fold_inspection.FOLDS,
+    **_fold_rooms.FOLDS,
 }

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from ivrbench.scriptapi.additions import Additions
 from ivrbench.scriptapi.arguments import need_int, need_number, need_str
-from ivrbench.scriptapi.audiofile import IvrAudioFile
-from ivrbench.scriptapi.audioitems import IvrAudioMixIn, IvrNullAudio
+from ivrbench.scriptapi.enqueued import check_enqueued
 from ivrbench.scriptapi.ivr import not_yet
-from ivrbench.scriptapi.two_legs import TwoLegs
 from ivrbench.scriptapi.sipviews import IvrSipDialog, IvrSipRequest
+from ivrbench.scriptapi.two_legs import TwoLegs
 
 if TYPE_CHECKING:
+    from ivrbench.scriptapi.audiofile import IvrAudioFile
+    from ivrbench.scriptapi.audioitems import IvrAudioMixIn, IvrNullAudio
+    from ivrbench.scriptapi.conference import IvrConference
     from ivrbench.scriptapi.port import CallPort
 
 __all__ = ["Capsule", "IvrDialogBase"]
@@ -128,33 +130,20 @@ class IvrDialogBase(TwoLegs, Additions):
 
     def enqueue(
         self,
-        play: IvrAudioFile | IvrAudioMixIn | IvrNullAudio | None,
-        rec: IvrAudioFile | None,
+        play: IvrAudioFile | IvrAudioMixIn | IvrNullAudio | IvrConference | None,
+        rec: IvrAudioFile | IvrConference | None,
         /,
     ) -> None:
         """Append an item that plays `play` and records into `rec` at the same time.
 
-        It ends when `play` ends or `rec` has reached its limit. `(None, None)` never ends.
+        It ends when `play` ends or `rec` has reached its limit. `(None, None)` never ends. With an
+        `IvrConference` the call is in that room as long as the item lasts.
 
         Raises:
             TypeError: something else than audio.
-            ValueError: a file that is not open, or `rec` is open for reading.
+            ValueError: a file that is not open, `rec` is open for reading, or two rooms at once.
         """
-        if play is not None and not isinstance(play, (IvrAudioFile, IvrAudioMixIn, IvrNullAudio)):
-            raise TypeError(f"enqueue() argument 1 must be audio or None, not {play!r}")
-        if rec is not None and not isinstance(rec, IvrAudioFile):
-            raise TypeError(f"enqueue() argument 2 must be an IvrAudioFile or None, not {rec!r}")
-        if isinstance(play, IvrAudioFile):
-            play.opened()
-        elif isinstance(play, IvrNullAudio):
-            play.length_ms()
-        elif isinstance(play, IvrAudioMixIn) and play.settings is not None:
-            play.settings.first.opened()
-            play.settings.second.opened()
-        if rec is not None and not rec.opened().writing:
-            raise ValueError(
-                f"enqueue() cannot record into {rec.opened().name}: it was opened with AUDIO_READ"
-            )
+        check_enqueued(play, rec)
         self._ivrbench_port.enqueue(play, rec)
 
     def queueIsEmpty(self) -> bool:

@@ -27,6 +27,7 @@ HANDLERS: Final[dict[str, tuple[str, ...]]] = {
     "onServerShutdown": (),
     "onRinging": ("code", "reason"),
     "onFailed": ("code", "reason"),
+    "onSpeaker": ("room", "tag"),
     "onHold": (),
     "onResume": (),
 }

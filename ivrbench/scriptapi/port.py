@@ -170,8 +170,9 @@ class CallPort(Protocol):
     def waits(self) -> WaitPort:
         """For `async def` handlers."""
 
-    def enqueue(self, play: object | None, record: IvrAudioFile | None) -> None:
-        """Append to the playlist; `play` is an IvrAudioFile, IvrAudioMixIn or IvrNullAudio.
+    def enqueue(self, play: object | None, record: object | None) -> None:
+        """Append to the playlist; `play` is an IvrAudioFile, IvrAudioMixIn, IvrNullAudio or
+        IvrConference, `record` an IvrAudioFile or the same IvrConference.
 
         Files are open (`file.opened()`), `record` for writing, `IvrNullAudio.length_ms()` is known:
         the caller has checked. Take the `OpenAudio` here, the script may open another file later.

@@ -10,7 +10,7 @@ import textwrap
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.scriptapi import audioitems, dialog, ivr, log, sipviews, uac
+from ivrbench.scriptapi import audioitems, conference, dialog, ivr, log, sipviews, uac
 from ivrbench.scriptapi.audiofile import IvrAudioFile
 from ivrbench.scriptapi.handlers import HANDLERS
 
@@ -28,6 +28,7 @@ TYPES: Final = (
     IvrAudioFile,
     audioitems.IvrAudioMixIn,
     audioitems.IvrNullAudio,
+    conference.IvrConference,
     uac.IvrUAC,
     uac.Dialout,
 )
@@ -51,9 +52,20 @@ _ARGUMENT_TYPES: Final = {
     "code": "int",
     "reason": "str",
     "msg": "str",
+    "room": "str",
+    "tag": "str",
 }
 _FOR_ENGINE: Final = frozenset(
-    {"copy_of", "length_ms", "opened", "record_limit_ms", "settings", "settle"}
+    {
+        "attach",
+        "copy_of",
+        "detach",
+        "length_ms",
+        "opened",
+        "record_limit_ms",
+        "settings",
+        "settle",
+    }
 )
 _HEAD: Final = '''\
 """{title} Written by `ivrbench --stubs`."""
