@@ -71,6 +71,8 @@ class Outcome:
     """Real path of the source the handler is written in, "" if unknown."""
     line: int = 0
     """Line of its `def`, 0 if unknown."""
+    waited: bool = False
+    """It is an `async def`: the time it took it may have spent waiting."""
 
     @property
     def default_runs(self) -> bool:
@@ -89,6 +91,8 @@ class Running:
     line: int
     stack: str
     """As in a traceback."""
+    waits: bool = False
+    """It is an `async def` and occupies no thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ def started_event(leg: str, running: Running) -> HandlerStarted:
         handler=call.handler,
         line=running.line,
         elapsed_ms=running.elapsed_s * 1000.0,
+        waits=running.waits,
     )
 
 
@@ -158,6 +163,7 @@ def called_event(leg: str, outcome: Outcome) -> HandlerCalled:
         elapsed_ms=outcome.elapsed_s * 1000.0,
         file=outcome.file,
         line=outcome.line,
+        waited=outcome.waited,
     )
 
 

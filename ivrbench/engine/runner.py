@@ -167,6 +167,7 @@ class Mailbox:
             self.generation.real_file(file),
             line,
             "".join(traceback.format_list(stack[stack.index(ours[0]) :] if ours else [])),
+            waits=not thread,
         )
 
     def report_if_slow(self) -> None:
@@ -295,6 +296,7 @@ class Mailbox:
     async def _await(self, outcome: Outcome) -> None:
         """Wait for an `async def` handler, then deliver."""
         coroutine, outcome.returned = outcome.returned, None
+        outcome.waited = True
         try:
             if isinstance(coroutine, CoroutineType):
                 outcome.returned = await coroutine

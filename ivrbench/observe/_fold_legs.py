@@ -206,7 +206,8 @@ def _handler_called(history: History, stamped: Stamped, event: HandlerCalled) ->
     leg = history.leg(event.leg)
     if leg is not None:
         _returned(leg, event.call, stamped)
-        _count(history, leg, event.handler, event.elapsed_ms)
+        # What waited held nothing up.
+        _count(history, leg, event.handler, 0.0 if event.waited else event.elapsed_ms)
 
 
 def _handler_raised(history: History, stamped: Stamped, event: HandlerRaised) -> None:

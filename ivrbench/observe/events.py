@@ -439,6 +439,8 @@ class HandlerStarted(EventBase, frozen=True):
     handler: str
     line: int
     elapsed_ms: float
+    waits: bool = False
+    """An `async def` that waits for something: nothing is held up."""
 
 
 class HandlerCalled(EventBase, frozen=True):
@@ -456,6 +458,8 @@ class HandlerCalled(EventBase, frozen=True):
     elapsed_ms: float
     file: str
     line: int
+    waited: bool = False
+    """An `async def`: it may have waited for most of the time."""
 
 
 class HandlerRaised(EventBase, frozen=True):

@@ -23,6 +23,7 @@ from ivrbench.tui.screens.call import CallScreen
 from ivrbench.tui.screens.down import DownScreen
 from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.screens.health import HealthScreen
+from ivrbench.tui.screens.inspect import InspectScreen
 from ivrbench.tui.screens.ladder import LadderScreen
 from ivrbench.tui.screens.log import LogScreen
 from ivrbench.tui.screens.script import ScriptScreen
@@ -67,6 +68,7 @@ class Workbench(Actions):
         "ladder": LadderScreen,
         "call": CallScreen,
         "script": ScriptScreen,
+        "inspect": InspectScreen,
         "log": LogScreen,
         "health": HealthScreen,
     }
@@ -139,9 +141,11 @@ class Workbench(Actions):
             self.screen.refresh_bindings()
         legs = (self.model.selected_leg, self.model.test_call)
         names = tuple({leg.name: None for leg in legs if leg is not None and leg.ended is None})
-        if self.link.wants_watch(names):
+        shown = self.model.inspected_leg if self.current_mode == "inspect" else None
+        inspected = (shown.name,) if shown is not None and shown.ended is None else ()
+        if self.link.wants_watch(names, inspected):
             # A function: the coroutine is made when it starts, which a newer one may prevent.
-            watch = partial(self.link.watch, names)
+            watch = partial(self.link.watch, names, inspected)
             self.run_worker(watch, group="watch", exclusive=True)  # type: ignore[arg-type]
 
     def _draw_down(self, screen: DownScreen) -> None:

@@ -63,7 +63,7 @@ class Link:
         self._lost = lost
         self._client: Client | None = None
         self._again = asyncio.Event()
-        self._watched: tuple[str, ...] = ()
+        self._watched: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     async def run(self) -> None:
         """Connect, read, and connect again, until cancelled."""
@@ -101,17 +101,17 @@ class Link:
         except EngineGone as error:
             return Answered(0, ok=False, text=str(error))
 
-    def wants_watch(self, legs: tuple[str, ...]) -> bool:
-        """True if the engine has to be told that these legs are watched."""
-        return legs != self._watched and self._client is not None
+    def wants_watch(self, legs: tuple[str, ...], inspected: tuple[str, ...] = ()) -> bool:
+        """True if the engine has to be told that these legs are watched, and these inspected."""
+        return (legs, inspected) != self._watched and self._client is not None
 
-    async def watch(self, legs: tuple[str, ...]) -> None:
-        """Ask for the levels of these legs only."""
-        self._watched = legs
-        await self.ask(Watch(legs))
+    async def watch(self, legs: tuple[str, ...], inspected: tuple[str, ...] = ()) -> None:
+        """Ask for the levels of these legs only, and for the attributes of these."""
+        self._watched = (legs, inspected)
+        await self.ask(Watch(legs, inspected=inspected))
 
     async def _read(self, client: Client) -> str:
-        self._client, self._watched = client, ()
+        self._client, self._watched = client, ((), ())
         try:
             async for message in client:
                 if isinstance(message, Snapshot):

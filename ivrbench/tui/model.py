@@ -25,6 +25,7 @@ from ivrbench.tui.filter import Filter
 from ivrbench.tui.phone_choice import SoundChoice
 from ivrbench.tui.text import count
 from ivrbench.tui.theme import UNICODE, Glyphs
+from ivrbench.tui.views.inspect import InspectChoice
 from ivrbench.tui.views.ladder import LadderChoice
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ class Model:
     noise_lines: int = 0
     """Lines in the log that are not the engine's."""
     ladder: LadderChoice = field(default_factory=LadderChoice)
+    inspect: InspectChoice = field(default_factory=InspectChoice)
 
     _raised_at: set[tuple[str, int]] = field(default_factory=set)
 
@@ -287,6 +289,12 @@ class Model:
             return chosen
         legs = history.live or history.done
         return next(reversed(legs.values())) if legs else None
+
+    @property
+    def inspected_leg(self) -> LegView | None:
+        """The leg whose dialog object is shown: the selected one, or the first of its call."""
+        leg = self.selected_leg
+        return self.history.leg(leg.started.pair) or leg if leg is not None else None
 
     @property
     def selected_script(self) -> ScriptView | None:

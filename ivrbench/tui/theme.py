@@ -35,6 +35,7 @@ class Glyphs:
     bar_right: str = "▏"
     down: str = "▼"
     open: str = "▸"
+    opened: str = "▾"
     is_ascii: bool = False
 
     def draw(self, text: str) -> str:
@@ -47,7 +48,17 @@ class Glyphs:
 _TO_ASCII = str.maketrans(
     {
         **{"…": "~", "·": "-", "→": ">", "─": "-", "│": "|", "└": "`", "×": "x", "≈": "~"},
-        **{"▸": ">", "═": "=", "▶": ">", "◀": "<", "◂": "<", "Δ": "d", "✓": "+", "✗": "X"},
+        **{
+            "▸": ">",
+            "▾": "v",
+            "═": "=",
+            "▶": ">",
+            "◀": "<",
+            "◂": "<",
+            "Δ": "d",
+            "✓": "+",
+            "✗": "X",
+        },
         **dict(zip("▁▂▃▄▅▆▇█", "._-=+*#@", strict=True)),
         **dict.fromkeys("┌┐┘├┤┬┴┼", "+"),
     }
@@ -75,5 +86,6 @@ ASCII = Glyphs(
     bar_right="]",
     down="v",
     open=">",
+    opened="v",
     is_ascii=True,
 )

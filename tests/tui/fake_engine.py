@@ -101,6 +101,8 @@ class FakeEngine:
         self.asked: list[commands.Command] = []
         self.refuses = ""
         """Why every command is refused, "" if it is not."""
+        self.results: dict[str, str] = {}
+        """What lines of the console give; others are refused."""
         self.is_up = True
         self.clients: list[FakeClient] = []
         self._n_calls = 20
@@ -181,6 +183,10 @@ class FakeEngine:
                 for key in keys.replace(",", ""):
                     code = KEY_NAMES.index(key)
                     self.publish(ev.KeyReceived(pressed, code, 100, "RFC 4733"))
+            case commands.Evaluate(text=line):
+                known = line in self.results
+                text = self.results.get(line, "refused: this changes the call. Prefix with !")
+                return commands.Answered(command.request, ok=known, text=text)
         return commands.Answered(command.request, ok=True, leg=leg, phone=phone)
 
     def _serving(self, script: str) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from ivrbench.observe import commands
 from ivrbench.observe import events as ev
-from ivrbench.tui import bindings
+from ivrbench.tui import bindings, script_keys
 from tests.tui.conftest import NARROW, screen_text, settle, strip_text, workbench
 from tests.tui.fake_engine import bench_events, leg_up, loaded, mailbox_failed
 
@@ -36,7 +36,7 @@ def test_every_binding_can_be_remapped_and_explained() -> None:
 def test_no_key_means_two_things_on_one_screen() -> None:
     """What a list, its screen and the application take does not overlap, but by intention."""
     app = {key for binding in bindings.APP for key in binding.key.split(",")}
-    for screen in (bindings.BENCH, bindings.SCRIPT, bindings.LOG):
+    for screen in (bindings.BENCH, script_keys.SCRIPT, bindings.LOG):
         own = [key for binding in screen for key in binding.key.split(",")]
         assert len(own) == len(set(own))
         assert not app & set(own)

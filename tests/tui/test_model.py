@@ -21,6 +21,7 @@ from ivrbench.tui.views import (
     feel,
     frame,
     health,
+    inspect,
     ladder,
     ladder_files,
     legs,
@@ -52,6 +53,7 @@ def every_line(model: Model, now_s: float, width: int) -> list[Line]:
     feel.feel_text(model, width)
     lines += [text for _, _, page in health.health_panes(model, now_s) for text in page]
     lines += ladder_pages(model, leg.name if leg else "", width)
+    lines += inspect_pages(model, now_s, width)
     if chosen is not None:
         generation = model.selected_generation
         lines += script.banner_lines(model, chosen, width)
@@ -63,6 +65,19 @@ def every_line(model: Model, now_s: float, width: int) -> list[Line]:
                 lines += script.traceback_lines(model, chosen, generation.failed, width)
         script.source_title(model, chosen)
         script.rollback_target(model)
+    return lines
+
+
+def inspect_pages(model: Model, now_s: float, width: int) -> list[Line]:
+    """The values now and after the first event, the events, the console."""
+    leg = model.inspected_leg
+    found = inspect.moments(leg)
+    lines = [*inspect.console_lines(model, leg, width)]
+    for seq in (0, found[0].seq if found else 0):
+        model.inspect.seq = seq
+        inspect.inspect_title(model, leg, found)
+        lines += inspect.tree_lines(model, leg, now_s, width)
+        lines += inspect.moment_lines(model, leg, width)
     return lines
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivrbench.observe import events as ev
+from ivrbench.tui.bindings import SCREENS
 from tests.tui.conftest import NARROW, WIDE, screen_text, settle, workbench
 from tests.tui.fake_engine import (
     PIN_COLLECT,
@@ -198,7 +199,7 @@ async def test_help_explains_every_screen(engine: FakeEngine) -> None:
     """F1 says what the screen means and lists its keys; esc goes back."""
     engine.play(bench_events())
     async with workbench(engine) as (app, pilot):
-        for mode in ("bench", "ladder", "call", "script", "log", "health"):
+        for _, mode, _ in SCREENS:
             app.action_go(mode)
             await settle(app, pilot, engine)
             await pilot.press("f1")

@@ -101,6 +101,7 @@ class FrameScreen(Screen[None]):
 
     def _settle_owner(self) -> None:
         model = self.bench.model
-        model.filter_owner = self.MODE if isinstance(self.focused, FilterLine) else ""
+        typing = self.focused
+        model.filter_owner = typing.OWNER if isinstance(typing, FilterLine) else ""
         self.refresh_bindings()
         self.bench.request_draw()

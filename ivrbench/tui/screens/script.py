@@ -8,8 +8,8 @@ from textual import on
 from textual.containers import Horizontal, Vertical
 
 from ivrbench.observe.commands import RollBack
-from ivrbench.tui.bindings import SCRIPT
 from ivrbench.tui.screens.frame import FrameScreen
+from ivrbench.tui.script_keys import SCRIPT
 from ivrbench.tui.text import count, line
 from ivrbench.tui.views import script as views
 from ivrbench.tui.views.log import LOAD_SOURCES, latest_log_lines

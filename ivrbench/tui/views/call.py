@@ -20,8 +20,10 @@ from ivrbench.observe.events import (
 )
 from ivrbench.observe.feel import key_name
 from ivrbench.tui.text import Line, Span, cells, fit, line, minutes, seconds
+from ivrbench.observe.inspection import CallTouched
 from ivrbench.tui.views.feel import way_text
-from ivrbench.tui.views.leg import CLIP_DBFS, SLOW_HANDLER_MS, meter, monitored
+from ivrbench.tui.views.inspect import changes_text
+from ivrbench.tui.views.leg import CLIP_DBFS, is_slow, meter, monitored
 
 if TYPE_CHECKING:
     from ivrbench.observe.events import Stamped
@@ -280,10 +282,11 @@ def _happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, str, s
             text = f"key {key_name(event.key)}  {event.duration_ms} ms"
             return text, event.source, "accent"
         case HandlerCalled():
-            slow = event.elapsed_ms > SLOW_HANDLER_MS
+            slow = is_slow(event)
             default = f" (default {event.default})" if event.default else ""
             text = f"{event.handler}({event.arguments}) {glyphs.arrow} {event.returned}{default}"
             mark = f"{glyphs.warn} " if slow else ""
+            text += f"   {changes_text(model, leg, event.call)}".rstrip()
             right = f"{_place(event.file, event.line)} {mark}{event.elapsed_ms:4.0f} ms"
             return text, right, "warn" if slow else "head"
         case HandlerRaised():
@@ -295,6 +298,8 @@ def _happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, str, s
         case MonitorChanged():
             return f"  {monitored(event)}", "", "dim"
         case _:
+        case CallTouched():
+            return f"{glyphs.warn} by hand: {event.text}", event.result[:30], "warn"
             return _audio_happened(model, stamped, leg)
 
 

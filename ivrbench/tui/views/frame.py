@@ -110,7 +110,7 @@ def strip_line(model: Model, now_s: float, width: int) -> Line:
         if model.sent_keys:
             spans.append((f"sent {' '.join(model.sent_keys)}", ""))
     elif owner == "filter":
-        what = {"prompt": "input"}.get(model.filter_owner, "filter")
+        what = {"prompt": "input", "console": "console"}.get(model.filter_owner, "filter")
         spans.append((f"KEYS{model.glyphs.arrow}{what}", "accent"))
     news = model.fresh_news(now_s)
     if news is not None:

@@ -65,6 +65,18 @@ _PAGES = {
         "            same prompt began); stops at the first difference and says so.",
         "^R          that after each good reload: edit, save, hear.",
     ),
+    "inspect": (
+        "The attributes of the script's dialog object (self), of self.dialog and invite_req,",
+        "its timers and media switches. {up} was: what the event under the cursor changed.",
+        "Values are shown without running the script's code: no __repr__, no property.",
+        "Timeline    each handler with what it changed; left and right step through them,",
+        "            end comes back to now. e opens the editor at the handler.",
+        "Kept        of test calls, of calls shown here, and of all with inspect = all.",
+        "Console     : types a line of Python; it runs between two handlers of the call,",
+        "            for 1 s at most. self is the dialog object, the script's names are there.",
+        "            A line that assigns or calls a method of the call is refused unless it",
+        "            begins with !; then the call is marked: recorded tests leave that out.",
+    ),
     "script": (
         "The banner says which version serves. If the newest did not load, the line is",
         "marked in the source and the traceback is beside it; fix the file and save.",

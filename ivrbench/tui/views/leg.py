@@ -16,6 +16,7 @@ from ivrbench.observe.events import (
     Stamped,
 )
 from ivrbench.observe.history import KEY_NAMES
+from ivrbench.observe.inspection import CallTouched
 from ivrbench.tui.text import Column, Line, Span, cells, fit, line, row, seconds
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ivrbench.observe.snapshot import ItemView, LegView
     from ivrbench.tui.model import Model
 
-__all__ = ["leg_summary", "media_lines", "meter", "monitored", "playlist_lines"]
+__all__ = ["is_slow", "leg_summary", "media_lines", "meter", "monitored", "playlist_lines"]
 
 QUIETEST_DBFS = -60.0
 """The left end of a meter."""
@@ -229,7 +230,7 @@ def _happened(model: Model, stamped: Stamped) -> Span:
             return f"key {key}  {event.duration_ms} ms  {event.source}", "accent"
         case HandlerCalled():
             default = f" (default {event.default})" if event.default else ""
-            slow = f"  {glyphs.warn} blocked" if event.elapsed_ms > SLOW_HANDLER_MS else ""
+            slow = f"  {glyphs.warn} blocked" if is_slow(event) else ""
             text = (
                 f"{event.handler}({event.arguments}) {glyphs.arrow} {event.returned}{default}"
                 f"  {event.elapsed_ms:.0f} ms  :{event.line}{slow}"
@@ -245,6 +246,8 @@ def _happened(model: Model, stamped: Stamped) -> Span:
             return f"  {event.name}({event.arguments})  :{event.line}", ""
         case MonitorChanged():
             return f"  {monitored(event)}", "dim"
+        case CallTouched():
+            return f"{glyphs.warn} by hand: {event.text}", "warn"
         case LegChanged():
             return f"{event.state} {event.code or ''} {event.reason}".rstrip(), "dim"
         case LegWarned(text=text) if text:
@@ -257,6 +260,11 @@ def _restored(event: object) -> tuple[str, str]:
     if isinstance(event, MediaRestored):
         return f"audio is back after {event.away_ms} ms: {event.reason}", "warn"
     return "", ""
+
+
+def is_slow(event: HandlerCalled) -> bool:
+    """It held its call up; an `async def` that waits does not."""
+    return event.elapsed_ms > SLOW_HANDLER_MS and not event.waited
 
 
 def monitored(event: MonitorChanged) -> str:

@@ -126,7 +126,7 @@ def _live_row(model: Model, leg: LegView, now_s: float, widths: tuple[int, int])
         minutes(now_s - (leg.answered_at_s or leg.at_s)),
         now_text(model, leg),
     )
-    now_role = "warn" if leg.running else ""
+    now_role = "warn" if leg.running and not leg.running.waits else ""
     return _row(
         _marker(model, leg), texts, widths, ("", "", "", "", role, "", now_role), key=leg.name
     )
@@ -181,9 +181,12 @@ def _state(model: Model, leg: LegView) -> tuple[str, str]:
 def now_text(model: Model, leg: LegView) -> str:
     """What the leg is doing, in a few words."""
     glyphs = model.glyphs
-    if leg.running is not None:
-        return f"{glyphs.busy} {leg.running.handler}() {leg.running.elapsed_ms / 1000:.1f} s"
+    running = leg.running
+    if running is not None and not running.waits:
+        return f"{glyphs.busy} {running.handler}() {running.elapsed_ms / 1000:.1f} s"
     item = leg.playing
+    if item is None and running is not None:
+        return f"{running.handler}() waits"
     if item is None:
         return "silence" if leg.state == "up" else "-"
     if item.enqueued.record and not item.enqueued.play:

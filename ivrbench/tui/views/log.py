@@ -30,7 +30,7 @@ def log_title(model: Model) -> str:
 
 
 def latest_log_lines(
-    model: Model, width: int, height: int, *, sources: tuple[str, ...] = ()
+    model: Model, width: int, height: int, *, sources: tuple[str, ...] = (), leg: str = ""
 ) -> list[Line]:
     """The newest lines that fit, oldest first.
 
@@ -39,13 +39,17 @@ def latest_log_lines(
         width: cells of a line.
         height: lines wanted.
         sources: show these, whatever level and filter say.
+        leg: show those of this leg, whatever level and filter say.
     """
     found: list[Line] = []
     for stamped in reversed(model.history.logs.events):
         event = stamped.event
         if not isinstance(event, LogWritten):
             continue
-        is_shown = event.source in sources if sources else _is_shown(model, stamped, event)
+        if leg:
+            is_shown = event.leg in (leg, f"{leg}b")
+        else:
+            is_shown = event.source in sources if sources else _is_shown(model, stamped, event)
         if is_shown:
             found.append(_log_line(model, stamped.at_s, event, width))
             if len(found) >= height:

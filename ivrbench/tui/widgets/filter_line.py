@@ -20,6 +20,8 @@ class FilterLine(Input):
     """
 
     BINDINGS = [*FILTER]
+    OWNER = "filter"
+    """What the strip says has the keyboard."""
 
     @dataclass
     class Left(Message):

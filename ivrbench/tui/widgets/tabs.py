@@ -28,13 +28,23 @@ class Tabs(OneLine):
 
     def __init__(self, current: str) -> None:
         super().__init__(id="tabs")
-        spans: list[Span] = [(" ", "")]
+        self._current = current
         self._spots: list[tuple[int, int, str]] = []
+
+    def on_resize(self) -> None:
+        """Closer together where there is less room."""
+        wide = [(mode, f"{key} {title}", " ") for key, mode, title in SCREENS]
+        total = sum(len(label) + 3 for _, label, _ in wide)
+        close = [(mode, f"{key}{title}", "") for key, mode, title in SCREENS]
+        self._draw(wide if total < self.size.width else close)
+
+    def _draw(self, labels: list[tuple[str, str, str]]) -> None:
+        spans: list[Span] = [(" ", "")]
+        self._spots = []
         at = 1
-        for key, mode, title in SCREENS:
-            label = f"{key} {title}"
-            text = f"[{label}] " if mode == current else f" {label}  "
-            spans.append((text, "head" if mode == current else "dim"))
+        for mode, label, gap in labels:
+            text = f"[{label}]{gap}" if mode == self._current else f" {label} {gap}"
+            spans.append((text, "head" if mode == self._current else "dim"))
             self._spots.append((at, at + len(text), mode))
             at += len(text)
         self.show(line(*spans))
