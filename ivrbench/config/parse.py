@@ -68,6 +68,7 @@ KEYS: Final[dict[str, Callable[[str], object]]] = {
     "sip_ip": values.parse_address,
     "sip_port": _port,
     "srtp": values.one_of("off", "optional", "required"),
+    "srtp_offer": values.one_of("sdes", "dtls"),
     "tls_ca": Path,
     "tls_cert": Path,
     "tls_key": Path,

@@ -108,6 +108,8 @@ class Settings:
     """Codecs we take, the preferred first; none: all we have, the caller's order decides."""
     srtp: str = "off"
     """`off`, `optional`, `required`."""
+    srtp_offer: str = "sdes"
+    """What our own offers carry where `srtp` is on: `sdes` or `dtls`."""
     b2b_media: str = "auto"
     """Media of two-legged calls: `auto`, `direct` (end to end), `anchored` (through us)."""
     dtmf_report: str = "release"

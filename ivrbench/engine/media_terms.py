@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ivrbench.audio.codecs.registry import installed_codecs
 from ivrbench.media.codecs import find
 from ivrbench.sdp.description import Codec
-from ivrbench.sdp.security import KEY_BYTES, LocalSecurity
+from ivrbench.sdp.security import KEY_BYTES, Keying, LocalSecurity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,4 +134,5 @@ def security_of(settings: Settings, certificate: Certificate | None) -> LocalSec
         secrets.token_bytes(KEY_BYTES),
         required=settings.srtp == "required",
         fingerprint=certificate.fingerprint if certificate is not None else "",
+        offers=Keying(settings.srtp_offer),
     )

@@ -184,11 +184,12 @@ def offer(
         event_pt = _claim(dtmf_pt, taken)
         formats.append(Codec(TELEPHONE_EVENT, event_pt, rate_hz, fmtp=TELEPHONE_EVENT_FMTP))
     proto, keys = offer_attributes(local.security)
-    stream = our_stream(local, formats, direction, proto, (Attribute("rtcp-mux"), *keys))
+    attributes = (Attribute("rtcp-mux"), *keys)
     if previous is None:
-        return describe(local, (stream,))
-    # RFC 3264 §8: a stream keeps its place in the list for the whole session.
+        return describe(local, (our_stream(local, formats, direction, proto, attributes),))
+    # RFC 3264 §8: a stream keeps its place in the list, and its transport, for the whole session.
     ours = next(number for number, media in enumerate(previous.media) if media.port)
+    stream = our_stream(local, formats, direction, previous.media[ours].proto, attributes)
     media = tuple(
         stream if number == ours else refused(other) for number, other in enumerate(previous.media)
     )
@@ -221,7 +222,7 @@ def apply_answer(
     events = [pair for pair in pairs if _is_telephone_event(pair[0])]
     events = [pair for pair in events if pair[0].clock_rate_hz == codec.clock_rate_hz]
     my_dtmf, dtmf = events[0] if events else (None, None)
-    security = complete(theirs, local.security)
+    security = complete(answered, theirs, local.security)
     if security is None:
         raise SdpError("The peer's answer has no key.", status_hint=NOT_ACCEPTABLE)
     remote_rtp, remote_rtcp = remote_addresses(answered, theirs, local.address)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import enum
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.sdp.attributes import Attribute
@@ -20,12 +20,14 @@ __all__ = [
     "CryptoLine",
     "DtlsParameters",
     "DtlsRole",
+    "Keying",
     "LocalSecurity",
     "Security",
     "SrtpKeys",
     "agree",
     "complete",
     "is_secure",
+    "offer_again",
     "offer_attributes",
     "usable_protos",
 ]
@@ -47,6 +49,17 @@ DTLS_PROTOS: Final = ("UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF")
 HASHES: Final = ("sha-256", "sha-384", "sha-512")  # RFC 8122 §5 rules the older ones out
 
 
+class Keying(enum.Enum):
+    """How the keys of a stream are agreed on."""
+
+    PLAIN = "plain"
+    """There are none."""
+    SDES = "sdes"
+    """They stand in the session description (RFC 4568)."""
+    DTLS = "dtls"
+    """By a handshake in the media path (RFC 5763)."""
+
+
 @dataclass(frozen=True, slots=True)
 class LocalSecurity:
     """What we can do, and insist on, for the encryption of a call."""
@@ -57,6 +70,8 @@ class LocalSecurity:
     """True: no call without encryption."""
     fingerprint: str = ""
     """Of our DTLS certificate, as in SDP: `sha-256 4A:AD:…`; "" if we have none."""
+    offers: Keying = Keying.SDES
+    """What our own offers carry; a peer's offer may have any of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +229,15 @@ def _values(described: SessionDescription, stream: MediaDescription, name: str) 
 def offer_attributes(local: LocalSecurity | None) -> tuple[str, tuple[Attribute, ...]]:
     """The transport of a stream we offer, and the attributes that offer keys.
 
-    Where encryption is optional the keys stand in a plain stream: a peer that knows them takes
-    one, any other ignores them.
+    Where encryption is optional the keys of SDES stand in a plain stream: a peer that knows them
+    takes one, any other ignores them. DTLS has no such way: a peer that does not know it refuses.
     """
-    if local is None:
+    if local is None or local.offers is Keying.PLAIN:
         return PLAIN_PROTOS[0], ()
+    if local.offers is Keying.DTLS and local.fingerprint:
+        # RFC 5763 §5: the offerer leaves it to the peer who begins the handshake.
+        setup = Attribute("setup", "actpass")
+        return DTLS_PROTOS[0], (Attribute("fingerprint", local.fingerprint), setup)
     lines = tuple(
         CryptoLine(tag, suite, local.key[: SUITES[suite]]).to_attribute()
         for tag, suite in enumerate(OFFERED_SUITES, 1)
@@ -226,14 +245,24 @@ def offer_attributes(local: LocalSecurity | None) -> tuple[str, tuple[Attribute,
     return (SDES_PROTOS[0] if local.required else PLAIN_PROTOS[0]), lines
 
 
-def complete(stream: MediaDescription, local: LocalSecurity | None) -> Security | None:
+def complete(
+    answered: SessionDescription, stream: MediaDescription, local: LocalSecurity | None
+) -> Security | None:
     """Read the keys in the peer's answer to our offer.
+
+    Args:
+        answered: the whole answer.
+        stream: its audio stream.
+        local: our side, None if encryption is off.
 
     Returns:
         How the stream is encrypted; None if it is not although it has to be.
     """
     if local is None:
         return None if is_secure(stream.proto) else Security()
+    if stream.proto in DTLS_PROTOS:
+        dtls = _complete_dtls(answered, stream)
+        return None if dtls is None else Security(dtls=dtls)
     for value in stream.attribute_values("crypto"):
         line = CryptoLine.parse(value)
         # RFC 4568 §5.1.3: the tag and suite have to be those of one of our lines.
@@ -241,3 +270,23 @@ def complete(stream: MediaDescription, local: LocalSecurity | None) -> Security 
             keys = SrtpKeys(line.suite, local.key[: SUITES[line.suite]], line.key)
             return Security(sdes=keys)
     return None if local.required or is_secure(stream.proto) else Security()
+
+
+def _complete_dtls(answered: SessionDescription, stream: MediaDescription) -> DtlsParameters | None:
+    fingerprint = _fingerprint_of(answered, stream)
+    if not fingerprint:
+        return None
+    # RFC 5763 §5: an answerer that says nothing else begins.
+    setup = next(iter(_values(answered, stream, "setup")), "active")
+    role = DtlsRole.ACTIVE if setup == "passive" else DtlsRole.PASSIVE
+    return DtlsParameters(role, fingerprint)
+
+
+def offer_again(
+    local: LocalSecurity | None, sdes: SrtpKeys | None, dtls: DtlsParameters | None
+) -> LocalSecurity | None:
+    """What a later offer of a call carries: what was agreed on, not what a new call would get."""
+    if local is None:
+        return None
+    keying = Keying.DTLS if dtls else Keying.SDES if sdes or local.required else Keying.PLAIN
+    return replace(local, offers=keying)

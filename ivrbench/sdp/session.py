@@ -21,6 +21,7 @@ from ivrbench.sdp.negotiate import (
     apply_answer,
     offer,
 )
+from ivrbench.sdp.security import offer_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,8 +178,9 @@ class OfferAnswer:
         # RFC 3264 §8.3.2: a payload type keeps its meaning for the whole session.
         first = replace(agreed.codec, payload_type=agreed.receive_pt)
         rest = [codec for codec in self.capabilities if not codec.same_format(first)]
+        security = offer_again(self.local.security, agreed.sdes, agreed.dtls)
         return offer(
-            self.local,
+            replace(self.local, security=security),
             [first, *rest],
             self.direction,
             dtmf_pt=agreed.dtmf_receive_pt or TELEPHONE_EVENT_PT,

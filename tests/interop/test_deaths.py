@@ -45,7 +45,7 @@ def _peer(network: Network, need: Callable[[str], None]) -> None:
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     """One that plays a tone for ever."""
-    engine = Engine(tmp_path / "engine", {"loops": LOOPS})
+    engine = Engine(tmp_path / "engine", {"loops": LOOPS}, conf="srtp = optional\n")
     prompt = write_wav(tmp_path / "tone.wav", tone(HZ, 2.0))
     settings(engine.conf.parent, "loops", prompt=prompt)
     return engine
@@ -67,9 +67,13 @@ def silences_s(heard: Samples) -> list[float]:
     return lengths
 
 
-async def test_worker_is_killed(tmp_path: Path, caller_wav: Path, engine: Engine) -> None:
+@pytest.mark.parametrize("encryption", ["", "srtp-mand", "dtls_srtp"])
+async def test_worker_is_killed(
+    tmp_path: Path, caller_wav: Path, engine: Engine, encryption: str
+) -> None:
     """Within two seconds the tone is heard again and keys arrive; the call stays up."""
-    async with engine, Baresip(tmp_path / "phone", caller_wav) as phone:
+    phone = Baresip(tmp_path / "phone", caller_wav, encryption=encryption)
+    async with engine, phone:
         await phone.dial("loops", engine.port())
         await engine.until_leg("up")
         began_s = time.monotonic()

@@ -10,7 +10,15 @@ import pytest
 from ivrbench.errors import SdpError
 from ivrbench.sdp.description import parse_sdp
 from ivrbench.sdp.negotiate import Agreement, LocalMedia, answer, apply_answer, offer
-from ivrbench.sdp.security import KEY_BYTES, CryptoLine, DtlsRole, LocalSecurity
+from ivrbench.sdp.security import (
+    KEY_BYTES,
+    CryptoLine,
+    DtlsParameters,
+    DtlsRole,
+    Keying,
+    LocalSecurity,
+)
+from ivrbench.sdp.session import OfferAnswer
 
 OURS = bytes(range(KEY_BYTES))
 THEIRS = bytes(range(100, 100 + 44))
@@ -165,6 +173,64 @@ def test_our_offer_brings_keys_and_reads_the_peers(security: LocalSecurity) -> N
     assert back.sdes.suite == agreement.sdes.suite
     assert back.sdes.send == agreement.sdes.receive
     assert back.sdes.receive == agreement.sdes.send
+
+
+@pytest.mark.parametrize(
+    ("setup", "role"),
+    [
+        ("a=setup:active", DtlsRole.PASSIVE),
+        ("a=setup:passive", DtlsRole.ACTIVE),
+        ("", DtlsRole.PASSIVE),
+    ],
+)
+def test_our_offer_of_dtls(setup: str, role: DtlsRole) -> None:
+    """It has fingerprint and actpass; the peer's answer says who begins (RFC 5763 §5)."""
+    local = replace(LOCAL, security=replace(WITH_DTLS, offers=Keying.DTLS))
+    ours = offer(local)
+    assert ours.media[0].proto == "UDP/TLS/RTP/SAVP"
+    assert ours.media[0].attribute_values("setup") == ["actpass"]
+    assert ours.media[0].attribute_values("fingerprint") == [WITH_DTLS.fingerprint]
+    assert ours.media[0].attribute_values("crypto") == []
+    stream = ["m=audio 5004 UDP/TLS/RTP/SAVP 0", f"a=fingerprint:{PRINT}", setup]
+    agreement = apply_answer(ours, parse_sdp(sdp(*filter(None, stream))), local)
+    assert agreement.dtls is not None
+    assert agreement.dtls == DtlsParameters(role, PRINT)
+    with pytest.raises(SdpError):
+        apply_answer(ours, parse_sdp(sdp("m=audio 5004 UDP/TLS/RTP/SAVP 0")), local)
+
+
+def test_two_of_us_agree_on_dtls() -> None:
+    """One begins the handshake, the other waits for it."""
+    local = replace(LOCAL, security=replace(WITH_DTLS, offers=Keying.DTLS))
+    ours = offer(local)
+    peer = replace(LOCAL, rtp_port=6000, security=WITH_DTLS)
+    theirs = answer(parse_sdp(ours.to_bytes()), peer)
+    back = apply_answer(ours, parse_sdp(theirs.local_sdp), local)
+    assert theirs.dtls is not None
+    assert back.dtls is not None
+    assert {theirs.dtls.role, back.dtls.role} == {DtlsRole.ACTIVE, DtlsRole.PASSIVE}
+
+
+@pytest.mark.parametrize(
+    ("proto", "keys", "name"),
+    [
+        ("RTP/AVP", [], ""),
+        ("RTP/AVP", [SDES], "crypto"),
+        ("RTP/SAVP", [SDES], "crypto"),
+        ("UDP/TLS/RTP/SAVPF", [f"a=fingerprint:{PRINT}"], "fingerprint"),
+    ],
+)
+@pytest.mark.parametrize("offers", [Keying.SDES, Keying.DTLS])
+def test_later_offer_carries_what_was_agreed_on(
+    proto: str, keys: list[str], name: str, offers: Keying
+) -> None:
+    """Whatever a new call would be offered: a plain call is not made to fail by a later offer."""
+    call = OfferAnswer(replace(LOCAL, security=replace(WITH_DTLS, offers=offers)))
+    call.receive_offer(sdp(f"m=audio 5004 {proto} 0", *keys))
+    again = parse_sdp(call.make_offer()).media[0]
+    assert again.proto == proto
+    for attribute in ("crypto", "fingerprint"):
+        assert bool(again.attribute_values(attribute)) == (attribute == name)
 
 
 def test_answer_without_a_key_is_refused_where_one_is_required() -> None:
