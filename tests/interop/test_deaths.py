@@ -67,11 +67,14 @@ def silences_s(heard: Samples) -> list[float]:
     return lengths
 
 
-@pytest.mark.parametrize("encryption", ["", "srtp-mand", "dtls_srtp"])
+@pytest.mark.parametrize("encryption", ["", "srtp-mand"])
 async def test_worker_is_killed(
     tmp_path: Path, caller_wav: Path, engine: Engine, encryption: str
 ) -> None:
-    """Within two seconds the tone is heard again and keys arrive; the call stays up."""
+    """Within two seconds the tone is heard again and keys arrive; the call stays up.
+
+    Not by DTLS: baresip 1.0 makes no new handshake when the other side's ports change.
+    """
     phone = Baresip(tmp_path / "phone", caller_wav, encryption=encryption)
     async with engine, phone:
         await phone.dial("loops", engine.port())
