@@ -61,7 +61,9 @@ class Binding:
         self._owner = owner
         self._board = owner.board
         self._uri = parse_uri(account.uri)
-        instance = uuid.uuid5(uuid.NAMESPACE_URL, f"{socket.gethostname()} {account.uri}")
+        # RFC 5626 §4.1: the same after a restart, another one for a second engine beside us.
+        place = f"{socket.gethostname()} {self._board.settings.config_file} {account.uri}"
+        instance = uuid.uuid5(uuid.NAMESPACE_URL, place)
         self.machine = Registration(f"urn:uuid:{instance}", RandomTokens(), now=starts_s)
         self._ways: Ways | None = None
         self._shown: RegistrationChanged | None = None

@@ -111,8 +111,10 @@ class Baresip:
         )
         (folder / "accounts").write_text(
             _ACCOUNT.format(
-                ip=IP,
-                sip_port=self.port,
+                address=address or f"caller@{IP}:{self.port}",
+                user=address.partition("@")[0] or "caller",
+                password="secret" if address else "x",
+                regint=600 if address else 0,
                 transport=transport,
                 codec=codec,
                 ptime_ms=ptime_ms,
@@ -153,6 +155,13 @@ class Baresip:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+    async def registered(self) -> None:
+        """Wait until its registrar took it."""
+        async with asyncio.timeout(START_S):
+            # It may have happened before anybody listened to its events.
+            while "200 OK" not in self.log():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     async def dial(self, script: str, port: int) -> None:
         """Call a script and return when the call is up."""
