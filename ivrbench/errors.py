@@ -12,7 +12,8 @@
     ├── MediaError               audio file, codec, port or recording trouble
     ├── DeviceError              no sound card, or it went away
     ├── ControlError             bytes on the control socket are no message of ours
-    └── EngineGone               the control socket's other end is not there any more
+    ├── EngineGone               the control socket's other end is not there any more
+    └── ExpectationFailed        a call of a test went another way than the test says
 
 Data is kept as attributes; `str()` gives a sentence for people.
 """
@@ -24,6 +25,7 @@ __all__ = [
     "ControlError",
     "DeviceError",
     "EngineGone",
+    "ExpectationFailed",
     "IvrbenchError",
     "LocalProtocolError",
     "MediaError",
@@ -139,3 +141,29 @@ class ControlError(IvrbenchError):
 
 class EngineGone(IvrbenchError):
     """The engine at the other end of the control socket is not there any more."""
+
+
+class ExpectationFailed(IvrbenchError, AssertionError):
+    """A call of a test went another way than the test says.
+
+    Attributes:
+        expected: what the test says, in words.
+        got: what happened instead.
+        script_line: "file:line" where the script was, "" if it has not run.
+        timeline: lines about what happened around it.
+    """
+
+    def __init__(
+        self, expected: str, got: str, *, script_line: str = "", timeline: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(expected, got)
+        self.expected = expected
+        self.got = got
+        self.script_line = script_line
+        self.timeline = timeline
+
+    def __str__(self) -> str:
+        lines = [f"expected  {self.expected}", f"got       {self.got}"]
+        if self.script_line:
+            lines.append(f"script    {self.script_line}")
+        return "\n".join([*lines, *(["", *self.timeline] if self.timeline else [])])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ivrbench.observe import events
 
@@ -12,30 +13,39 @@ if TYPE_CHECKING:
 
     from ivrbench.testing.network import Network
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "Step"]
 
 _Result = TypeVar("_Result")
 _Event = TypeVar("_Event")
 
 
-class Stage:
-    """What a bench and its callers share.
+class Step(NamedTuple):
+    """What one end of a call did."""
 
-    Args:
-        network: where they meet.
-        run: runs the loop until a coroutine is done.
+    who: object
+    text: str
+
+
+class Stage:
+    """What a bench and its callers share; subclasses set `network` and `_run`.
 
     Attributes:
+        network: where they meet.
         told: every event of the engine, in order.
-        told_at_s: when each came, on the network's clock.
+        steps: what happened and when (on the network's clock): events, and what callers did.
+        folders: where files are looked for.
     """
 
-    def __init__(self, network: Network, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
-        self.network = network
-        self._run = run
+    network: Network
+
+    def __init__(self) -> None:
         self.told: list[events.Event] = []
-        self.told_at_s: list[float] = []
+        self.steps: list[tuple[float, events.Event | Step]] = []
+        self.folders: list[Path] = []
+        self.began_s = 0.0
+        """When it was opened; moments are shown from here."""
         self._waiting: asyncio.Future[None] | None = None
+        self._run: Callable[[Coroutine[Any, Any, Any]], Any]
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -82,13 +92,31 @@ class Stage:
             alarm.cancel()
         return True
 
+    # --- files --------------------------------------------------------------------------------
+
+    def find(self, name: str) -> Path | None:
+        """A file of the scripts, their `wav` folder or the working directory; None: there is none.
+
+        Args:
+            name: a path, or a file's name.
+        """
+        for folder in [Path(), *self.folders]:
+            for path in (folder / name, folder / "wav" / name):
+                if path.is_file():
+                    return path
+        return None
+
     # --- what happened ------------------------------------------------------------------------
 
     def note(self, event: events.Event) -> None:
         """The engine told something."""
         self.told.append(event)
-        self.told_at_s.append(self.now())
+        self.steps.append((self.now(), event))
         self.changed()
+
+    def note_step(self, who: object, text: str) -> None:
+        """One end of a call did something."""
+        self.steps.append((self.now(), Step(who, text)))
 
     def changed(self) -> None:
         """Something happened: who waits looks again."""
@@ -96,7 +124,7 @@ class Stage:
             self._waiting.set_result(None)
 
     def of(self, kind: type[_Event], leg: str = "c1") -> list[_Event]:
-        """The events of one kind of a leg; those that belong to no leg are all leg's."""
+        """The events of one kind of a leg; those that belong to no leg are every leg's."""
         return [e for e in self.told if isinstance(e, kind) and getattr(e, "leg", leg) == leg]
 
     def handlers(self, leg: str = "c1") -> list[str]:

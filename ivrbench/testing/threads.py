@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ivrbench.clock import ManualClock
     from ivrbench.testing.loop import VirtualLoop
 
-__all__ = ["ScriptThreads", "Turn", "Waiter", "here", "mine", "of_loop", "turn_of"]
+__all__ = ["BenchClosed", "ScriptThreads", "Turn", "Waiter", "here", "mine", "of_loop", "turn_of"]
 
 REAL_START: Final = threading.Thread.start
 REAL_LOCK: Final = threading.Lock

@@ -64,29 +64,17 @@ class Bench(Stage):
         for name, text in scripts.items():
             (folder / (name if "." in name else f"{name}.py")).write_text(text)
         self.settings = Settings(script_path=folder, **settings)  # type: ignore[arg-type]
+        super().__init__()
         early: list[events.Event] = []
         self._note: Callable[[events.Event], None] = early.append
         self.engine = engine = VirtualEngine(self.settings, lambda event: self._note(event), cdr)
-        super().__init__(engine.network, engine.run)
+        self._run = engine.run
         self.network: VirtualNetwork = engine.network
         self.board, self.library, self.hub = engine.board, engine.library, engine.hub
         self.clock, self.loop = engine.clock, engine.loop
         for event in early:
             self.note(event)
         self._note = self.note
-
-    def kill_worker(self) -> None:
-        """The media worker dies without a word, and its sockets with it."""
-        for call in list(self.media.plane._calls.values()):
-            for port in call.keying.ports:
-                port.close()
-        self.media.pump = lambda now: None  # type: ignore[method-assign]
-        self.media.send = lambda command, fds=(): None  # type: ignore[method-assign]
-        self.board.media.lost(self.worker, "killed by signal 9")
-
-    def replace_worker(self) -> None:
-        """The next media worker comes up."""
-        self.run(self.engine.new_worker(self.worker))
 
     def close(self) -> None:
         """End everything; nothing may be left over."""

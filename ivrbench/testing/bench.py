@@ -1,0 +1,230 @@
+"""Bench: an engine in virtual time, for tests: dial a script, and say what it must do.
+
+with Bench("scripts") as bench:
+    call = bench.dial("pin_collect")
+    call.answered()
+    call.plays("pin.wav")
+    call.press("1234#")
+    call.plays("accepted.wav")
+    call.hangs_up(by="script")
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from ivrbench.config import Settings
+from ivrbench.errors import ConfigError
+from ivrbench.testing.agent import UserAgent
+from ivrbench.testing.callee import Callee, Invited
+from ivrbench.testing.caller import Caller
+from ivrbench.testing.stage import Stage
+from ivrbench.testing.virtual import VirtualEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from ivrbench.sip.flow import Address, Flow
+    from ivrbench.testing.network import BadNetwork
+
+__all__ = ["Bench", "BenchBase"]
+
+REPLACED = ("ivr", "log")
+"""Modules the engine puts into `sys.modules`; they are put back."""
+
+
+class BenchBase(Stage):
+    """What a bench in virtual time and one on real sockets have in common.
+
+    It opens with the first call, so settings can be changed before.
+
+    Args:
+        script_path: the folder of the scripts.
+        settings: keys of `ivr.conf` that differ from the default, as `session_limit=1`.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+
+    def __init__(self, script_path: Path | str = "scripts", **settings: object) -> None:
+        super().__init__()
+        self._settings: dict[str, object] = {}
+        self._is_open = False
+        self._callers: list[UserAgent] = []
+        self._callees: list[Invited] = []
+        self._modules: dict[str, Any] = {}
+        self.choose_scripts: Callable[[], tuple[Path, Path | None]] = lambda: (
+            Path(script_path),
+            None,
+        )
+        """Asked when it opens: folder of the scripts, and of their `NAME.conf` (None: as usual)."""
+        self.configure(**settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- before the first call ----------------------------------------------------------------
+
+    def configure(self, **settings: object) -> None:
+        """Change settings, before the first call.
+
+        Raises:
+            ConfigError: there is no such setting.
+        """
+        known = {field.name for field in fields(Settings)}
+        for key in settings:
+            if key not in known:
+                raise ConfigError("there is no such setting", key=key)
+        assert not self._is_open, "configure before the first call"
+        self._settings.update(settings)
+
+    def open(self) -> None:
+        """Bring the engine up; `dial` does it if it is not."""
+        if self._is_open:
+            return
+        self._is_open = True
+        self._modules = {name: sys.modules.get(name) for name in REPLACED}
+        self._excepthook = sys.excepthook
+        script_path, conf_folder = self.choose_scripts()
+        self.folders = [script_path]
+        if conf_folder is not None:
+            self._settings.setdefault("plugin_config_path", conf_folder)
+        self._open(Settings(script_path=script_path.absolute(), **self._settings))  # type: ignore[arg-type]
+        self.began_s = self.now()
+
+    def close(self) -> None:
+        """End all calls and the engine; may be called twice."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        for agent in (*self._callers, *self._callees):
+            agent.close()
+        self._close()
+        sys.excepthook = self._excepthook
+        for name, module in self._modules.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
+
+    def _open(self, settings: Settings) -> None:
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        raise NotImplementedError
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def dial(
+        self,
+        script: str = "",
+        *,
+        uri: str = "",
+        caller: str = "",
+        params: dict[str, str] | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        codecs: Sequence[str] = ("PCMU", "PCMA"),
+        keys: bool = True,
+        body: bytes | None = None,
+        network: BadNetwork | None = None,
+    ) -> Caller:
+        """Call a script. Returns at once; say what must happen by the caller's verbs.
+
+        Args:
+            script: its name: the user part of the Request-URI.
+            uri: another Request-URI.
+            caller: the From header's value, `"Ann" <sip:ann@example.org>`.
+            params: what `getAppParam` finds: header P-App-Param.
+            headers: more headers of the INVITE.
+            codecs: what the caller offers, best first: "PCMU", "PCMA", "G722", "opus", "GSM".
+            keys: the caller offers telephone-event (RFC 4733).
+            body: another session description; `b""`: none, the offer comes from the engine.
+            network: how bad the way of the audio is.
+        """
+        self.open()
+        agent = UserAgent(self.network, codecs=codecs, keys=keys)
+        self._callers.append(agent)
+        if network is not None:
+            self.network.impair(agent.audio.address, network)
+        made = Caller(self, agent, script)
+        more = list(headers)
+        if params:
+            more.append(("P-App-Param", ";".join(f"{k}={v}" for k, v in params.items())))
+        self.note_step(made, f"caller dials {uri or script}")
+        agent.invite(script, uri=uri, caller=caller, headers=more, body=body)
+        return made
+
+    # --- who is called ------------------------------------------------------------------------
+
+    def invited(self, uri: str = "") -> Invited | None:
+        """Who was called and is not taken by a test yet, the first first."""
+        for agent in self._callees:
+            request = agent.invite_request
+            if request is not None and _leads_to(request.uri, uri):
+                return agent
+        return None
+
+    def invited_uris(self) -> list[str]:
+        """Whom the scripts have called, and no test has asked for."""
+        return [a.invite_request.uri for a in self._callees if a.invite_request is not None]
+
+    def take_invited(self, uri: str = "") -> Callee | None:
+        """The one a script has called."""
+        agent = self.invited(uri)
+        if agent is None:
+            return None
+        self._callees.remove(agent)
+        self._callers.append(agent)
+        return Callee(self, agent)
+
+
+class Bench(BenchBase):
+    """An engine in this process, on a clock of its own and a network in memory.
+
+    Time passes only within the verbs, and as fast as the machine can compute. Whatever address a
+    script calls, somebody is there: `Caller.connects` gives them to the test.
+    """
+
+    engine: VirtualEngine
+
+    def _open(self, settings: Settings) -> None:
+        early: list[Any] = []
+        told = early.append
+        self.engine = VirtualEngine(settings, lambda event: told(event))
+        self._run = self.engine.run
+        self.network = self.engine.network
+        for event in early:
+            self.note(event)
+        told = self.note
+        self.engine.let_any_name_lead_somewhere()
+        self.engine.network.nobody = self._somebody
+
+    def _close(self) -> None:
+        self.engine.close()
+
+    def _somebody(self, flow: Flow) -> None:
+        """The engine sends to an address where nobody is."""
+        remote: Address = flow.remote
+        agent = Invited(self.network, remote)
+        agent.on_change = self.changed
+        self._callees.append(agent)
+
+
+def _leads_to(uri: str, wanted: str) -> bool:
+    """Whether a Request-URI is the one meant: parameters and the default port do not count."""
+    return not wanted or _plain(uri) == _plain(wanted)
+
+
+def _plain(uri: str) -> str:
+    return uri.strip("<>").partition(";")[0].partition("?")[0].removesuffix(":5060").lower()

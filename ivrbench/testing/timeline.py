@@ -1,0 +1,108 @@
+"""The timeline of a call, as lines for people: what a failed expectation shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.observe import events
+from ivrbench.observe.history import KEY_NAMES
+from ivrbench.testing.stage import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["script_line", "short", "timeline"]
+
+LINES: Final = 25
+"""So many lines, the newest, are shown."""
+
+
+def timeline(
+    steps: Iterable[tuple[float, events.Event | Step]], leg: str, who: object
+) -> tuple[str, ...]:
+    """The last lines of a call.
+
+    Args:
+        steps: moments in seconds, and what happened then.
+        leg: whose events.
+        who: whose own steps.
+    """
+    names: dict[int, str] = {}
+    lines: list[str] = []
+    for at_s, event in steps:
+        if isinstance(event, Step):
+            if event.who is who:
+                lines.append(f"{at_s:9.3f}  {event.text}")
+            continue
+        if getattr(event, "leg", "") != leg:
+            continue
+        if isinstance(event, events.ItemEnqueued):
+            names[event.item] = f"▶ {short(event.play)}" if event.play else f"● {event.record}"
+        line = _line(event, names)
+        if line:
+            lines.append(f"{at_s:9.3f}  {line}")
+    return tuple(lines[-LINES:])
+
+
+def script_line(told: Iterable[events.Event], leg: str) -> str:
+    """The last thing the script did: "onDtmf(11, 100)  pin_collect.py:88"."""
+    found = ""
+    for event in told:
+        if isinstance(event, (events.HandlerCalled, events.HandlerRaised)) and event.leg == leg:
+            if event.handler != "__new__":
+                found = _called(event)
+    return found
+
+
+def short(name: str) -> str:
+    """A file's name without its folder."""
+    return Path(name).name
+
+
+def _line(event: events.Event, names: dict[int, str]) -> str:
+    words = _WORDS.get(type(event))
+    if words is not None:
+        return words(event)
+    if isinstance(event, events.ItemStarted):
+        return names.get(event.item, "▶ ?")
+    if isinstance(event, events.ItemEnded):
+        because = f", {event.because}" if event.because else ""
+        name = names.get(event.item, "▶ ?")
+        return f"{name} is over: {event.reason} after {event.played_ms} ms{because}"
+    return ""
+
+
+def _called(event: events.HandlerCalled | events.HandlerRaised) -> str:
+    return f"{event.handler}({event.arguments})  {short(event.file)}:{event.line}"
+
+
+def _raised(event: events.HandlerRaised) -> str:
+    return f"{_called(event)} raised {event.error_type}: {event.message}; {event.then}"
+
+
+def _traced(event: events.SipTraced) -> str:
+    again = " again" if event.retransmission else ""
+    return f"{'>' if event.sent else '<'} {event.summary}{again}"
+
+
+def _api(event: events.ApiCalled) -> str:
+    return f"    {event.name}({event.arguments})  {short(event.file)}:{event.line}"
+
+
+def _recorded(event: events.RecordingEnded) -> str:
+    return f"{event.error or 'recorded'}: {short(event.file)}, {event.length_ms} ms"
+
+
+# Any: each takes the event it stands under.
+_WORDS: dict[type, Callable[..., str]] = {
+    events.SipTraced: _traced,
+    events.HandlerCalled: lambda e: "" if e.handler == "__new__" else _called(e),
+    events.HandlerRaised: _raised,
+    events.ApiCalled: _api,
+    events.KeyReceived: lambda e: f"key {KEY_NAMES[e.key]} reached the engine",
+    events.LogWritten: lambda e: f"log: {e.text}",
+    events.LegWarned: lambda e: f"! {e.text}" if e.text else "",
+    events.LegEnded: lambda e: f"the call is over: {e.by}, {e.code} {e.reason}".rstrip(),
+    events.RecordingEnded: _recorded,
+}
