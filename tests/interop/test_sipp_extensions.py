@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,12 +69,13 @@ async def guarded(
         yield engine
 
 
-async def test_login(guarded: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_login(guarded: Engine, tmp_path: Path, transport: str) -> None:
     """RFC 3261 §22: 401, then the call with the right password; each call is one leg."""
     # By itself SIPp leaves the user out of the URI it signs.
-    signed = f"answer@{IP}:{guarded.port()}"
+    signed = f"answer@{IP}:{guarded.port(transport)}"
     login = ("-au", "ann", "-ap", "s3cret", "-auth_uri", signed)
-    result = await run_sipp(guarded, "login", tmp_path, calls=5, more=login)
+    result = await run_sipp(guarded, "login", tmp_path, calls=5, transport=transport, more=login)
     assert (result.exit_code, result.successful) == (0, 5), result.errors
     await guarded.until_done(5)
     assert guarded.state.done_total == 5
@@ -97,9 +99,10 @@ async def test_reliable_provisional(engine: Engine, tmp_path: Path, transport: s
     await engine.until_done(5)
 
 
-async def test_crossing_re_invites(engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_crossing_re_invites(engine: Engine, tmp_path: Path, transport: str) -> None:
     """RFC 3261 §14.1, §14.2: both sides get 491; ours is tried again and goes through."""
-    result = await run_sipp(engine, "glare", tmp_path, script="asks", calls=3)
+    result = await run_sipp(engine, "glare", tmp_path, script="asks", calls=3, transport=transport)
     assert (result.exit_code, result.successful) == (0, 3), result.errors
     await engine.until_done(3)
 
@@ -112,10 +115,23 @@ async def test_interval_too_small(engine: Engine, tmp_path: Path) -> None:
     assert engine.state.done_total == 3, "none comes of what got 422"
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_caller_refreshes(engine: Engine, tmp_path: Path, transport: str) -> None:
+    """RFC 4028 §9: UPDATE and re-INVITE of the refresher are answered with the same interval."""
+    result = await run_sipp(engine, "refreshes", tmp_path, calls=3, transport=transport)
+    assert (result.exit_code, result.successful) == (0, 3), result.errors
+    await engine.until_done(3)
+
+
 async def test_session_is_refreshed(engine: Engine, tmp_path: Path) -> None:
-    """RFC 4028 §10: the one who is to refresh is us, after half of the least interval: 45 s."""
-    result = await run_sipp(engine, "refreshed", tmp_path, within_s=80)
-    assert (result.exit_code, result.successful) == (0, 1), result.errors
-    (leg,) = await engine.until_done(1)
-    updates = engine.seen(SipTraced, leg=leg.name, sent=True, summary="UPDATE")
-    assert len(updates) == 1
+    """RFC 4028 §10: the one who is to refresh is us, after half of the least interval: 45 s; by
+    UPDATE, or by re-INVITE to a caller that does not know UPDATE.
+    """
+    scenarios = ("refreshed", "refreshed_by_invite")
+    runs = [run_sipp(engine, scenario, tmp_path, within_s=80) for scenario in scenarios]
+    for result in await asyncio.gather(*runs):
+        assert (result.exit_code, result.successful) == (0, 1), result.errors
+    await engine.until_done(2)
+    sent = [event.summary for event in engine.seen(SipTraced, sent=True)]
+    assert sent.count("UPDATE") == 1
+    assert sent.count("INVITE (SDP)") == 1
