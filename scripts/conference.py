@@ -33,7 +33,7 @@ class IvrDialog(IvrDialogBase):
 
     def onDtmf(self, key, duration):
         if key == 5:
-            self.record()
+            self.record_room()
         elif key == 6:
             self.mute_me()
         elif key == 9:
@@ -47,7 +47,7 @@ class IvrDialog(IvrDialogBase):
     def onBye(self):
         self.stopSession()
 
-    def record(self):
+    def record_room(self):
         if self.recording is None:
             name = f"{self.room.room}-{time.time():.0f}.wav"
             self.recording = IvrAudioFile()

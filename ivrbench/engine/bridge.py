@@ -46,24 +46,11 @@ class Trunk:
             raise
         self._ports = dict(zip(self.numbers, ports, strict=True))
         for here in (0, 1):
-            worker, there = ends[here], ports[1 - here].port
             # The worker still has the socket until it says that the call is closed.
-            worker.trunks[self.numbers[here]] = self
-            stream = messages.StreamParams(
-                codec="L16",
-                payload_type=TRUNK_PT,
-                dtmf_payload_type=-1,
-                ptime_ms=TRUNK_PTIME_MS[rate_hz],
-                remote_rtp=(LOOPBACK, there),
-                remote_rtcp=(LOOPBACK, there + 1),
-                send=True,
-                receive=True,
-                latch=False,
-                dead_rtp_s=0.0,
-                clock_rate_hz=rate_hz,
-            )
+            ends[here].trunks[self.numbers[here]] = self
+            stream = _stream_to(ports[1 - here].port, rate_hz)
             opening = messages.OpenCall(self.numbers[here], stream)
-            worker.media.send(opening, ports[here].detach())
+            ends[here].media.send(opening, ports[here].detach())
 
     def __repr__(self) -> str:
         return f"<Trunk {self.numbers[0]} to {self.numbers[1]}>"
@@ -76,6 +63,22 @@ class Trunk:
         """Nobody needs it any more."""
         for worker, number in zip(self.ends, self.numbers, strict=True):
             worker.media.send(messages.CloseCall(number))
+
+
+def _stream_to(port: int, rate_hz: int) -> messages.StreamParams:
+    return messages.StreamParams(
+        codec="L16",
+        payload_type=TRUNK_PT,
+        dtmf_payload_type=-1,
+        ptime_ms=TRUNK_PTIME_MS[rate_hz],
+        remote_rtp=(LOOPBACK, port),
+        remote_rtcp=(LOOPBACK, port + 1),
+        send=True,
+        receive=True,
+        latch=False,
+        dead_rtp_s=0.0,
+        clock_rate_hz=rate_hz,
+    )
 
 
 class Bridge:

@@ -174,6 +174,11 @@ class Lane:
         self.readers: list[tuple[int, Callable[[memoryview], int], memoryview]] = []
         self.tick = 0
         """The plane's present tick."""
+        self.hearing = Hearing(self.codec.rate_hz)
+        self.listeners = np.empty(0, np.int64)
+        """Rows whose received audio somebody wants in this period."""
+        self.outgoing = np.empty((0, self.frame), np.int16)
+        """What each row sends in this period; empty where the codec is G.711."""
         self._mark_no_rows()
 
     def _mark_no_rows(self) -> None:
@@ -192,7 +197,6 @@ class Lane:
         """Rows whose current item records."""
         self.toned: set[int] = set()
         """Rows whose audio is searched for keys."""
-        self.hearing = Hearing(self.codec.rate_hz)
         self.members: dict[int, Member] = {}
         """Rows of calls that are in a room."""
         self.members_changed = False
@@ -201,10 +205,6 @@ class Lane:
         """The same, ready to be mixed."""
         self.watched: set[int] = set()
         """Rows whose levels are measured."""
-        self.listeners = np.empty(0, np.int64)
-        """Rows whose received audio somebody wants in this period."""
-        self.outgoing = np.empty((0, self.frame), np.int16)
-        """What each row sends in this period; empty where the codec is G.711."""
         self.slides: dict[int, int] = {}
         """Rows whose playout moves by a block, smoothly: 1 to drop one, -1 to insert one."""
         self.concealers: dict[int, Concealer] = {}

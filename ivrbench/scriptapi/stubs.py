@@ -148,6 +148,8 @@ def _members(cls: type) -> Iterator[tuple[str, object]]:
         if each.__module__.startswith("ivrbench."):
             for name, member in vars(each).items():
                 # An attribute called `from` cannot be written down; scripts read it by getattr.
+                if cls is conference.IvrConference and name == "__init__":
+                    yield name, member
                 if name[0] != "_" and name not in _FOR_ENGINE and name != "from":
                     yield name, member
 

@@ -31,7 +31,8 @@ def names_of_the_api() -> set[str]:
                 names.add(node.target.id)
             if isinstance(node, ast.ClassDef) and node.name not in INSIDE:
                 members = [n for n in node.body if isinstance(n, ast.FunctionDef | ast.AnnAssign)]
-                names |= {n.name for n in members if isinstance(n, ast.FunctionDef)}
+                functions = {n.name for n in members if isinstance(n, ast.FunctionDef)}
+                names |= functions - {"__init__"}
     return names
 
 

@@ -144,7 +144,7 @@ def onDtmf(self, key, duration):
 """
     bench = make_bench(script(body))
     (ann,) = callers(bench, 1)
-    items = [(e.play, e.record, e.label) for e in bench.of(ItemEnqueued)]  # type: ignore[attr-defined]
+    items = [(e.play, e.record, e.label) for e in bench.of(ItemEnqueued)]
     assert items == [
         ("room sales", "", "room"),
         (str(prompt), "room sales", ""),
