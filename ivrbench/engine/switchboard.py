@@ -28,7 +28,7 @@ from .access import Access
 from .admission import Admission, Refusal
 from .application import MAPPING_FILE, Mapping, choose_application, read_mapping
 from .cdr import CallRecord
-from .describe import peer_name, summary_of
+from .describe import peer_name, summary_of, without_keys
 from .endpoint_settings import endpoint_settings
 from .inbox import Inbox
 from .leg import Leg
@@ -390,7 +390,7 @@ class Switchboard:
                     local=host_port(*flow.local),
                     remote=host_port(*flow.remote),
                     summary=seen.refused or summary_of(seen.data),
-                    raw=seen.data,
+                    raw=without_keys(seen.data),
                     retransmission=seen.retransmission,
                 )
             )

@@ -55,6 +55,7 @@ DEFAULT_CAPABILITIES: Final = (PCMU, PCMA)
 
 TELEPHONE_EVENT: Final = "telephone-event"
 TELEPHONE_EVENT_PT: Final = 101  # no rule, but what nearly every other implementation offers
+USUAL_EVENT_RATE_HZ: Final = 8000
 TELEPHONE_EVENT_FMTP: Final = "0-16"  # digits, *, #, A-D and flash: RFC 4733 §3.2
 NOT_ACCEPTABLE: Final = 488
 DYNAMIC_PTS: Final = range(96, 128)  # RFC 3551 §6
@@ -219,9 +220,9 @@ def apply_answer(
     if not audio:
         raise SdpError("The peer chose no codec that was offered.", status_hint=NOT_ACCEPTABLE)
     mine, codec = audio[0]
-    events = [pair for pair in pairs if _is_telephone_event(pair[0])]
-    events = [pair for pair in events if pair[0].clock_rate_hz == codec.clock_rate_hz]
-    my_dtmf, dtmf = events[0] if events else (None, None)
+    events = {theirs: ours for ours, theirs in pairs if _is_telephone_event(ours)}
+    dtmf = _best_events(list(events), codec.clock_rate_hz)
+    my_dtmf = events[dtmf] if dtmf else None
     security = complete(answered, theirs, local.security)
     if security is None:
         raise SdpError("The peer's answer has no key.", status_hint=NOT_ACCEPTABLE)
@@ -237,7 +238,7 @@ def apply_answer(
         remote_rtcp=remote_rtcp,
         ptime_ms=_wanted_ptime_ms(theirs),
         peer_fmtp=codec.fmtp,
-        dtmf_clock_rate_hz=codec.clock_rate_hz,
+        dtmf_clock_rate_hz=dtmf.clock_rate_hz if dtmf else codec.clock_rate_hz,
         sdes=security.sdes,
         dtls=security.dtls,
     )
@@ -322,10 +323,22 @@ def _claim(payload_type: int, taken: set[int]) -> int:
 
 
 def _telephone_event(stream: MediaDescription, clock_rate_hz: int) -> Codec | None:
-    for codec in stream.codecs:
-        if _is_telephone_event(codec) and codec.clock_rate_hz == clock_rate_hz:
-            return replace(codec, fmtp=TELEPHONE_EVENT_FMTP)
-    return None
+    """The events to take for audio of this RTP clock.
+
+    RFC 4733 §2.1 wants one clock for both, but phones offer Opus with telephone-event/8000 alone.
+    """
+    events = [codec for codec in stream.codecs if _is_telephone_event(codec)]
+    best = _best_events(events, clock_rate_hz)
+    return replace(best, fmtp=TELEPHONE_EVENT_FMTP) if best else None
+
+
+def _best_events(events: Sequence[Codec], clock_rate_hz: int) -> Codec | None:
+    """Those on the clock of the audio, else those on the usual one, else any."""
+    wanted = (clock_rate_hz, USUAL_EVENT_RATE_HZ)
+    by_rate = {codec.clock_rate_hz: codec for codec in reversed(events)}
+    return next(
+        (by_rate[rate] for rate in wanted if rate in by_rate), events[0] if events else None
+    )
 
 
 def _is_telephone_event(codec: Codec) -> bool:

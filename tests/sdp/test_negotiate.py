@@ -81,7 +81,7 @@ def test_the_peers_order_and_numbers_decide() -> None:
 
 
 def test_telephone_event_runs_at_the_rate_of_the_codec() -> None:
-    """Events at another clock than the chosen codec's are not agreed on (RFC 4733 §2.1)."""
+    """Those on the codec's clock come first (RFC 4733 §2.1), others are better than none."""
     stream = (
         "m=audio 5004 RTP/AVP 96 101 102;a=rtpmap:96 opus/48000/2;"
         "a=rtpmap:101 telephone-event/8000;a=rtpmap:102 telephone-event/48000"
@@ -93,7 +93,10 @@ def test_telephone_event_runs_at_the_rate_of_the_codec() -> None:
     only_8k = (
         "m=audio 5004 RTP/AVP 96 101;a=rtpmap:96 opus/48000/2;a=rtpmap:101 telephone-event/8000"
     )
-    assert answered(only_8k, capabilities=(OPUS,)).dtmf_pt is None
+    agreement = answered(only_8k, capabilities=(OPUS,))
+    assert (agreement.dtmf_pt, agreement.dtmf_clock_rate_hz) == (101, 8000)
+    other = only_8k.replace("event/8000", "event/16000")
+    assert answered(other, capabilities=(OPUS,)).dtmf_clock_rate_hz == 16_000
 
 
 def test_further_streams_are_refused_in_order() -> None:
