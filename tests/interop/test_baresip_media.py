@@ -149,12 +149,17 @@ async def test_encrypted_both_ways(tmp_path: Path, encryption: str, policy: str)
     assert "Traceback" not in log
 
 
-async def test_plain_call_where_encryption_is_required(tmp_path: Path) -> None:
-    """A phone without encryption is refused with 488."""
-    engine = Engine(tmp_path / "engine", {"plays": PLAYS}, conf="srtp = required\n")
+@pytest.mark.parametrize(
+    ("encryption", "policy"), [("", "required"), ("srtp-mand", "off"), ("dtls_srtp", "off")]
+)
+async def test_encryption_only_one_side_wants(tmp_path: Path, encryption: str, policy: str) -> None:
+    """A plain phone where keys are required, and one that insists on keys where there are none,
+    get 488.
+    """
+    engine = Engine(tmp_path / "engine", {"plays": PLAYS}, conf=f"srtp = {policy}\n")
     wav = write_wav(tmp_path / "p.wav", tone(1000.0, 0.5))
     settings(engine.conf.parent, "plays", prompt=wav, beep=wav)
-    phone = Baresip(tmp_path / "phone", caller(tmp_path, 8000))
+    phone = Baresip(tmp_path / "phone", caller(tmp_path, 8000), encryption=encryption)
     async with engine, phone:
         await phone.command("dial", f"sip:plays@127.0.0.1:{engine.port()}")
         event = await phone.event("CALL_CLOSED")
