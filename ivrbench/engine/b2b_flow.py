@@ -96,7 +96,7 @@ def _acked(callee: Callee, event: AckReceived) -> None:
 
 
 def _cancelled(callee: Callee, event: CancelReceived) -> None:
-    callee.leg.forget_invites()
+    callee.leg.forget("INVITE")
     callee.b2b.cancelled(callee.leg, event.request)
 
 

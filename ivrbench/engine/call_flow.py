@@ -211,7 +211,7 @@ def _acked(session: Session, leg: Leg, event: AckReceived) -> None:
 
 def _cancelled(session: Session, leg: Leg, event: CancelReceived) -> None:
     unanswered = leg.owes_reply(leg.call.invite_request)
-    leg.forget_invites()
+    leg.forget("INVITE")
     session.warn("")
     if unanswered:
         leg.final_code = 487
@@ -255,6 +255,11 @@ def _requested(session: Session, leg: Leg, event: RequestReceived) -> None:
         if request.method == "INFO":
             _take_key(session, request)
         return
+    if request.method == "REFER":
+        session.port.transfers.referred(leg, request)
+        return
+    if request.method == "NOTIFY":
+        session.port.transfers.notified(request)
     session.step(lambda: _reply_by_default(session, leg, request))
 
 
@@ -314,6 +319,8 @@ def _replied(
     if request.method == "BYE" and response.code >= 200:
         session.step(lambda: setattr(leg.dialog, "status", DISCONNECTED))
     session.tell("onSipReply", asked, reply, old_args=(reply,))
+    if not isinstance(event, ProvisionalReceived):
+        session.port.transfers.replied(event)
 
 
 def _reinvite_replied(

@@ -17,6 +17,7 @@ from ivrbench.sip.refer import refer_headers
 
 from .headers import header_pairs
 from .script_line import script_line
+from .transfers import Transfers
 from .waits import Waits
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class ScriptPort:
         self._params: dict[str, str] | None = None
         self.switches = SetSwitches(0)
         self.waits = Waits(session)
+        self.transfers = Transfers(session)
 
     @property
     def dialog(self) -> DialogView:
@@ -100,12 +102,30 @@ class ScriptPort:
         """End without a message."""
         self._do(self._called("dropSession", ""), self._session.drop)
 
-    def send_request(self, method: str, hdrs: str) -> None:
+    def send_request(self, method: str, hdrs: str, body: str, content_type: str) -> None:
         """A request within the dialog; what cannot be sent is logged."""
-        where = self._called("sendRequest", f"{method!r}, {hdrs!r}")
-        headers = header_pairs(hdrs)
+        given = f"{method!r}, {hdrs!r}" + (f", {body!r}" if body else "")
+        headers, data = header_pairs(hdrs), body.encode("utf-8", "surrogateescape")
         leg = self._session.leg
-        self._do(where, lambda: self._try(lambda: leg.send_request(method, headers), method))
+
+        def send() -> None:
+            leg.send_request(method, headers, data, content_type)
+
+        self._do(self._called("sendRequest", given), lambda: self._try(send, method))
+
+    def redirect(self, uri: str) -> None:
+        """Send the caller elsewhere."""
+        where = self._called("redirect", repr(uri))
+        self._do(where, lambda: self._try(lambda: self.transfers.redirect(uri), "redirect"))
+
+    def transfer(self, to: str) -> None:
+        """Connect the peer with somebody else."""
+        self._do(self._called("transfer", repr(to)), lambda: self.transfers.transfer(to))
+
+    def refer_progress(self, code: int, reason: str) -> None:
+        """Tell who asked for a call how it goes."""
+        where = self._called("refer_progress", f"{code}, {reason!r}")
+        self._do(where, lambda: self._try(lambda: self.transfers.report(code, reason), "NOTIFY"))
 
     def refer(self, refer_to: str, expires: int, referred_by: str, extra_hdrs: str) -> None:
         """Transfer the caller; how it goes comes as replies and NOTIFY requests."""

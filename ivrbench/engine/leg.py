@@ -170,9 +170,9 @@ class Leg:
         """True until the request got its final answer."""
         return request in self._unanswered and not self.down
 
-    def forget_invites(self) -> None:
-        """An INVITE was cancelled: no answer is owed any more."""
-        self._unanswered = {r for r in self._unanswered if r.method != "INVITE"}
+    def forget(self, method: str) -> None:
+        """No answer of ours is owed any more: it was cancelled, or somebody else gave it."""
+        self._unanswered = {r for r in self._unanswered if r.method != method}
 
     def reply(
         self, request: SipRequest, code: int, reason: str = "", headers: Headers = ()
@@ -351,15 +351,17 @@ class Leg:
         if self.dialog.status == CONNECTED:
             self.send_request("REFER", headers)
 
-    def send_request(self, method: str, headers: Headers) -> None:
-        """Send a request of the script's within the dialog, without body."""
+    def send_request(
+        self, method: str, headers: Headers, body: bytes = b"", content_type: str = ""
+    ) -> None:
+        """Send a request of the script's within the dialog."""
         now = self.session.board.now()
         if method == "BYE":
             self.call.bye(headers, now=now)
         elif method == "INVITE":
             self.call.reinvite(b"", headers, "", now=now)
         else:
-            self.call.request(method, headers, now=now)
+            self.call.request(method, headers, body, content_type, now=now)
 
     def bye(self, headers: Headers = ()) -> None:
         """BYE, CANCEL or 487, whichever fits the state."""

@@ -36,7 +36,16 @@ __all__ = [
 log = logging.getLogger("ivrbench.script")
 
 _HAS_DEFAULT: Final = frozenset(
-    {"onInvite", "onBye", "onDtmf", "onOtherBye", "onOtherReply", "onFailed"}
+    {
+        "onInvite",
+        "onBye",
+        "onDtmf",
+        "onOtherBye",
+        "onOtherReply",
+        "onFailed",
+        "onTransfer",
+        "onRefer",
+    }
 )
 """Handlers whose return value decides whether a default action runs (ivr-api §0.1)."""
 _MAX_TEXT = 200  # characters of one argument or return value shown to people
@@ -51,10 +60,10 @@ class Call:
     old_args: tuple[object, ...] | None = None
     """Arguments of the handler's older form, if it had one (`compat.fit_arguments`):
     onSessionStart `(hdrs,)`, onSipReply `(reply,)`."""
-    number: int = 0
-    """Counts the calls of one mailbox from 1; set when its turn comes."""
     action: Callable[[IvrDialogBase], object] | None = None
     """What is called with the dialog object instead of a handler of it."""
+    number: int = 0
+    """Counts the calls of one mailbox from 1; set when its turn comes."""
 
 
 @dataclass(slots=True)

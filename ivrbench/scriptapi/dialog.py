@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Self
 
 from ivrbench.scriptapi.additions import Additions
 from ivrbench.scriptapi.arguments import need_int, need_number, need_str
 from ivrbench.scriptapi.enqueued import check_enqueued
-from ivrbench.scriptapi.ivr import not_yet
 from ivrbench.scriptapi.sipviews import IvrSipDialog, IvrSipRequest
+from ivrbench.scriptapi.transfers import Transfers
 from ivrbench.scriptapi.two_legs import TwoLegs
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Capsule", "IvrDialogBase"]
 
 MIN_STATUS, MAX_STATUS = 100, 699  # RFC 3261 §7.2: classes 1xx to 6xx
+WITHOUT_BODY = frozenset({"INVITE", "BYE", "ACK", "CANCEL"})
 MAX_TIMER_S = 366 * 86_400.0  # a year, as the reference server clips
 
 
@@ -32,7 +33,7 @@ class Capsule:
     port: CallPort
 
 
-class IvrDialogBase(TwoLegs, Additions):
+class IvrDialogBase(TwoLegs, Transfers, Additions):
     """One call. Derive `IvrDialog` from it and define the handlers you need.
 
     The engine makes the object with `__new__` alone: `__init__` is never called. On a call that
@@ -89,10 +90,27 @@ class IvrDialogBase(TwoLegs, Additions):
 
     # --- SIP ---
 
-    def sendRequest(self, method: str, hdrs: str, /) -> None:
-        """Send a request without body within the dialog."""
+    def sendRequest(
+        self, method: str, hdrs: str, body: str = "", content_type: str = "text/plain", /
+    ) -> None:
+        """Send a request within the dialog.
+
+        Args:
+            method: `INVITE` asks for an offer and answers it.
+            hdrs: header lines to add, each ending in CRLF.
+            body: what it carries; not for INVITE, BYE, ACK and CANCEL.
+            content_type: of the body.
+
+        Raises:
+            ValueError: a request that carries no body of a script has one.
+        """
         need_str("sendRequest", 1, method)
-        self._ivrbench_port.send_request(method, need_str("sendRequest", 2, hdrs))
+        need_str("sendRequest", 2, hdrs)
+        need_str("sendRequest", 3, body)
+        need_str("sendRequest", 4, content_type)
+        if body and method in WITHOUT_BODY:
+            raise ValueError(f"sendRequest(): {method} carries no body of a script")
+        self._ivrbench_port.send_request(method, hdrs, body, content_type if body else "")
 
     def sendReply(self, code: int, reason: str, hdrs: str, /) -> None:
         """Answer the request received last. 183 and 2xx to INVITE get our SDP.
@@ -235,12 +253,6 @@ class IvrDialogBase(TwoLegs, Additions):
     def getSessionParams(self) -> list[str] | dict[str, str] | None:
         """What `IvrUAC.dialout` was given for this session; None for an incoming call."""
         return self._ivrbench_port.session_params()
-
-    # --- parts of the API this version does not have ---
-
-    def redirect(self, uri: str, /) -> NoReturn:
-        """Transfer the caller with the proprietary REFER."""
-        not_yet("IvrDialogBase.redirect")
 
 
 def _timer_id(function: str, value: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.scriptapi import headers
 from ivrbench.scriptapi.arguments import need_int, need_str
@@ -28,7 +28,6 @@ __all__ = [
     "monitorFinish",
     "monitorLog",
     "monitorLogAdd",
-    "not_yet",
     "semserror",
     "sendMessage",
     "setIgnoreSigchld",
@@ -175,12 +174,3 @@ FUNCTIONS: Final = (
     monitorFinish,
 )
 """What the module `ivr` offers."""
-
-
-def not_yet(name: str) -> NoReturn:
-    """Say that a part of the API is not there.
-
-    Raises:
-        NotImplementedError: always.
-    """
-    raise NotImplementedError(f"{name}() is not available in this version of ivrbench")

@@ -136,8 +136,17 @@ class CallPort(Protocol):
     def drop_session(self) -> None:
         """End the session without sending anything."""
 
-    def send_request(self, method: str, hdrs: str) -> None:
-        """In-dialog request without body."""
+    def send_request(self, method: str, hdrs: str, body: str, content_type: str) -> None:
+        """In-dialog request; `body` may be ""."""
+
+    def redirect(self, uri: str) -> None:
+        """302 to a call that is not answered, else the REFER of the reference server."""
+
+    def transfer(self, to: str) -> None:
+        """REFER to a URI, or in place of us to the peer of the call with this local tag."""
+
+    def refer_progress(self, code: int, reason: str) -> None:
+        """Tell who sent the REFER how it goes."""
 
     def refer(self, refer_to: str, expires: int, referred_by: str, extra_hdrs: str) -> None:
         """REFER within the dialog; `expires` below 0: no such header. Not connected: nothing."""

@@ -52,6 +52,8 @@ _ARGUMENT_TYPES: Final = {
     "code": "int",
     "reason": "str",
     "msg": "str",
+    "uri": "str",
+    "replaces": "str",
     "room": "str",
     "tag": "str",
 }

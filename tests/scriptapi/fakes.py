@@ -134,8 +134,18 @@ class FakePort:
     def drop_session(self) -> None:
         self.calls.append(("drop_session",))
 
-    def send_request(self, method: str, hdrs: str) -> None:
-        self.calls.append(("send_request", method, hdrs))
+    def send_request(self, method: str, hdrs: str, body: str, content_type: str) -> None:
+        more = (body, content_type) if body else ()
+        self.calls.append(("send_request", method, hdrs, *more))
+
+    def redirect(self, uri: str) -> None:
+        self.calls.append(("redirect", uri))
+
+    def transfer(self, to: str) -> None:
+        self.calls.append(("transfer", to))
+
+    def refer_progress(self, code: int, reason: str) -> None:
+        self.calls.append(("refer_progress", code, reason))
 
     def refer(self, refer_to: str, expires: int, referred_by: str, extra_hdrs: str) -> None:
         self.calls.append(("refer", refer_to, expires, referred_by, extra_hdrs))

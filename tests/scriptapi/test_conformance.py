@@ -7,10 +7,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from ivrbench.scriptapi.handlers import HANDLERS
-from ivrbench.scriptapi.stubs import TYPES, ivr_stub, log_stub
+from ivrbench.scriptapi.stubs import ivr_stub, log_stub
 
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs" / "api.md").read_text(encoding="utf-8")
@@ -59,12 +57,3 @@ def test_every_test_exists() -> None:
         for name in found:
             file, name = name.split("::") if "::" in name else (file, name)
             assert name in defined_in(file), f"{file} has no {name}"
-
-
-@pytest.mark.parametrize("row", [r for r in ROWS if r[2] == "later"], ids=lambda row: str(row[0]))
-def test_what_comes_later_does_not_work_yet(row: list[str]) -> None:
-    """A part that is there by now must not be called missing."""
-    for name in re.findall(r"`(\w+)`", row[0]):
-        codes = [getattr(vars(cls).get(name), "__code__", None) for cls in TYPES]
-        there = [code for code in codes if code is not None]
-        assert not there or any("not_yet" in code.co_names for code in there), f"{name} is there"

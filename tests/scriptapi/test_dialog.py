@@ -74,6 +74,14 @@ def test_a_script_may_override_new(port: FakePort) -> None:
         ("bye('X: 1\\r\\n')", ("bye", "X: 1\r\n")),
         ("dropSession()", ("drop_session",)),
         ("sendRequest('INFO', '')", ("send_request", "INFO", "")),
+        (
+            "sendRequest('MESSAGE', '', 'hi')",
+            ("send_request", "MESSAGE", "", "hi", "text/plain"),
+        ),
+        ("redirect('sip:a@b')", ("redirect", "sip:a@b")),
+        ("transfer('sip:a@b')", ("transfer", "sip:a@b")),
+        ("transfer('tag-1')", ("transfer", "tag-1")),
+        ("refer_progress(180)", ("refer_progress", 180, "")),
         ("sendReply(183, 'Progress', '')", ("send_reply", 183, "Progress", "")),
         ("enqueue(None, None)", ("enqueue", None, None)),
         ("flush()", ("flush",)),
@@ -127,6 +135,10 @@ def test_methods_reach_the_call(
         "bye(hdrs='')",
         "sendRequest('INFO')",
         "sendRequest(1, '')",
+        "sendRequest('INFO', '', 1)",
+        "redirect(1)",
+        "transfer(1)",
+        "refer_progress('200')",
         "sendReply(200, 'OK')",
         "sendReply('200', 'OK', '')",
         "sendReply(200, 'OK', None)",
@@ -173,19 +185,6 @@ def test_wrong_values_are_value_errors(dialog: Any, port: FakePort, call: str) -
     with pytest.raises(ValueError, match=r"must be|above 0|is no SIP URI|contains a line end"):
         eval(f"dialog.{call}", {"dialog": dialog})
     assert port.calls == []
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        "redirect('sip:a@b')",
-    ],
-)
-def test_what_is_not_there_yet_says_so(dialog: Any, call: str) -> None:
-    """Nothing pretends: NotImplementedError with the name."""
-    name = call.partition("(")[0]
-    with pytest.raises(NotImplementedError, match=rf"IvrDialogBase\.{name}\(\) is not available"):
-        eval(f"dialog.{call}", {"dialog": dialog})
 
 
 def test_parameters(dialog: Any, port: FakePort) -> None:

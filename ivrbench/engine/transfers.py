@@ -1,0 +1,142 @@
+"""Transfers: REFER both ways (RFC 3515, RFC 5589), as scripts ask for it and hear of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.errors import LocalProtocolError
+from ivrbench.sip.refer import (
+    ReferProgress,
+    parse_refer_to,
+    parse_sipfrag,
+    refer_headers,
+    transfer_uri,
+)
+
+if TYPE_CHECKING:
+    from ivrbench.sip.events import RequestTimedOut, ResponseReceived
+    from ivrbench.sip.message import SipRequest
+
+    from .leg import Leg
+    from .outcome import Outcome
+    from .session import Session
+
+__all__ = ["Transfers"]
+
+log = logging.getLogger("ivrbench.call")
+
+CONNECTED: Final = 5
+DISCONNECTING: Final = 6
+DECLINED: Final = 603
+SERVER_ERROR: Final = 500
+NO_CALL: Final = 481
+MOVED: Final = 302
+
+
+class Transfers:
+    """The transfers of one session's first leg; on the loop.
+
+    Args:
+        session: the session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._asked: SipRequest | None = None
+        """The REFER of `transfer`, until its outcome is known."""
+        self._progress: ReferProgress | None = None
+
+    # --- sending the other side on ------------------------------------------------------------
+
+    def redirect(self, uri: str) -> None:
+        """302, or the REFER of the reference server on a call that is up (ivr-api §2.2).
+
+        Raises:
+            LocalProtocolError: it cannot be sent.
+        """
+        leg = self._session.leg
+        invite = leg.first_invite
+        if invite is not None and leg.owes_reply(invite):
+            leg.reply(invite, MOVED, "", (("Contact", f"<{uri}>"),))
+        elif leg.dialog.status == CONNECTED:
+            dialog = leg.call.dialog
+            routes = dialog.route_set
+            param = f'Transfer-RR="{",".join(routes)}"'
+            # We differ from the reference server, which sends no Refer-To: no phone takes that.
+            headers = refer_headers(f"<{uri}>")
+            headers += [("P-App-Param", param)] if routes else []
+            dialog.remote_target, dialog.route_set = uri, ()
+            try:
+                leg.call.request("REFER", headers, now=self._session.board.now())
+            finally:
+                dialog.route_set = routes
+            leg.dialog.status = DISCONNECTING
+
+    def transfer(self, to: str) -> None:
+        """Ask the peer to call a URI, or whom the call with this local tag is with."""
+        session, leg = self._session, self._session.leg
+        try:
+            refer_to = f"<{to}>" if ":" in to else self._of_call(to)
+            if not leg.answered_s or leg.down:
+                raise LocalProtocolError("the call is not up")
+            headers = refer_headers(refer_to, f"<{leg.call.dialog.local_uri}>")
+            self._asked = leg.call.request("REFER", headers, now=session.board.now())
+        except LocalProtocolError as exc:
+            log.error("transfer: %s", exc, extra={"leg": leg.name})
+            self._tell(NO_CALL, str(exc))
+
+    def _of_call(self, local_tag: str) -> str:
+        """A Refer-To that takes our place in another call."""
+        other = self._session.board.by_local_tag.get(local_tag)
+        leg = other.leg if other is not None else None
+        if leg is None or leg.down or not leg.answered_s:
+            raise LocalProtocolError(f"no call with the local tag {local_tag} is up")
+        return transfer_uri(leg.dialog.remote_uri, leg.call.dialog)
+
+    def replied(self, event: ResponseReceived | RequestTimedOut) -> None:
+        """A final response to a REFER; one that was taken is told of by NOTIFY."""
+        if event.request is self._asked and event.response.code >= 300:
+            self._asked = None
+            self._tell(event.response.code, event.response.reason)
+
+    def notified(self, request: SipRequest) -> None:
+        """A NOTIFY came: how the peer's call to the third party goes."""
+        told = parse_sipfrag(request.body) if self._asked is not None else None
+        if told is not None and told[0] >= 200:
+            self._asked = None
+            self._tell(*told)
+
+    def _tell(self, code: int, reason: str) -> None:
+        session = self._session
+
+        def decide(outcome: Outcome) -> None:
+            if outcome.default_runs and 200 <= code < 300:
+                session.stop("script", "the call was transferred")
+
+        session.tell("onTransfer", code, reason, done=decide)
+
+    # --- being asked to call somebody ---------------------------------------------------------
+
+    def referred(self, leg: Leg, request: SipRequest) -> None:
+        """A REFER came: `onRefer` decides."""
+        refer_to = parse_refer_to(request.header("refer-to"))
+        replaces = str(refer_to.replaces or "")
+
+        def decide(outcome: Outcome) -> None:
+            if not leg.owes_reply(request):
+                return  # the script answered it
+            if outcome.raised is not None:
+                leg.reply(request, SERVER_ERROR)
+            elif outcome.default_runs or refer_to.method != "INVITE":
+                leg.reply(request, DECLINED)
+            else:
+                leg.forget("REFER")
+                self._progress = ReferProgress(leg.call, request, now=leg.session.board.now())
+
+        self._session.tell("onRefer", refer_to.uri, replaces, done=decide)
+
+    def report(self, code: int, reason: str) -> None:
+        """Tell who asked how it goes."""
+        if self._progress is not None:
+            self._progress.report(code, reason, now=self._session.board.now())
