@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import ConfigError, IvrbenchError
 
 from . import exits
 from .arguments import Mode, read_arguments
 
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
 __all__ = ["main"]
+
+_PARTS: Final = {"attach": "workbench"}
+"""The modules of modes that are not called like them."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,32 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: Mode) -> int:
     """Each mode imports its own part: serving never loads a terminal or a sound library."""
-    match arguments.mode:
-        case "call":
-            from .call import call
-
-            return call(arguments.options)
-        case "dial":
-            from .dial import dial
-
-            return dial(arguments.options)
-        case "check":
-            from .check import check
-
-            return check(arguments.options)
-        case "stubs":
-            from .stubs import stubs
-
-            return stubs(arguments.options)
-        case "serve":
-            from .serve import serve
-
-            return serve(arguments.options)
-        case "attach":
-            from .workbench import attach
-
-            return attach(arguments.options)
-        case _:
-            from .workbench import workbench
-
-            return workbench(arguments.options)
+    mode = arguments.mode
+    part = import_module(f"{__name__}.{_PARTS.get(mode, mode)}")
+    run: Callable[[argparse.Namespace], int] = getattr(part, mode)
+    return run(arguments.options)
