@@ -10,8 +10,9 @@ from textual.app import App
 
 from ivrbench.observe.commands import ReloadScripts
 from ivrbench.tui import bindings, palette
-from ivrbench.tui.leaving import hang_up, leave
+from ivrbench.tui.leaving import change, hang_up, leave
 from ivrbench.tui.model import DTMF_KEYS
+from ivrbench.tui.new_script import ask_template
 from ivrbench.tui.outside import clipboard_file, editor_command
 from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.screens.help import HelpScreen
@@ -81,6 +82,9 @@ class Actions(App[str]):
     async def action_back(self) -> None:
         """Undo one thing: filter or zoom, the call's keyboard, the screen."""
         screen = self.screen
+        if isinstance(screen, FrameScreen) and screen.is_paused:
+            screen.action_pause()
+            return
         if isinstance(screen, FrameScreen) and screen.step_back():
             return
         if self.model.keys_to_call:
@@ -144,11 +148,25 @@ class Actions(App[str]):
     def action_reload(self) -> None:
         """Load the selected script again."""
         script = self.model.selected_script
-        self.ask(ReloadScripts(script.name if script else ""))
+        name = script.name if script else ""
+        self.change(ReloadScripts(name), f"load {name or 'all scripts'} again")
 
     def action_reload_all(self) -> None:
         """Load every script again."""
-        self.ask(ReloadScripts())
+        self.change(ReloadScripts(), "load all scripts again")
+
+    def action_new_script(self) -> None:
+        """Write one from a template."""
+        ask_template(self.workbench)
+
+    def change(self, command: Command, what: str) -> None:
+        """Change what callers get; an engine that is not ours asks first.
+
+        Args:
+            command: the change.
+            what: it in words: "roll menu back to @3".
+        """
+        change(self.workbench, command, what)
 
     def open_script(self, name: str) -> None:
         """Show a script."""

@@ -151,12 +151,14 @@ BENCH = [
     ),
     key("z", "zoom", "zoom", "Zoom", "Fill the screen with this pane, and back", show=True),
     key("r", "app.reload", "script.reload", "Reload", "Load the selected script again", show=True),
+    key("n,plus", "app.new_script", "new.script", "New", "Write a new script from a template"),
     key("L", "app.reload_all", "reload.all", "Reload all", "Load every script again"),
     key("l", "app.go('ladder')", "ladder", "Ladder", "The messages of the selected leg", show=True),
     key("i", "app.go('inspect')", "inspect", "Inspect", "The attributes of the selected leg"),
     key("v", "level", "log.level", "Level", "Show more or fewer log levels"),
     key("e", "errors", "log.errors", "Errors only", "Show only errors in the log, and back"),
     key("y", "copy", "copy", "Copy", "Copy the selected line"),
+    key("space", "pause", "pause", "Pause", "Let the view stand still, or go on"),
 ]
 
 CALL = [
@@ -203,6 +205,7 @@ LADDER = [
     key(
         "shift+tab", "app.focus_previous", "ladder.pane_previous", "Previous pane", "The one before"
     ),
+    key("p", "pause", "ladder.pause", "Pause", "Let the ladder stand still, or go on"),
     key("y", "copy", "ladder.copy", "Copy", "Copy the message"),
 ]
 
@@ -217,6 +220,7 @@ LOG = [
         "Show whole tracebacks, or their last line",
         show=True,
     ),
+    key("space", "pause", "log.pause", "Pause", "Let the lines stand still, or go on"),
     key("y", "copy", "log.copy", "Copy", "Copy what is shown"),
 ]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ivrbench.observe.commands import Command
     from ivrbench.tui.app import Workbench
 
-__all__ = ["hang_up", "leave"]
+__all__ = ["change", "hang_up", "leave"]
 
 ANSWER_WITHIN_S = 2.0
 """An engine that does not answer does not keep anybody in the workbench."""
@@ -46,6 +46,26 @@ def hang_up(app: Workbench) -> None:
 def _hang_up(app: Workbench, leg: str | None) -> None:
     if leg:
         app.ask(HangUp(leg))
+
+
+def change(app: Workbench, command: Command, what: str) -> None:
+    """Change what callers get; in an engine that serves without us: ask first.
+
+    Args:
+        app: the workbench.
+        command: the change.
+        what: it in words: "roll menu back to @3".
+    """
+    if app.engine is not None or app.model.link != "up":
+        app.ask(command)
+        return
+    question = AskScreen(
+        f"{what[:1].upper()}{what[1:]}?",
+        "This engine was not started by the workbench: real callers may be on it.",
+        [("y", "yes", what)],
+        app.model.glyphs,
+    )
+    app.push_screen(question, lambda choice: app.ask(command) if choice else None)
 
 
 async def leave(app: Workbench) -> None:

@@ -92,6 +92,8 @@ class Model:
     """The selected script, "" for the first."""
     generation: int = 0
     """The generation whose source is shown, 0 for the latest."""
+    marked_generation: int = 0
+    """The generation that others are compared with, 0 for the one before."""
     all_frames: bool = False
     """Show the whole traceback, not only the script's own frames."""
 
@@ -255,7 +257,7 @@ class Model:
     def select_script(self, name: str) -> None:
         """Choose a script; its latest generation is shown."""
         if name != self.script:
-            self.script, self.generation = name, 0
+            self.script, self.generation, self.marked_generation = name, 0, 0
 
     def step_script(self, step: int, *, failed: bool = False) -> bool:
         """Choose the next (1) or previous (-1) script, going round.

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
 
-from ivrbench.observe.commands import Drain, ReloadScripts, RollBack
+from ivrbench.observe.commands import Drain, PinScript, ReloadScripts, RollBack
 from ivrbench.tui.calling import NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ivrbench.observe.snapshot import ScriptView
     from ivrbench.tui.app import Workbench
 
 __all__ = ["commands"]
@@ -22,13 +23,14 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
     """What can be done now. What cannot stays listed, with the reason."""
     yield from _calls(app)
     yield from _scripts(app)
+    yield from _legs(app)
     yield SystemCommand("View: theme…", "Choose the colours", app.action_change_theme)
     yield SystemCommand("View: ASCII glyphs", "Unicode or ASCII signs", app.action_ascii)
     yield SystemCommand("View: help", "What this screen means, and its keys", app.action_help)
     yield SystemCommand(
         "Engine: drain",
         "No new calls; the engine ends with the last one",
-        partial(app.ask, Drain()),
+        partial(app.change, Drain(), "drain: no new calls, end with the last one"),
     )
     restart = "Start it again" if app.model.can_restart else "not ours to start: look for it again"
     yield SystemCommand("Engine: start again", restart, app.start_again)
@@ -85,18 +87,52 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
 
 
 def _scripts(app: Workbench) -> Iterator[SystemCommand]:
+    yield SystemCommand("Script: new from template…", "Write one", app.action_new_script)
     yield SystemCommand("Script: reload all", "Load every script again", app.action_reload_all)
     for name, script in sorted(app.model.history.scripts.items()):
         yield SystemCommand(
-            f"Script: reload {name}", "Load it again", partial(app.ask, ReloadScripts(name))
+            f"Script: reload {name}",
+            "Load it again",
+            partial(app.change, ReloadScripts(name), f"load {name} again"),
         )
         yield SystemCommand(
             f"Script: open {name}", "Its source and state", partial(app.open_script, name)
         )
-        older = [g.generation for g in script.generations if g.loaded and g.state != "serving"]
-        if older:
-            yield SystemCommand(
-                f"Script: roll back {name} to @{older[-1]}",
-                "New calls get this version again",
-                partial(app.ask, RollBack(name, older[-1])),
-            )
+        yield from _versions(app, script)
+
+
+def _versions(app: Workbench, script: ScriptView) -> Iterator[SystemCommand]:
+    name = script.name
+    for version in [g for g in script.generations if g.loaded and g.state != "serving"]:
+        number = version.generation
+        yield SystemCommand(
+            f"Script: roll back {name} to @{number}",
+            "New calls get this version again",
+            partial(app.change, RollBack(name, number), f"roll {name} back to @{number}"),
+        )
+    serving = script.serving
+    if script.pinned:
+        yield SystemCommand(
+            f"Script: unpin {name}",
+            f"New calls get the newest version again, not @{script.pinned}",
+            partial(app.change, PinScript(name, 0), f"unpin {name}"),
+        )
+    elif serving is not None and not script.is_helper:
+        number = serving.generation
+        yield SystemCommand(
+            f"Script: pin {name} to @{number}",
+            "New calls get this version, whatever is loaded",
+            partial(app.change, PinScript(name, number), f"pin {name} to @{number}"),
+        )
+
+
+def _legs(app: Workbench) -> Iterator[SystemCommand]:
+    leg = app.model.selected_leg
+    name = leg.name if leg is not None else ""
+    why = "" if name else ": no call selected"
+    for mode, about in (("inspect", "Attributes and console"), ("ladder", "Its messages")):
+        title = f"Leg: {mode} {name}".rstrip()
+        yield SystemCommand(title, f"{about}{why}", partial(app.action_go, mode))
+    if leg is not None:
+        call_id = leg.started.call_id
+        yield SystemCommand(f"Leg: copy Call-ID of {name}", call_id, partial(app.copy, call_id))

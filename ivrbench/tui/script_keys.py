@@ -18,6 +18,9 @@ SCRIPT = [
         "Let the chosen older version serve new calls",
         show=True,
     ),
+    key("space", "mark", "script.mark", "Mark", "d compares other versions with this one"),
+    key("p", "pin", "script.pin", "Pin", "Let this version serve whatever is loaded, or not"),
+    key("plus", "app.new_script", "script.new", "New", "Write a new script from a template"),
     key(
         "n",
         "step_failed(1)",

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 Span = tuple[str, str]
-"""Text and its role: "", "dim", "ok", "bad", "warn", "accent" or "head"."""
+"""Text and its role: "", or one of `theme.ROLES`."""
 
 
 @dataclass(frozen=True, slots=True)

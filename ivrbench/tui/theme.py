@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 __all__ = ["ASCII", "ROLES", "UNICODE", "Glyphs"]
 
-ROLES = ("dim", "ok", "bad", "warn", "accent", "head")
+ROLES = (
+    *("dim", "ok", "bad", "warn", "accent", "head"),
+    *("keyword", "string", "comment", "number"),
+)
 """Roles of text; the style sheet gives each a look through `.line--ROLE`."""
 
 

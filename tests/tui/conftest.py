@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from ivrbench.errors import EngineGone
 from ivrbench.tui.app import Workbench
 from tests.tui.fake_engine import FakeEngine
 
@@ -25,6 +26,32 @@ if TYPE_CHECKING:
 
 WIDE = (120, 36)
 NARROW = (80, 24)
+
+
+class Process:
+    """An engine process of ours."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+        self.refuses = ""
+        self.starts = 0
+        self.released = False
+
+    def start(self) -> None:
+        self.starts += 1
+        if self.refuses:
+            raise EngineGone(self.refuses)
+        self.engine.start()
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self.engine.is_up else 1
+
+    def last_log(self, n_lines: int = 20) -> list[str]:
+        return ["OSError: [Errno 98] udp 127.0.0.1:5080 is in use"]
+
+    def release(self) -> None:
+        self.released = True
 
 
 class TextScreen(SingleFileSnapshotExtension):

@@ -4,36 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ivrbench.errors import EngineGone
 from ivrbench.observe import commands
-from tests.tui.conftest import screen_text, settle, strip_text, until, workbench
+from tests.tui.conftest import Process, screen_text, settle, strip_text, until, workbench
 from tests.tui.fake_engine import FakeEngine, bench_events, leg_up, loaded
-
-
-class Process:
-    """An engine process of ours."""
-
-    def __init__(self, engine: FakeEngine) -> None:
-        self.engine = engine
-        self.refuses = ""
-        self.starts = 0
-        self.released = False
-
-    def start(self) -> None:
-        self.starts += 1
-        if self.refuses:
-            raise EngineGone(self.refuses)
-        self.engine.start()
-
-    @property
-    def exit_code(self) -> int | None:
-        return None if self.engine.is_up else 1
-
-    def last_log(self, n_lines: int = 20) -> list[str]:
-        return ["OSError: [Errno 98] udp 127.0.0.1:5080 is in use"]
-
-    def release(self) -> None:
-        self.released = True
 
 
 async def test_death_is_shown_and_the_engine_starts_again(engine: FakeEngine) -> None:

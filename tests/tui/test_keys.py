@@ -10,7 +10,7 @@ import pytest
 from ivrbench.observe import commands
 from ivrbench.observe import events as ev
 from ivrbench.tui import bindings, script_keys
-from tests.tui.conftest import NARROW, screen_text, settle, strip_text, workbench
+from tests.tui.conftest import NARROW, Process, screen_text, settle, strip_text, workbench
 from tests.tui.fake_engine import bench_events, leg_up, loaded, mailbox_failed
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ async def test_opening_a_script_shows_it(engine: FakeEngine) -> None:
 async def test_script_commands(engine: FakeEngine) -> None:
     """Reload, reload all, roll back to the newest good version before."""
     engine.publish(loaded("menu", 1), loaded("menu", 2))
-    async with workbench(engine) as (app, pilot):
+    async with workbench(engine, process=Process(engine)) as (app, pilot):
         await pilot.press("f5")
         await settle(app, pilot, engine)
         await pilot.press("r", "L", "b")
@@ -203,7 +203,7 @@ async def test_script_commands(engine: FakeEngine) -> None:
 async def test_choosing_a_generation_shows_its_source(engine: FakeEngine) -> None:
     """And `b` takes the chosen one."""
     engine.publish(*(loaded("menu", n, source=f"version = {n}\n") for n in (1, 2, 3)))
-    async with workbench(engine) as (app, pilot):
+    async with workbench(engine, process=Process(engine)) as (app, pilot):
         await pilot.press("f5")
         await settle(app, pilot, engine)
         assert "version = 3" in screen_text(app)
@@ -384,20 +384,3 @@ async def test_remapped_keys_and_clashes(engine: FakeEngine, tmp_path: Path) -> 
         await settle(app, pilot, engine)
         assert [type(c).__name__ for c in engine.asked] == ["PlaceTestCall"]
         assert "r is wanted by zoom and script" in said
-
-
-async def test_a_diff_of_two_versions(engine: FakeEngine) -> None:
-    """`d` shows what changed, `d` or esc the source again."""
-    engine.publish(loaded("menu", 1, source="a\nb\n"), loaded("menu", 2, source="a\nc\n"))
-    async with workbench(engine) as (app, pilot):
-        await pilot.press("f5", "d")
-        await settle(app, pilot, engine)
-        assert "diff @1 → @2" in screen_text(app)
-        assert "│-b" in screen_text(app)
-        assert "│+c" in screen_text(app)
-        await pilot.press("escape")
-        await settle(app, pilot, engine)
-        assert "diff @1" not in screen_text(app)
-        await pilot.press("j", "d")
-        await settle(app, pilot, engine)
-        assert "no version before" in strip_text(app)

@@ -30,6 +30,10 @@ class FrameScreen(Screen[None]):
     """Base of the screens on F-keys."""
 
     MODE: ClassVar[str] = ""
+    BROWSES_PAUSED: ClassVar[bool] = False
+    """The body is drawn from what it showed before while it is paused."""
+    is_paused = False
+    """The body stands still while events go on."""
     HORIZONTAL_BREAKPOINTS = [
         (0, "-tiny"),
         (80, "-narrow"),
@@ -75,12 +79,26 @@ class FrameScreen(Screen[None]):
         for one in self.query(OneLine):
             one.glyphs = model.glyphs
         status.show(status_line(model, now_s, self.size.width))
-        strip.show(strip_line(model, now_s, self.size.width))
-        self.draw_body(model, now_s)
+        paused = self._pause_text(model) if self.is_paused else ""
+        strip.show(strip_line(model, now_s, self.size.width, paused))
+        if not self.is_paused or self.BROWSES_PAUSED:
+            self.draw_body(model, now_s)
+
+    def action_pause(self) -> None:
+        """Let the body stand still, or go on."""
+        self.is_paused = not self.is_paused
+        self._paused_at_seq = self.bench.model.history.seq
+        self.bench.draw_now()
+
+    def _pause_text(self, model: Model) -> str:
+        newer = model.history.seq - self._paused_at_seq
+        return f"view paused {model.glyphs.dot} {newer} events since {model.glyphs.dot} esc goes on"
 
     def on_mount(self) -> None:
         """The glyph set decides the borders."""
         self.set_class(self.bench.model.glyphs.is_ascii, "-ascii")
+
+    _paused_at_seq = 0
 
     def on_screen_resume(self) -> None:
         """Shown again: it was not drawn while it was away."""

@@ -42,6 +42,7 @@ class LadderScreen(FrameScreen):
     MODE = "ladder"
     BINDINGS = [*LADDER]
     AUTO_FOCUS = "#ladder"
+    BROWSES_PAUSED = True
 
     _message_width = 46
     _legs: list[LegView]
@@ -64,7 +65,8 @@ class LadderScreen(FrameScreen):
     def draw_body(self, model: Model, now_s: float) -> None:
         """Show the selected leg's call."""
         leg = model.selected_leg
-        self._legs, self._ladder = views.picture(model, leg.name if leg else "")
+        if not self.is_paused:
+            self._legs, self._ladder = views.picture(model, leg.name if leg else "")
         self._rows = views.shown_rows(model.ladder, self._ladder)
         rows = self.query_one("#ladder", Rows)
         if rows.display and rows.room.width:
@@ -165,6 +167,7 @@ class LadderScreen(FrameScreen):
             at = keys.index(leg.name) if leg is not None and leg.name in keys else -step
             model.leg = keys[(at + step) % len(keys)]
             model.ladder.row, model.ladder.marks = "", ()
+            self.is_paused = False
             self.bench.draw_now()
 
     # --- the message's pane ----------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.containers import Horizontal, Vertical
 
-from ivrbench.observe.commands import RollBack
+from ivrbench.observe.commands import PinScript, RollBack
 from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.script_keys import SCRIPT
 from ivrbench.tui.text import count, line
@@ -76,7 +76,7 @@ class ScriptScreen(FrameScreen):
         source = self.query_one("#source", Pane)
         if not source.display:
             return
-        before = version_before(script, generation) if self._is_diff and generation else None
+        before = self._compared(model) if self._is_diff else None
         if before is not None and generation is not None:
             source.titles(views.source_title(model, script)[0], diff_title(before, generation))
             source.show(version_diff_lines(before, generation, source.room.width))
@@ -109,7 +109,9 @@ class ScriptScreen(FrameScreen):
         generations = self.query_one("#generations", Rows)
         generations.titles("Generations")
         target = views.rollback_target(model)
-        generations.hints(f"b roll back to @{target}" if target else "no older version loaded")
+        back = f"b roll back to @{target}" if target else "no older version loaded"
+        pin = "p unpin" if script.pinned else "p pin"
+        generations.hints(f"{back}  {pin}  space mark")
         generations.show(views.generation_lines(model, script, generations.room.width))
 
     # --- choices ------------------------------------------------------------------------
@@ -139,14 +141,42 @@ class ScriptScreen(FrameScreen):
     def action_diff(self) -> None:
         """What changed in the chosen version, or its source again."""
         model = self.bench.model
-        script, shown = model.selected_script, model.selected_generation
-        if script is None or shown is None or version_before(script, shown) is None:
+        if self._compared(model) is None:
             self.bench.say("there is no version before to compare with", "warn")
             return
         self._is_diff = not self._is_diff
         self._shown = ("", 0, 0)
         self.query_one("#source", Pane).scroll_to(y=0, animate=False, immediate=True)
         self.bench.draw_now()
+
+    def _compared(self, model: Model) -> GenerationView | None:
+        """What the chosen version is compared with."""
+        script, shown = model.selected_script, model.selected_generation
+        if script is None or shown is None:
+            return None
+        return version_before(script, shown, model.marked_generation)
+
+    def action_mark(self) -> None:
+        """Compare with this version from now on, or not any more."""
+        model = self.bench.model
+        shown = model.selected_generation
+        number = shown.generation if shown is not None else 0
+        model.marked_generation = 0 if model.marked_generation == number else number
+        self.bench.draw_now()
+
+    def action_pin(self) -> None:
+        """Let the chosen version serve whatever is loaded, or the newest again."""
+        model = self.bench.model
+        script, shown = model.selected_script, model.selected_generation
+        if script is None:
+            return
+        if script.pinned:
+            self.bench.change(PinScript(script.name, 0), f"unpin {script.name}")
+        elif shown is None or shown.loaded is None:
+            self.bench.say("a version that did not load cannot serve", "warn")
+        else:
+            what = f"pin {script.name} to @{shown.generation}"
+            self.bench.change(PinScript(script.name, shown.generation), what)
 
     def action_all_frames(self) -> None:
         """The whole traceback, or only the script's frames."""
@@ -171,7 +201,12 @@ class ScriptScreen(FrameScreen):
         model = self.bench.model
         script = model.selected_script
         if script is not None and script.file:
-            self.bench.edit(script.file, views.marked_line(script.latest))
+            self.bench.edit(script.file, self._line_in_view(views.marked_line(script.latest)))
+
+    def _line_in_view(self, marked: int) -> int:
+        """The marked line, else the first that is shown of the source."""
+        source = self.query_one("#source", Pane)
+        return marked or (1 + source.scroll_offset.y if not self._is_diff else 0)
 
     def action_roll_back(self) -> None:
         """Let an older version serve."""
@@ -180,7 +215,8 @@ class ScriptScreen(FrameScreen):
         if not target or script is None:
             self.bench.say("there is no older version that loaded", "warn")
         else:
-            self.bench.ask(RollBack(script.name, target))
+            what = f"roll {script.name} back to @{target}"
+            self.bench.change(RollBack(script.name, target), what)
 
     def action_copy(self) -> None:
         """The traceback if there is one, else the source."""

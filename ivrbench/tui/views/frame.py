@@ -90,8 +90,15 @@ def _cut(spans: list[Span], room: int) -> list[Span]:
     return kept
 
 
-def strip_line(model: Model, now_s: float, width: int) -> Line:
-    """Who has the keyboard, the test call, and the latest news."""
+def strip_line(model: Model, now_s: float, width: int, paused: str = "") -> Line:
+    """Who has the keyboard, the test call, and the latest news.
+
+    Args:
+        model: for all of it.
+        now_s: wall-clock time.
+        width: cells of the line.
+        paused: that the screen stands still, in words; "" if it does not.
+    """
     rule, dot = model.glyphs.rule, model.glyphs.dot
     spans: list[Span] = []
     call = model.test_call
@@ -112,6 +119,8 @@ def strip_line(model: Model, now_s: float, width: int) -> Line:
     elif owner == "filter":
         what = {"prompt": "input", "console": "console"}.get(model.filter_owner, "filter")
         spans.append((f"KEYS{model.glyphs.arrow}{what}", "accent"))
+    if paused:
+        spans.append((f"{model.glyphs.held} {paused}", "warn"))
     news = model.fresh_news(now_s)
     if news is not None:
         spans.append((news.text, news.role))

@@ -82,7 +82,10 @@ _PAGES = {
         "marked in the source and the traceback is beside it; fix the file and save.",
         "Versions    @5 is the fifth try to load. Choose one to read its source;",
         "            b lets an older one serve new calls again.",
-        "d           what changed since the version before (or the one that serves).",
+        "d           what changed since the version before (or the one that serves); space",
+        "            marks a version that others are compared with.",
+        "b p         roll back to the chosen version; pin it, so that nothing takes its place.",
+        "+           a new script from a template, opened in $EDITOR.",
         "Handlers    calls, last and worst time in ms, how often each raised.",
     ),
     "health": (

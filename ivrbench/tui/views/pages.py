@@ -21,7 +21,8 @@ def empty_lines(model: Model) -> list[Line]:
     if not model.history.scripts:
         lines += [
             line((f"     No script yet in {engine.script_path or 'the script folder'}", "head")),
-            line("        Save a NAME.py there: it loads by itself and shows up here."),
+            line(("        n", "accent"), "  writes one from a template, and it can be called"),
+            line("        Or save a NAME.py there: it loads by itself and shows up here."),
             line("        docs/ivr-api.md says what a script can do."),
             line(""),
         ]

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ivrbench.tui.text import Column, Line, clock_time, count, fit, line, row, wrap
+from ivrbench.tui.views.highlight import coloured_lines, fit_spans
 from ivrbench.tui.views.scripts import state_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,14 @@ def _banner(model: Model, script: ScriptView) -> tuple[str, str]:
     if script.is_helper:
         users = ", ".join(script.helper_of) or "no script"
         return f"{model.glyphs.ok} {name}@{latest.generation} is a helper of {users}", "ok"
+    if serving is not None and serving is not latest:
+        how = "is pinned and serves" if script.pinned else "serves"
+        undo = "p unpins it" if script.pinned else "Save the file, or b, to change that"
+        return (
+            f"{model.glyphs.warn} {name}@{serving.generation} {how} new calls; "
+            f"{name}@{latest.generation} loaded and does not. {undo}.",
+            "warn",
+        )
     since = clock_time(latest.at_s, model.zone)
     calls = script.live_calls
     text = f"{name}@{latest.generation} serving since {since}"
@@ -75,6 +84,7 @@ def source_title(model: Model, script: ScriptView) -> tuple[str, str]:
         "serving": "serving",
         "older": "serves only its old calls",
         "retired": "retired",
+        "held": "held: another is pinned",
     }
     converted = shown.loaded is not None and shown.loaded.converted
     python2 = f" {model.glyphs.dot} converted from Python 2" if converted else ""
@@ -94,17 +104,17 @@ def source_lines(model: Model, generation: GenerationView | None, width: int) ->
     marked = marked_line(generation)
     handlers = {at for _, at in generation.loaded.handlers} if generation.loaded else set()
     lines: list[Line] = []
-    for number, text in enumerate(generation.source.expandtabs(4).splitlines(), 1):
+    for number, spans in enumerate(coloured_lines(generation.source), 1):
         is_bad = number == marked
         mark = model.glyphs.cursor if is_bad else model.glyphs.open if number in handlers else " "
-        role = "bad" if is_bad else "dim" if text.lstrip().startswith("#") else ""
         lines.append(
             line(
                 (f"{mark}{number:4}  ", "bad" if is_bad else "accent" if mark != " " else "dim"),
-                (fit(text, max(0, width - 7)), role),
+                *fit_spans(spans, max(0, width - 7)),
             )
         )
         if is_bad and generation.failed is not None:
+            text = "".join(text for text, _ in spans)
             lines += _error_below(generation.failed, text, width)
     if generation.loaded is not None and generation.loaded.converted:
         lines += _conversion(generation.loaded.converted, width)
@@ -188,19 +198,23 @@ def generation_lines(model: Model, script: ScriptView, width: int) -> list[Line]
             "serving": (f"{glyphs.ok} SERVING", "ok", calls),
             "older": (f"{glyphs.up} old calls", "warn", calls),
             "retired": (f"{glyphs.ok} retired", "dim", count(generation.calls, "call")),
+            "held": (f"{glyphs.held} held", "warn", f"@{script.pinned} is pinned"),
         }.get(generation.state, (f"{glyphs.bad} FAILED", "bad", ""))
         if failed is not None:
             note = f"{failed.error_type} :{failed.line}" if failed.line else failed.error_type
+        if script.pinned and script.pinned == generation.generation:
+            note = f"pinned, {note}"
         if generation.threads:
             note += f", {count(generation.threads, 'thread')} running"
         lines.append(
             row(
                 (
                     Column(glyphs.cursor if generation is shown else "", 1, "accent"),
+                    Column("*" if generation.generation == model.marked_generation else "", 1),
                     Column(f"@{generation.generation}", 4),
                     Column(clock_time(generation.at_s, model.zone), 8, "dim"),
                     Column(word, 11, role),
-                    Column(note, max(0, width - 28)),
+                    Column(note, max(0, width - 30)),
                 ),
                 key=str(generation.generation),
                 selected=generation is shown,

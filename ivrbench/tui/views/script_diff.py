@@ -15,8 +15,19 @@ __all__ = ["diff_title", "version_before", "version_diff_lines"]
 _ROLES = {"+": "ok", "-": "bad", "@": "accent"}
 
 
-def version_before(script: ScriptView, shown: GenerationView) -> GenerationView | None:
-    """What a version is compared with: the one that serves if it failed, else the one before."""
+def version_before(
+    script: ScriptView, shown: GenerationView, marked: int = 0
+) -> GenerationView | None:
+    """What a version is compared with: a marked one, the one that serves, or the one before.
+
+    Args:
+        script: whose versions.
+        shown: the version.
+        marked: another one of any age, 0 for none.
+    """
+    chosen = [g for g in script.generations if g.generation == marked and g is not shown]
+    if chosen:
+        return chosen[0]
     if shown.failed is not None and script.serving is not None:
         return script.serving
     older = [g for g in script.generations if g.generation < shown.generation and g.source]

@@ -80,6 +80,9 @@ def state_of(model: Model, script: ScriptView) -> tuple[str, str, str]:
     if latest.state == "failed" and serving is not None:
         mark = f"{glyphs.bad} @{latest.generation} bad"
         return mark, "bad", f"serving @{serving.generation}"
+    if serving is not None and serving is not latest:
+        why = "pinned" if script.pinned else "rolled back"
+        return f"{glyphs.ok} ok", "warn", f"{why}: @{latest.generation} does not serve"
     older = sum(g.live_calls for g in script.generations if g.state == "older")
     note = f"{older} on an older version" if older else ""
     return f"{glyphs.ok} ok", "ok", note
