@@ -37,6 +37,8 @@ say greeting "Nobody is here. Please leave a message after the tone. When done, 
 say message "Message."
 say message_menu "Again, press one. The next one, two. To delete it, three."
 say deleted "Deleted."
+say callback_soon "We will call you back in a moment. Goodbye."
+say callback_here "Here is the call you asked for. Goodbye."
 say no_messages "There are no more messages. Goodbye."
 sox -q -n -r 8000 -b 16 -c 1 tone.wav synth 0.3 sine 1000 fade 0.01 0.3 0.01 gain -n -9
 # Music to wait with: a broken chord, up and down, mu-law so that five seconds stay small.
