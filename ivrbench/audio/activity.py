@@ -35,6 +35,12 @@ class SilenceDetector:
         self._limit_ms = np.zeros(slots, np.int64)  # 0: nobody asked
         self._silent_ms = np.zeros(slots, np.int64)
 
+    def make_room(self, slots: int) -> None:
+        """There are so many slots now, or more."""
+        more = np.zeros(max(0, slots - len(self._limit_ms)), np.int64)
+        self._limit_ms = np.concatenate([self._limit_ms, more])
+        self._silent_ms = np.concatenate([self._silent_ms, more])
+
     def watch(self, slot: int, limit_ms: int) -> None:
         """Tell when this call has been silent for so long, from now on; 0 for never."""
         self._limit_ms[slot] = limit_ms

@@ -13,8 +13,10 @@ from ivrbench.media.keys_out import KeysOut
 from ivrbench.media.playlist import Item, Playlist
 from ivrbench.media.receive import unsync
 from ivrbench.media.reports import RtcpReporter
+from ivrbench.media.silence import watch_silence
 from ivrbench.media.srtp import is_dtls
 from ivrbench.media.tally import counts_of
+from ivrbench.media.tape import Tape
 from ivrbench.media.transmit import audio_packet
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     )
     from ivrbench.media.mixing import Member
     from ivrbench.media.outbox import Outbox
+    from ivrbench.media.recorder import Recorder
     from ivrbench.media.rooms import RoomTable
     from ivrbench.media.sockets import Address, Datagram, RtcpSocket, RtpSocket
 
@@ -71,6 +74,8 @@ class Call:
         """Where we send to and accept from; the RTP socket is connected to it."""
         self.meters: tuple[Meter, Meter] | None = None
         """Levels in and out, while the call is watched."""
+        self.tape: Tape | None = None
+        """What the whole call is recorded into."""
         self.member: Member | None = None
         """Its place in a room, if it is in one."""
         self._rooms = rooms
@@ -119,6 +124,10 @@ class Call:
         if self.member is not None:
             lane.members[row] = self.member
             lane.members_changed = True
+        if self.tape is not None:
+            lane.taped.add(row)
+        if old_row in old_lane.hushed:
+            watch_silence(lane, row, old_lane.hushed[old_row])
         old_lane.remove(old_row)
         self._rooms.refit(self)
 
@@ -195,6 +204,7 @@ class Call:
     def close(self, now: float) -> None:
         """Say goodbye and give everything back except what the disk still has to confirm."""
         self.playlist.flush("closed")
+        self.record(None, "closed")
         self._rooms.leave(self)
         self.inbound.release_keys(now)
         self.send_report(now, goodbye=True)
@@ -250,6 +260,20 @@ class Call:
         item = self.playlist.current
         if item is not None and item.room:
             self.playlist.end("error", why)
+
+    def record(self, recorder: Recorder | None, reason: str = "stopped") -> None:
+        """Record the whole call, or no more."""
+        old, self.tape = self.tape, Tape(recorder) if recorder is not None else None
+        if recorder is None:
+            self.lane.taped.discard(self.row)
+        else:
+            self.lane.taped.add(self.row)
+        if old is not None:
+            old.recorder.in_use = False
+            token = self._outbox.token()
+            event = messages.CallRecorded(self.number, old.recorder.number, reason, old.recorded_ms)
+            self._outbox.say_in_order(self.number, event, token)
+            old.recorder.seal(token)
 
     # -- packets of others
 

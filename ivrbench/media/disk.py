@@ -55,10 +55,13 @@ class WavSink:
         error: why writing stopped, "" while all is well.
     """
 
-    def __init__(self, file: RecordingFile, sample_format: str, rate_hz: int) -> None:
+    def __init__(
+        self, file: RecordingFile, sample_format: str, rate_hz: int, channels: int = 1
+    ) -> None:
         self._file = file
         self._subtype = SUBTYPES[sample_format]
         self.rate_hz = rate_hz
+        self._channels = channels
         self._header_bytes = len(wav_header(0, self._subtype, rate_hz))
         self.n_bytes = 0
         self.error = ""
@@ -86,10 +89,10 @@ class WavSink:
             while done < len(rest):
                 done += self._write(bytes(rest[done:]), self._header_bytes + self.n_bytes + done)
         finally:
-            self.n_bytes += done - done % self._subtype.sample_bytes
+            self.n_bytes += done - done % (self._subtype.sample_bytes * self._channels)
 
     def _write_header(self) -> None:
-        self._write(wav_header(self.n_bytes, self._subtype, self.rate_hz), 0)
+        self._write(wav_header(self.n_bytes, self._subtype, self.rate_hz, self._channels), 0)
 
     def _write(self, data: bytes, offset: int) -> int:
         written = self._file.write_at(data, offset)

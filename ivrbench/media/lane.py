@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ivrbench.audio.activity import SilenceDetector
 from ivrbench.media.arena import silence_offset
 from ivrbench.media.hearing import Hearing
 
@@ -175,6 +176,7 @@ class Lane:
         self.tick = 0
         """The plane's present tick."""
         self.hearing = Hearing(self.codec.rate_hz)
+        self.silences = SilenceDetector(FIRST_ROWS)
         self.listeners = np.empty(0, np.int64)
         """Rows whose received audio somebody wants in this period."""
         self.outgoing = np.empty((0, self.frame), np.int16)
@@ -195,6 +197,10 @@ class Lane:
         """Rows whose peer holds a key down."""
         self.recording: set[int] = set()
         """Rows whose current item records."""
+        self.taped: set[int] = set()
+        """Rows whose call is recorded as a whole."""
+        self.hushed: dict[int, int] = {}
+        """Rows that are watched for silence, and for how many milliseconds of it."""
         self.toned: set[int] = set()
         """Rows whose audio is searched for keys."""
         self.members: dict[int, Member] = {}
@@ -274,7 +280,8 @@ class Lane:
             rows.discard(row)
         for rows in (self.held_keys, self.recording, self.watched, self.busy, self.toned):
             rows.discard(row)
-        for things in (self.slides, self.concealers, self.noises):
+        self.taped.discard(row)
+        for things in (self.slides, self.concealers, self.noises, self.hushed):
             things.pop(row, None)
         if self.members.pop(row, None) is not None:
             self.members_changed = True

@@ -11,6 +11,13 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ivrbench.media._message import Message
+from ivrbench.media.record_messages import (
+    CallRecorded,
+    PauseRecorder,
+    RecordCall,
+    SilenceHeard,
+    WatchSilence,
+)
 from ivrbench.media.room_messages import (
     CloseRoom,
     ConnectCalls,
@@ -25,6 +32,7 @@ from ivrbench.media.room_messages import (
 
 __all__ = [
     "CallClosed",
+    "CallRecorded",
     "CallReported",
     "ClipPart",
     "CloseCall",
@@ -45,9 +53,11 @@ __all__ = [
     "MuteMember",
     "OpenCall",
     "OpenRecorder",
+    "PauseRecorder",
     "PlayInRoom",
     "PlayItem",
     "QueueEmptied",
+    "RecordCall",
     "RecordRoom",
     "RecorderClosed",
     "RoomItemEnded",
@@ -58,6 +68,7 @@ __all__ = [
     "SendKeys",
     "SetLoop",
     "SetSwitches",
+    "SilenceHeard",
     "SilencePart",
     "SpeakerChanged",
     "SrtpParams",
@@ -66,6 +77,7 @@ __all__ = [
     "UpdateCall",
     "UseCertificate",
     "WatchCalls",
+    "WatchSilence",
     "WorkerReady",
     "WorkerReported",
 ]
@@ -287,6 +299,9 @@ class OpenRecorder(Message, frozen=True):
     """Recording length over the recorder's whole life; -1 = none."""
     rate_hz: int = 0
     """Sample rate of the file; 0: that of the first call that records into it."""
+    channels: int = 1
+    """2: the caller left, what the caller hears right; it begins with the item, not with the first
+    packet, and goes on while nothing is received."""
 
 
 class CloseRecorder(Message, frozen=True):
@@ -332,6 +347,9 @@ Command = (
     | MuteMember
     | PlayInRoom
     | RecordRoom
+    | PauseRecorder
+    | RecordCall
+    | WatchSilence
 )
 
 
@@ -508,4 +526,6 @@ MediaEvent = (
     | RoomItemEnded
     | RoomRecorded
     | SpeakerChanged
+    | CallRecorded
+    | SilenceHeard
 )

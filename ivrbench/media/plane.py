@@ -19,15 +19,17 @@ from ivrbench.media.disk import DirectWriter
 from ivrbench.media.lane import TICK_MS, Lane
 from ivrbench.media.lanes import LaneTable
 from ivrbench.media.levels import Meter
-from ivrbench.media.mixing import regroup, speak
+from ivrbench.media.listening import call_at, listen, listeners
+from ivrbench.media.mixing import regroup
 from ivrbench.media.outbox import Outbox
 from ivrbench.media.playlist import Item
 from ivrbench.media.playout import ADAPT_MS, adapt, play_out
 from ivrbench.media.receive import read_packets
 from ivrbench.media.recorders import RecorderTable
 from ivrbench.media.rooms import RoomTable
+from ivrbench.media.silence import watch_silence
 from ivrbench.media.tally import report_on
-from ivrbench.media.transmit import sent_pcm, transmit
+from ivrbench.media.transmit import transmit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,6 +93,7 @@ class MediaPlane:
         self.packets_out = 0
         self._plane_commands: dict[type, Callable[[Any, Sequence[Any]], None]] = {
             messages.OpenCall: self._open_call,
+            messages.PauseRecorder: lambda c, _: self._recorders.pause(c.recorder, c.paused),
             messages.OpenRecorder: lambda c, attached: self._recorders.open(c, attached[0]),
             messages.CloseRecorder: lambda c, _: self._recorders.close(c.recorder),
             messages.PlayInRoom: lambda c, _: self._rooms.play(c),
@@ -110,6 +113,8 @@ class MediaPlane:
             messages.SetSwitches: lambda call, c: call.switch(c, self._outbox.now),
             messages.SendKeys: lambda call, c: call.send_keys(c),
             messages.ConnectCalls: self._connect,
+            messages.RecordCall: self._record_call,
+            messages.WatchSilence: lambda call, c: watch_silence(call.lane, call.row, c.limit_ms),
             messages.MuteMember: lambda call, c: call.mute_in_room(c.item, c.muted),
         }
 
@@ -199,64 +204,28 @@ class MediaPlane:
             regroup(lane)
         for row in [row for row in lane.starting if lane.runs[row]]:
             lane.starting.discard(row)
-            self._call_at(lane, row).item_started()
-        wanted = lane.recording.union(lane.watched, lane.toned, lane.members)
-        lane.listeners = np.array(sorted(wanted), np.int64)
+            call_at(lane, row).item_started()
+        lane.listeners = listeners(lane)
         self.packets_out += transmit(lane)
         self.packets_in += read_packets(lane, now, period)
         if period % (ADAPT_MS // lane.ptime_ms) == 0:
             adapt(lane)
         pcm, present = play_out(lane)
-        if lane.toned:
-            self._hear_keys(lane, pcm, now)
-        if lane.watched:
-            self._measure(lane, pcm)
-        if lane.mixes:
-            speak(lane, pcm)
-        if lane.recording:
-            self._record(lane, pcm, present)
+        listen(lane, pcm, present, now, self._outbox)
         n = lane.n
         for row in np.flatnonzero((lane.left[:n] < lane.frame) & (lane.runs[:n] > 0)).tolist():
-            self._call_at(lane, row).playlist.frame_edge()
+            call_at(lane, row).playlist.frame_edge()
         for row in list(lane.held_keys):
-            self._call_at(lane, row).inbound.check_keys(now)
+            call_at(lane, row).inbound.check_keys(now)
         if period % CARE_EVERY == 0:
             self._take_care(lane, now)
-
-    def _hear_keys(self, lane: Lane, pcm: NDArray[np.int16], now: float) -> None:
-        rows = np.array(sorted(lane.toned), np.int64)
-        frames = pcm[np.searchsorted(lane.listeners, rows)]
-        for row, event in lane.hearing.listen(rows, frames):
-            self._call_at(lane, row).inbound.tell_key(event, now, inband=True)
-
-    def _measure(self, lane: Lane, pcm: NDArray[np.int16]) -> None:
-        for row in lane.watched:
-            meters = self._call_at(lane, row).meters
-            assert meters is not None, "a watched row has meters"
-            frame = pcm[int(np.searchsorted(lane.listeners, row))]
-            meters[0].add(frame)
-            meters[1].add(sent_pcm(lane, row) if lane.sends[row] else np.zeros_like(frame))
-
-    def _record(self, lane: Lane, pcm: NDArray[np.int16], present: NDArray[np.bool_]) -> None:
-        listeners = lane.listeners
-        states = zip(
-            listeners.tolist(),
-            pcm,
-            present.tolist(),
-            lane.hears[listeners].tolist(),
-            lane.runs[listeners].tolist(),
-            strict=True,
-        )
-        for row, frame, came, hears, runs in states:
-            if runs and row in lane.recording:
-                self._call_at(lane, row).playlist.record(frame, came=came, hears=hears)
 
     def _take_care(self, lane: Lane, now: float) -> None:
         limit = lane.timeout_s
         for row in np.flatnonzero((limit > 0) & (now - lane.last_rx > limit)).tolist():
-            self._call_at(lane, row).inbound.check_timeout(now)
+            call_at(lane, row).inbound.check_timeout(now)
         for row in np.flatnonzero(lane.rtcp_at <= now).tolist():
-            self._call_at(lane, row).send_report(now)
+            call_at(lane, row).send_report(now)
         for call in filter(None, lane.calls):
             call.check_keys_agreed()
 
@@ -278,12 +247,6 @@ class MediaPlane:
             call = self._calls.get(number)
             if call is not None and call.meters is not None:
                 self._outbox.say(report_on(call, call.meters))
-
-    @staticmethod
-    def _call_at(lane: Lane, row: int) -> Call:
-        call = lane.calls[row]
-        assert call is not None, "a row without a call was marked"
-        return call
 
     # -- commands
 
@@ -353,6 +316,8 @@ class MediaPlane:
         """A file is over into which an item, or a room, records."""
         self._rooms.recorder_gone(recorder, reason)
         for call in self._calls.values():
+            if call.tape is not None and call.tape.recorder is recorder:
+                call.record(None, reason)
             item = call.playlist.current
             if item is not None and item.recorder is recorder:
                 call.playlist.end(reason, recorder.error if reason == "error" else "")
@@ -361,6 +326,11 @@ class MediaPlane:
         recorder = self._recorders.get(command.recorder)
         if recorder is None or not (recorder.in_use or recorder.error):
             self._rooms.record(command.room, recorder)
+
+    def _record_call(self, call: Call, command: messages.RecordCall) -> None:
+        recorder = self._recorders.get(command.recorder)
+        if recorder is None or not (recorder.in_use or recorder.error):
+            call.record(recorder)
 
     def _connect(self, call: Call, command: messages.ConnectCalls) -> None:
         self._rooms.connect(call, self._calls.get(command.other))

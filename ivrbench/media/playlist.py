@@ -15,6 +15,7 @@ from ivrbench.media.codecs import FORMS
 from ivrbench.media.lane import FOREVER, Lane
 from ivrbench.media.messages import ClipPart, MixInPart, SilencePart
 from ivrbench.media.mixin import MixIn
+from ivrbench.media.tape import sent_now
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -196,9 +197,13 @@ class Playlist:
         assert item is not None, "a row that records has an item"
         recorder = item.recorder
         assert recorder is not None, "an item that records has a recorder"
+        if recorder.channels == 2:
+            sent = sent_now(self.lane, self.row)
+            item.recorded_samples += recorder.write(pcm, self.lane.codec.rate_hz, sent)
+            item.begun = True
         # The recording begins with the first packet; from then on gaps are part of it.
-        item.begun = item.begun or came
-        if item.begun and hears:
+        elif (came or item.begun) and hears:
+            item.begun = True
             item.recorded_samples += recorder.write(pcm, self.lane.codec.rate_hz)
         if recorder.full:
             self.end("recorded")

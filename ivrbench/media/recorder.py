@@ -8,7 +8,8 @@ import numpy as np
 
 from ivrbench.audio.codecs import g711
 from ivrbench.audio.frame import SAMPLE_RATE_HZ
-from ivrbench.audio.resample import StreamResampler
+from ivrbench.audio.rate_change import RateChanger
+from ivrbench.media.bank import saturated
 from ivrbench.media.disk import SUBTYPES, DirectWriter, WavSink
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Recorder:
         rate_hz: of the file; 0: that of the first audio that is recorded.
         limit_ms: length over the recorder's whole life, -1 = none.
         writer: who writes.
+        channels: 1, or 2 for the caller left and the IVR right.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Recorder:
         rate_hz: int,
         limit_ms: int,
         writer: DirectWriter,
+        channels: int = 1,
     ) -> None:
         self.number = number
         self.rate_hz = rate_hz
@@ -54,11 +57,15 @@ class Recorder:
         self.error = ""
         self.in_use = False
         """An item is recording into it."""
-        self.sink = WavSink(file, self.sample_format, rate_hz or SAMPLE_RATE_HZ)
+        self.channels = channels
+        self.paused = False
+        """Nothing is recorded for now."""
+        self.sink = WavSink(file, self.sample_format, rate_hz or SAMPLE_RATE_HZ, channels)
         self._writer = writer
         self._block = np.empty(0, np.int16)
         self._filled = 0
-        self._resampler: tuple[int, StreamResampler] | None = None
+        self._changer: tuple[int, RateChanger] | None = None
+        """From which rate; each channel has a slot."""
         writer.submit(self.sink, b"")
 
     def __repr__(self) -> str:
@@ -69,27 +76,38 @@ class Recorder:
         """No more will be taken: the limit is reached."""
         return self.n_samples >= self._limit_samples
 
-    def write(self, pcm: NDArray[np.int16], rate_hz: int = SAMPLE_RATE_HZ) -> int:
+    def write(
+        self,
+        pcm: NDArray[np.int16],
+        rate_hz: int = SAMPLE_RATE_HZ,
+        sent: NDArray[np.int16] | None = None,
+    ) -> int:
         """Take a frame, or as much of it as the limit allows.
 
         Args:
             pcm: the frame.
             rate_hz: its sample rate; resampled if the file has another.
+            sent: for the second channel; None: silence.
 
         Returns:
             How many samples the recording has grown by.
         """
+        if self.paused:
+            return 0
+        if self.channels == 2:
+            pcm = np.stack([pcm, np.zeros_like(pcm) if sent is None else sent], axis=1)
         if rate_hz != self.rate_hz:
             pcm = self._fit(pcm, rate_hz)
         n = min(len(pcm), self._limit_samples - self.n_samples)
-        filled = self._filled
-        if filled + n > len(self._block):
+        filled, more = self._filled, n * self.channels
+        if filled + more > len(self._block):
             self._hand_over(0, close=False)
             filled = 0
-            if n > len(self._block):
-                self._block = np.empty(self.rate_hz * BLOCK_MS // 1000, np.int16)
-        self._block[filled : filled + n] = pcm[:n]
-        self._filled = filled + n
+            if more > len(self._block):
+                size = self.rate_hz * BLOCK_MS // 1000 * self.channels
+                self._block = np.empty(size, np.int16)
+        self._block[filled : filled + more] = pcm[:n].reshape(-1)
+        self._filled = filled + more
         self.n_samples += n
         return n
 
@@ -106,9 +124,11 @@ class Recorder:
 
     def _resample(self, pcm: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:
         """The call's codec changed to another rate, or another call records into the file."""
-        if self._resampler is None or self._resampler[0] != rate_hz:
-            self._resampler = (rate_hz, StreamResampler(rate_hz, self.rate_hz))
-        return self._resampler[1].resample(pcm)
+        if self._changer is None or self._changer[0] != rate_hz:
+            self._changer = (rate_hz, RateChanger(rate_hz, self.rate_hz))
+        sides = pcm.reshape(len(pcm), self.channels).T
+        changed = saturated(self._changer[1].process(range(self.channels), sides))
+        return changed[0] if self.channels == 1 else changed.T
 
     def seal(self, token: int) -> None:
         """Have all samples and the header written; the writer's report carries `token`."""

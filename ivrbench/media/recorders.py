@@ -53,7 +53,14 @@ class RecorderTable:
             command.rate_hz,
             command.limit_ms,
             self._writer,
+            command.channels,
         )
+
+    def pause(self, number: int, paused: bool) -> None:
+        """Let a recorder record nothing, or go on."""
+        recorder = self._recorders.get(number)
+        if recorder is not None:
+            recorder.paused = paused
 
     def close(self, number: int) -> None:
         """Have a file finished; `RecorderClosed` follows."""

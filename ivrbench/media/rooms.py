@@ -286,7 +286,7 @@ class RoomTable:
     def _record(self, room: Room, recorder: Recorder, tick: int) -> None:
         rate_hz = room.bank.rate_hz
         pcm = room.bank.in_room(room.row, tick, _frame_samples(rate_hz))
-        room.recorded_samples += recorder.write(pcm, rate_hz)
+        room.recorded_samples += recorder.write(pcm, rate_hz, pcm)
         if recorder.full:
             self.record(room.number, None, "recorded")
 

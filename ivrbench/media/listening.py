@@ -1,0 +1,96 @@
+"""What becomes of what callers say: rooms, keys, levels, silence and recordings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ivrbench.media.messages import SilenceHeard
+from ivrbench.media.mixing import speak
+from ivrbench.media.silence import silent_rows
+from ivrbench.media.transmit import sent_pcm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ivrbench.media.call import Call
+    from ivrbench.media.lane import Lane
+    from ivrbench.media.outbox import Outbox
+
+__all__ = ["call_at", "listen", "listeners"]
+
+
+def call_at(lane: Lane, row: int) -> Call:
+    """The call of a row that is known to have one."""
+    call = lane.calls[row]
+    assert call is not None, "a row without a call was marked"
+    return call
+
+
+def listeners(lane: Lane) -> NDArray[np.int64]:
+    """The rows whose received audio somebody wants in this period."""
+    wanted = lane.recording.union(lane.watched, lane.toned, lane.members, lane.taped, lane.hushed)
+    return np.array(sorted(wanted), np.int64)
+
+
+def listen(
+    lane: Lane, pcm: NDArray[np.int16], present: NDArray[np.bool_], now: float, outbox: Outbox
+) -> None:
+    """Give this period's frames to all who want them.
+
+    Args:
+        lane: whose rows.
+        pcm: a row for each of the lane's listeners.
+        present: whether a frame was really received.
+        now: seconds.
+        outbox: where events go.
+    """
+    if lane.mixes:
+        speak(lane, pcm)
+    if lane.toned:
+        _hear_keys(lane, pcm, now)
+    if lane.watched:
+        _measure(lane, pcm)
+    if lane.hushed:
+        for row in silent_rows(lane, pcm):
+            outbox.say(SilenceHeard(call_at(lane, row).number, lane.hushed[row], now))
+    if lane.recording:
+        _record(lane, pcm, present)
+    for row in list(lane.taped):
+        call = call_at(lane, row)
+        assert call.tape is not None, "a row that is taped has a tape"
+        call.tape.record(lane, row, pcm[int(np.searchsorted(lane.listeners, row))])
+        if call.tape.recorder.full:
+            call.record(None, "recorded")
+
+
+def _hear_keys(lane: Lane, pcm: NDArray[np.int16], now: float) -> None:
+    rows = np.array(sorted(lane.toned), np.int64)
+    frames = pcm[np.searchsorted(lane.listeners, rows)]
+    for row, event in lane.hearing.listen(rows, frames):
+        call_at(lane, row).inbound.tell_key(event, now, inband=True)
+
+
+def _measure(lane: Lane, pcm: NDArray[np.int16]) -> None:
+    for row in lane.watched:
+        meters = call_at(lane, row).meters
+        assert meters is not None, "a watched row has meters"
+        frame = pcm[int(np.searchsorted(lane.listeners, row))]
+        meters[0].add(frame)
+        meters[1].add(sent_pcm(lane, row) if lane.sends[row] else np.zeros_like(frame))
+
+
+def _record(lane: Lane, pcm: NDArray[np.int16], present: NDArray[np.bool_]) -> None:
+    listening = lane.listeners
+    states = zip(
+        listening.tolist(),
+        pcm,
+        present.tolist(),
+        lane.hears[listening].tolist(),
+        lane.runs[listening].tolist(),
+        strict=True,
+    )
+    for row, frame, came, hears, runs in states:
+        if runs and row in lane.recording:
+            call_at(lane, row).playlist.record(frame, came=came, hears=hears)
