@@ -60,11 +60,6 @@ class BackToBack:
         self._callees: dict[Leg, Callee] = {}
         """Whose SIP calls are not over: the second party, and those before that are ending."""
 
-    @property
-    def is_clear(self) -> bool:
-        """There is no second party, and none of those before is still ending."""
-        return not self._callees
-
     # --- what scripts ask for -----------------------------------------------------------------
 
     def connect(self, parties: Parties | None) -> None:
@@ -221,11 +216,10 @@ class BackToBack:
     def over(self, callee: Callee) -> None:
         """A second party gave everything back."""
         del self._callees[callee.leg]
-        self.session.settle()
 
     def close(self) -> None:
-        """The session is over, and waits for nobody."""
-        self.callee = None
+        """The session is over, and waits for nobody: the core ends what is still to be ended."""
+        self.let_go(self.session.ended_by, self.session.reason)
         for callee in list(self._callees.values()):
             callee.abandon()
 

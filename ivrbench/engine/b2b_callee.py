@@ -30,6 +30,7 @@ __all__ = ["Callee"]
 log = logging.getLogger("ivrbench.call")
 
 REFUSED: Final = 300
+GIVEN_UP: Final = 487
 
 
 class Callee:
@@ -182,8 +183,5 @@ class Callee:
         self.b2b.over(self)
 
     def abandon(self) -> None:
-        """The session is over and waits for nobody."""
-        if not self.is_over:
-            self.is_dropped = True
-            self.leg.bye()
-            self._ended(self._ended_by or "engine", self.leg.final_code, "the session is over")
+        """The session is over; the CANCEL or BYE is on its way, or goes out when it can."""
+        self._ended(self._ended_by, self.leg.final_code or GIVEN_UP, self._reason)

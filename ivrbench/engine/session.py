@@ -382,7 +382,7 @@ class Session:
         """Go on with the end, if the session is on its way there; after each handler."""
         if self.over or not self.stopping or self.port.waits.is_in_use:
             return
-        if not (self.leg.down and self.b2b.is_clear):
+        if not self.leg.down:
             if not self._hanging_up:
                 self._hanging_up = True
                 self.b2b.let_go(self.ended_by, self.reason)

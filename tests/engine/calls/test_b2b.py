@@ -432,3 +432,15 @@ def test_audio_of_the_caller_without_a_common_codec(make_bench: MakeBench) -> No
     scene.bob.accept(sdp(41_000, formats="18", ip=BOB[0]))
     assert scene.ann.got == ["100", "200"]
     scene.ann.bye()
+
+
+def test_silent_callee_does_not_hold_the_session(make_bench: MakeBench) -> None:
+    """A callee that never said anything cannot be cancelled yet: the caller's end is at once."""
+    scene = Scene(make_bench, AFTER)
+    scene.bench.lose = lambda data: b"sip:bob@" in data[:40]
+    scene.ann.dial()
+    scene.bench.wait(1)
+    scene.ann.bye()
+    assert scene.ended("c1").by == "caller"
+    assert scene.ended("c1b").code == 487
+    scene.bench.wait(40)
