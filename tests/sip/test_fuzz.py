@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivrbench.errors import RemoteProtocolError
+from ivrbench.sip.auth import Attempts, DigestClient, parse_auth
+from ivrbench.sip.auth_server import DigestServer
 from ivrbench.sip.endpoint import Endpoint
 from ivrbench.sip.events import (
     ByeReceived,
@@ -24,7 +26,7 @@ from ivrbench.sip.events import (
 )
 from ivrbench.sip.framer import StreamFramer
 from ivrbench.sip.invite import CallState
-from ivrbench.sip.message import SipRequest
+from ivrbench.sip.message import SipRequest, SipResponse
 from ivrbench.sip.parser import parse_message
 from ivrbench.sip.settings import EndpointSettings
 from ivrbench.sip.tokens import CountingTokens
@@ -322,3 +324,40 @@ def test_no_pattern_backtracks(head: str, filler: str) -> None:
     endpoint = Endpoint(tokens=CountingTokens())
     endpoint.receive(data, UDP, 0.0)
     assert len(endpoint.to_send()) <= 1
+
+
+def test_mutated_credentials_prove_nothing() -> None:
+    """An INVITE whose Authorization was changed on the way is nobody's, whatever was changed; what
+    still proves who sent it says the same as before.
+    """
+    chance = random.Random(7616)
+    passwords = {"ann": "s3cret", "bob": "other"}
+    authority = DigestServer("here", passwords.get, b"k" * 32, CountingTokens("s"))
+    client = DigestClient(lambda _: ("ann", "s3cret"), CountingTokens("c"))
+    asked = parse_message(request("INVITE", branch="c"))
+    assert isinstance(asked, SipRequest)
+    asked.check()
+    challenge = authority.challenge(0.0).replace("\r\n", "\n").strip()
+    refusal = parse_message(response(asked, 401, extra=challenge.split("\n")))
+    assert isinstance(refusal, SipResponse)
+    assert client.take(refusal, Attempts())
+    line = client.lines("INVITE", "sip:menu@192.0.2.1").encode()
+    _, good = parse_auth(line.decode().partition(": ")[2].strip())
+    signed = good.keys() - {"algorithm"}
+    proved = 0
+    for number in range(10_000):
+        endpoint = Endpoint(tokens=CountingTokens(), authority=authority)
+        authority._used.clear()
+        start, _, rest = request("INVITE", branch=f"m{number}").partition(b"\r\n")
+        data = start + b"\r\n" + mutate(line.rstrip(), chance) + b"\r\n" + rest
+        endpoint.receive(data, UDP, 1.0)
+        event = endpoint.next_event()
+        if isinstance(event, InviteReceived):
+            proved += 1
+            assert event.request.auth_user == "ann"
+            # Of several headers the first of our realm counts; the algorithm's name is not signed.
+            values = event.request.headers("authorization")
+            said = next(p for _, p in map(parse_auth, values) if p.get("realm") == "here")
+            for name in signed:
+                assert said.get(name, "").lower() == good[name].lower(), data
+    assert proved > 500, "the mutants are too broken to test anything"
