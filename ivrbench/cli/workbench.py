@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+import threading
+import time
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import ConfigError, EngineGone
 
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 __all__ = ["attach", "engine_arguments", "workbench"]
+
+PARENT_POLL_S: Final = 1.0
 
 
 def workbench(options: argparse.Namespace) -> int:
@@ -64,15 +71,36 @@ def attach(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace, control: Path, engine: ChildEngine | None) -> int:
-    """The screen, or the line console."""
+    """The screen, the line console, or the browser view."""
     if options.plain:
         from ivrbench.tui.plain import run_plain
 
         return run_plain(str(control), as_json=options.json)
+    if options.web:
+        return _serve_browsers(options, control)
+    if options.in_browser:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     # Textual takes a third of a second to load: not for anybody who does not see it.
     from ivrbench.tui.app import run
 
-    return run(str(control), engine=engine)
+    return run(str(control), engine=engine, in_browser=options.in_browser)
+
+
+def _serve_browsers(options: argparse.Namespace, control: Path) -> int:
+    from ivrbench.tui.web.view import serve
+
+    serve(str(control), options.host, options.port, partial(print, flush=True))
+    return exits.OK
+
+
+def _end_with(server: int) -> None:
+    """End this page's workbench after the server of all pages, which may have been killed."""
+    while os.getppid() == server:
+        time.sleep(PARENT_POLL_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+    # Nobody reads what is still written at the end: that may raise anywhere, or never be done.
+    time.sleep(PARENT_POLL_S)
+    os._exit(exits.OK)
 
 
 def _leave(number: int, _: FrameType | None) -> None:
@@ -95,8 +123,15 @@ def engine_arguments(options: argparse.Namespace, control: Path) -> list[str]:
 
 
 def _need_terminal(options: argparse.Namespace) -> None:
-    if not options.plain and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if options.web and find_spec("textual_serve") is None:
+        raise ConfigError(
+            "the browser view is not installed; install it with\n"
+            f"  {sys.executable} -m pip install 'textual-serve>=1.1'"
+        )
+    if not (options.plain or options.web or options.in_browser) and not (
+        sys.stdin.isatty() and sys.stdout.isatty()
+    ):
         raise ConfigError(
             "the workbench needs a terminal; ivrbench --plain is a line console, "
-            "ivrbench --serve runs without either"
+            "ivrbench --web is for browsers, ivrbench --serve runs without any of them"
         )

@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, cast
 
-from textual.app import App
+from textual.app import App, SuspendNotSupported
 
 from ivrbench.observe.commands import ReloadScripts
 from ivrbench.tui import bindings, palette
@@ -216,6 +216,8 @@ class Actions(App[str]):
                 subprocess.run(command, check=False)
         except OSError as error:
             self.say(f"{command[0]} does not start: {error.strerror}. Set $EDITOR.", "bad")
+        except SuspendNotSupported:
+            self.say(f"there is no editor in a browser: open {file}, line {line}", "warn")
         self.refresh()
 
 

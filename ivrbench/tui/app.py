@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+
+from textual.widget import Widget
 
 from ivrbench.clock import Clock, SystemClock
 from ivrbench.errors import IvrbenchError
@@ -111,6 +114,12 @@ class Workbench(Actions):
         self.set_interval(1.0, self.request_draw)
 
     # --- drawing ------------------------------------------------------------------------
+
+    def watch_app_focus(self, focus: bool) -> None:
+        """A page of a browser has not the keyboard while it is made: nothing has the focus then."""
+        if focus and self.is_running and self.screen.focused is None:
+            wanted = self.screen.query(self.screen.AUTO_FOCUS or "*").results(Widget)
+            self.screen.set_focus(next((widget for widget in wanted if widget.focusable), None))
 
     def request_draw(self) -> None:
         """Draw soon: at once, unless that was less than `DRAW_INTERVAL_S` ago."""
@@ -227,21 +236,23 @@ class Workbench(Actions):
         self.link.again()
 
 
-def run(control_socket: str, *, engine: EngineProcess | None = None) -> int:
+def run(
+    control_socket: str, *, engine: EngineProcess | None = None, in_browser: bool = False
+) -> int:
     """Show the engine behind a control socket until the person leaves.
 
     Args:
         control_socket: its path.
         engine: its process if it was started for this workbench. It is released if it shall go
             on; otherwise the caller stops it afterwards.
+        in_browser: a browser shows it, and standard input and output are the way to there.
 
     Returns:
         The exit code: 0, or Textual's own if the workbench crashed.
     """
-    app = Workbench(
-        partial(ControlClient.connect, control_socket), engine, ascii_only=not speaks_unicode()
-    )
-    with guarded_stderr(app.take_noise):
+    ascii_only = not in_browser and not speaks_unicode()
+    app = Workbench(partial(ControlClient.connect, control_socket), engine, ascii_only=ascii_only)
+    with contextlib.nullcontext() if in_browser else guarded_stderr(app.take_noise):
         choice = app.run()
     if engine is not None and choice in ("keep", "drain"):
         engine.release()

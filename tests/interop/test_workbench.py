@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from .lab.engine import Engine
+from .lab.processes import ended, parent_of
 from .lab.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from .lab.network import Network
 
@@ -35,28 +35,6 @@ WORKBENCH = [sys.executable, "-m", "ivrbench"]
 @pytest.fixture(autouse=True)
 def _terminal(network: Network, need: Callable[[str], None]) -> None:
     need("tmux")
-
-
-def parent_of(pid: int) -> int:
-    """Who started a process."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("PPid:")[2].split()[0])
-
-
-async def ended(pid: int) -> None:
-    """Wait until a process has ended."""
-    signalled = asyncio.Event()
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    asyncio.get_running_loop().add_reader(process, signalled.set)
-    try:
-        async with asyncio.timeout(20):
-            await signalled.wait()
-    finally:
-        asyncio.get_running_loop().remove_reader(process)
-        os.close(process)
 
 
 async def test_attached_workbench_leaves_the_engine_alone(tmp_path: Path) -> None:

@@ -1,0 +1,149 @@
+"""A headless Chromium with one page, driven by the DevTools protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+from websockets.asyncio.client import ClientConnection, connect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["READ_TEXT", "Browser"]
+
+START_S = WITHIN_S = 20.0
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio"),
+    *("--disable-dev-shm-usage", "--remote-debugging-port=0", "--window-size=1200,800"),
+)
+# The page's terminal draws on a canvas and keeps its object to itself; it is caught as it is put
+# into the property it lives in, so that what it shows can be read as text.
+CATCH_TERMINAL = """
+Object.defineProperty(Object.prototype, "terminal", {
+  configurable: true,
+  set(value) {
+    window.caught = value;
+    Object.defineProperty(this, "terminal", {value, writable: true, configurable: true});
+  },
+});
+"""
+READ_TEXT = "document.body?.innerText"
+READ_TERMINAL = """
+(() => {
+  if (!window.caught) return "";
+  const buffer = window.caught.buffer.active;
+  return Array.from({length: window.caught.rows}, (_, row) =>
+    buffer.getLine(row)?.translateToString(true) ?? "").join("\\n");
+})()
+"""
+
+
+class Browser:
+    """`async with` starts and ends it.
+
+    Args:
+        folder: for its profile and its screenshots; not there yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._process: asyncio.subprocess.Process | None = None
+        self._page: ClientConnection | None = None
+
+    async def __aenter__(self) -> Self:
+        self._folder.mkdir(parents=True)
+        nowhere = asyncio.subprocess.DEVNULL
+        self._process = await asyncio.create_subprocess_exec(
+            *("chromium", *FLAGS, f"--user-data-dir={self._folder}/profile", "about:blank"),
+            stdout=nowhere,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert self._process.stderr is not None
+        address = ""
+        async with asyncio.timeout(START_S):
+            async for line in self._process.stderr:
+                _, found, address = line.decode(errors="replace").partition("listening on ws://")
+                if found:
+                    break
+        host = address.partition("/")[0]
+        self._noise = asyncio.create_task(self._process.stderr.read())
+        target = await self._first_page(address.strip())
+        self._page = await connect(f"ws://{host}/devtools/page/{target}", max_size=None)
+        for method in ("Page.enable", "Runtime.enable", "Network.enable"):
+            await self.do(method)
+        # A page without a window in front has no focus, and hears of none.
+        await self.do("Emulation.setFocusEmulationEnabled", enabled=True)
+        await self.do("Page.addScriptToEvaluateOnNewDocument", source=CATCH_TERMINAL)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._page is not None:
+            await self._page.close()
+        if self._process is not None:
+            self._process.terminate()
+            await self._process.wait()
+            await self._noise
+
+    async def _first_page(self, address: str) -> str:
+        async with connect(f"ws://{address}") as whole:
+            await whole.send(json.dumps({"id": 1, "method": "Target.getTargets"}))
+            async for message in whole:
+                answer = json.loads(message)
+                if answer.get("id") == 1:
+                    targets = answer["result"]["targetInfos"]
+                    return str(next(t["targetId"] for t in targets if t["type"] == "page"))
+        raise AssertionError("the browser ended")
+
+    async def do(self, method: str, **parameters: object) -> dict[str, Any]:
+        """Have it do something; its answer."""
+        assert self._page is not None, "entered before"
+        number = next(self._numbers)
+        call = {"id": number, "method": method, "params": parameters}
+        await self._page.send(json.dumps(call))
+        async for message in self._page:
+            answer = json.loads(message)
+            if answer.get("id") == number:
+                assert "error" not in answer, answer
+                found: dict[str, Any] = answer["result"]
+                return found
+        raise AssertionError("the page is gone")
+
+    async def visit(self, url: str) -> None:
+        """Open an address."""
+        await self.do("Page.navigate", url=url)
+
+    async def evaluate(self, script: str) -> Any:
+        """The value of a piece of JavaScript."""
+        return (await self.do("Runtime.evaluate", expression=script))["result"].get("value")
+
+    async def until(self, *words: str, script: str = READ_TERMINAL) -> str:
+        """Wait until all the words are at once in what a script gives: the page's terminal."""
+        text = ""
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                while not text or any(word not in text for word in words):
+                    await asyncio.sleep(0.05)  # a page has no event for what it shows
+                    text = str(await self.evaluate(script) or "")
+        except TimeoutError:
+            raise AssertionError(f"{words} not in the page:\n{text}") from None
+        return text
+
+    async def press(self, key: str, code: str = "", number: int = 0) -> None:
+        """Press and release a key."""
+        event: dict[str, object] = {"key": key, "code": code, "windowsVirtualKeyCode": number}
+        if len(key) == 1:
+            event["text"] = key
+        await self.do("Input.dispatchKeyEvent", type="keyDown", **event)
+        await self.do("Input.dispatchKeyEvent", type="keyUp", **event)
+
+    async def screenshot(self) -> Path:
+        """A picture of the page."""
+        answer = await self.do("Page.captureScreenshot", format="png")
+        path = self._folder / "page.png"
+        path.write_bytes(base64.b64decode(answer["data"]))
+        return path

@@ -1,0 +1,42 @@
+"""Processes that are not ours: who their parents are, and when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+__all__ = ["children_of", "ended", "parent_of"]
+
+ENDS_WITHIN_S = 20.0
+
+
+def parent_of(pid: int) -> int:
+    """Who started a process; 0 if it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return int(status.partition("PPid:")[2].split()[0])
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes somebody started."""
+    found = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [other for other in found if parent_of(other) == pid]
+
+
+async def ended(pid: int) -> None:
+    """Wait until a process has ended."""
+    signalled = asyncio.Event()
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    asyncio.get_running_loop().add_reader(process, signalled.set)
+    try:
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            await signalled.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(process)
+        os.close(process)
