@@ -172,48 +172,6 @@ def _dial_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_settings(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one"
-    )
-    group.add_argument("--script-path", type=Path, metavar="DIR", help="folder of the scripts")
-    group.add_argument(
-        "--listen",
-        type=_listen,
-        action="append",
-        default=[],
-        metavar="TRANSPORT:IP:PORT",
-        help="where to take SIP, udp:127.0.0.1:5060; may repeat; port 0: any free one",
-    )
-    group.add_argument(
-        "--next-free-port",
-        action="store_true",
-        help="where a port is taken, say so and take the next (the workbench always does)",
-    )
-    group.add_argument(
-        "--control-socket", type=Path, metavar="SOCKET", help="where workbenches may attach"
-    )
-    group.add_argument(
-        "--no-watch", action="store_true", help="do not load scripts again when files change"
-    )
-
-
-def _dial_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ivrbench dial",
-        description="Let a script of the running engine call somebody; ends when the call is "
-        "answered (0) or has failed (1).",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("script", metavar="NAME", help="the script that has the call")
-    add("uri", metavar="sip:URI", help="whom to call")
-    add("--from", dest="from_", default="", metavar="sip:URI", help="who calls")
-    add("--control-socket", type=Path, metavar="SOCKET", help="the engine")
-    add("--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one")
-    return parser
-
-
 def _call_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ivrbench call",
