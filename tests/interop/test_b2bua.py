@@ -110,10 +110,7 @@ async def test_two_baresips(
         legs = await engine.until_done(2)
         if media == "anchored":
             await engine.until_event(RecordingEnded)
-    assert {leg.name: leg.ended and leg.ended.by for leg in legs} == {
-        "c1": "callee",
-        "c1b": "callee",
-    }
+    assert [leg.ended and leg.ended.by for leg in legs] == ["callee", "callee"]
     assert share_of(heard(ann), BOB_HZ) > 0.9
     assert share_of(heard(bob), ANN_HZ) > 0.9
     if media == "anchored":

@@ -74,7 +74,7 @@ def test_refusals_go_back(make_bench: MakeBench) -> None:
     assert ann.replies[-1].code == 415
     assert ann.replies[-1].reason == "No"
     assert ann.replies[-1].header("accept") == "text/plain"
-    del bob._note  # type: ignore[method-assign]
+    del bob._note
     ann.bye()
 
 
@@ -185,7 +185,7 @@ def test_caller_takes_its_reinvite_back(make_bench: MakeBench) -> None:
     bench.wait()
     assert ann.got[-1] == "487"
     assert scene.messages("c1b")[-1] in ("> ACK", "< 200 OK")
-    del bob._note  # type: ignore[method-assign]
+    del bob._note
     ann.bye()
 
 

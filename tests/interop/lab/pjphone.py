@@ -70,10 +70,9 @@ def log_in(port: int) -> pj.Account:
     return account
 
 
-def main() -> int:
+def main(endpoint: pj.Endpoint) -> int:
     """Call, press keys, hang up; 0 if the call was up."""
     uri, says, heard, port, keys, seconds = sys.argv[1:]
-    endpoint = start(int(port))
     account = log_in(int(port))
     call = Call(account, says, heard)
 
@@ -92,10 +91,12 @@ def main() -> int:
         run(float(seconds))
         call.hangup(pj.CallOpParam())
         run(1.0, ("DISCONNCTD",))
-    call = account = None  # before the endpoint
-    endpoint.libDestroy()
     return 0 if was_up else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    started = start(int(sys.argv[4]))
+    code = main(started)
+    # Calls and files are gone by now, as the library wants it.
+    started.libDestroy()
+    sys.exit(code)
