@@ -41,6 +41,7 @@ KEYS: Final[dict[str, Callable[[str], object]]] = {
     "dtmf_settle_ms": values.whole_number(0, 5_000),
     "enable_session_timer": values.parse_bool,
     "inspect": values.one_of("watched", "all", "off"),
+    "error_announcement": Path,
     "loglevel": values.parse_log_level,
     "max_shutdown_time": _seconds,
     "maximum_timer": _seconds,
@@ -85,6 +86,7 @@ _FOLDERS_AND_FILES = (
     "plugin_config_path",
     "control_socket",
     "cdr",
+    "error_announcement",
     "tls_ca",
     "tls_cert",
     "tls_key",
@@ -136,7 +138,6 @@ def load_settings(
     found |= {name: value for name, value in (overrides or {}).items() if value is not None}
     settings = Settings(**found, config_file=path.absolute() if path else None)
     _check_together(settings, written)
-    notes += _without_effect(settings, written)
     return replace(settings, notes=tuple(notes))
 
 
@@ -193,12 +194,3 @@ def _at(written: Mapping[str, Pair], keys: tuple[str, ...], reason: str) -> Conf
             pair = written[key]
             return ConfigError(reason, file=pair.file, line=pair.line, key=key)
     return ConfigError(reason, key=keys[0])
-
-
-def _without_effect(settings: Settings, written: Mapping[str, Pair]) -> list[str]:
-    """A sentence for each setting that asks for something this version does not have."""
-    pair = written.get("on_script_error")
-    if pair is None or settings.on_script_error != "announce":
-        return []
-    what = "announce has no effect yet; the call is kept"
-    return [f"{pair.file}:{pair.line}: {pair.key}: {what}"]

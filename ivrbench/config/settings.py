@@ -34,6 +34,8 @@ class Settings:
     """SIP status for a call whose script does not exist or did not load."""
     on_script_error: str = "keep"
     """What becomes of a call whose handler raised: `keep`, `bye`, `announce`."""
+    error_announcement: Path | None = None
+    """What `announce` plays before it hangs up; None: three tones."""
     python2_conversion: bool = True
     """Convert scripts that are written for Python 2 when they are loaded."""
     script_threads: int = 64

@@ -55,6 +55,7 @@ class Mailbox:
         "_call",
         "_closed",
         "_done",
+        "_muted",
         "_numbers",
         "_on_slow",
         "_pool",
@@ -97,6 +98,7 @@ class Mailbox:
         self._advancing = False
         self._suspended = False
         self._closed = False
+        self._muted = False
 
     @property
     def call(self) -> Call | None:
@@ -118,6 +120,10 @@ class Mailbox:
         need no handler of the script do not wait for it."""
         self._suspended = True
         self._advance()
+
+    def mute(self) -> None:
+        """The script hears of nothing any more: what happens by default happens."""
+        self._muted = True
 
     def create(self, done: Callable[[Outcome], None]) -> None:
         """Make the dialog object; the first thing to do.
@@ -251,6 +257,8 @@ class Mailbox:
     def _find(self, name: str) -> object | None:
         """The handler as the object has it, found without running code of the script."""
         dialog = self.dialog
+        if self._muted:
+            return None
         if dialog is None:
             return True if name == "__new__" else None
         if name in vars(dialog):

@@ -155,23 +155,6 @@ def test_unknown_key_is_a_note_when_serving(tmp_path: Path) -> None:
     assert settings.notes == (f"{tmp_path}/ivr.conf:1: py_gc: unknown key; ignored",)
 
 
-@pytest.mark.parametrize(
-    ("line", "what"),
-    [
-        ("on_script_error = announce", "on_script_error: announce has no effect yet"),
-    ],
-)
-def test_key_of_a_later_feature_says_so(tmp_path: Path, line: str, what: str) -> None:
-    """A setting that does nothing in this version is told, not swallowed."""
-    (note,) = load_settings(conf(tmp_path, line), strict=True).notes
-    assert note.startswith(f"{tmp_path}/ivr.conf:1: {what}")
-
-
-def test_key_of_a_later_feature_at_its_default_is_silent(tmp_path: Path) -> None:
-    """Nothing to say about a key that asks for what happens anyway."""
-    assert load_settings(conf(tmp_path, "srtp = off\nsession_expires = 120\n")).notes == ()
-
-
 def test_key_written_twice_is_told(tmp_path: Path) -> None:
     """The last one wins, with a note."""
     settings = load_settings(conf(tmp_path, "loglevel=1\nloglevel=3\n"))

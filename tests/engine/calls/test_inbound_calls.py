@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -334,6 +335,59 @@ def test_on_script_error(make_bench: MakeBench, how: str) -> None:
         caller.bye()
     else:
         assert caller.got[-1] == "BYE"
+
+
+BROKEN = """
+def onSessionStart(self):
+    {start}
+    self.setTimer(1, 0.5)
+    self.setTimer(2, 1)
+def onTimer(self, id):
+    said.append(id)
+    1 / 0
+def onBye(self):
+    said.append("bye")
+"""
+
+
+@pytest.mark.parametrize("start", ["1 / 0", "pass", "self.mute(); self.disconnectMedia()"])
+def test_announced_script_error(make_bench: MakeBench, start: str) -> None:
+    """`announce`: the script hears nothing more, the caller hears tones, and then BYE."""
+    bench = make_bench(script(BROKEN.format(start=start)), on_script_error="announce")
+    caller = Caller(bench)
+    caller.dial()
+    bench.until(lambda: bench.ended())
+    assert bench.said() == ([1] if start != "1 / 0" else [])
+    ended = bench.ended()
+    assert ended is not None
+    assert (ended.by, ended.code) == ("error", 200)
+    assert 3.0 < ended.duration_s < 4.5
+    loud = [heard for heard in caller.heard if len(set(heard.packet.payload)) > 1]
+    assert len(loud) > 80, "two seconds of tones"
+
+
+def test_announced_with_a_file(make_bench: MakeBench) -> None:
+    """`error_announcement` is played; one that is not there ends the call at once."""
+    body = BROKEN.format(start="pass")
+    for name, lasts_s in (("announcement", 4.0), ("nothing", 0.8)):
+        path = Path(__file__).parents[3] / "scripts" / "wav" / f"{name}.wav"
+        bench = make_bench(script(body), on_script_error="announce", error_announcement=path)
+        caller = Caller(bench)
+        caller.dial()
+        bench.until(lambda bench=bench: bench.ended())  # type: ignore[misc]
+        ended = bench.ended()
+        assert ended is not None
+        assert abs(ended.duration_s - lasts_s) < 1.0
+
+
+def test_caller_hangs_up_during_the_announcement(make_bench: MakeBench) -> None:
+    """The default of onBye ends the session: the script's own is not asked any more."""
+    bench = make_bench(script(BROKEN.format(start="1 / 0")), on_script_error="announce")
+    caller = Caller(bench)
+    caller.dial()
+    caller.bye()
+    assert bench.ended() is not None
+    assert bench.said() == []
 
 
 def test_sys_exit_ends_nothing_but_the_handler(make_bench: MakeBench) -> None:
