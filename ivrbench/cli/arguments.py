@@ -22,6 +22,7 @@ _EPILOG = """\
 also:
   ivrbench call NAME|sip:URI [options]   the test phone; see `ivrbench call --help`
   ivrbench dial NAME sip:URI [options]   let a script of the running engine call somebody
+  ivrbench load NAME|sip:URI [options]   many calls at once, and what became of them
 
 exit codes: 0 fine, 1 a script does not load, 2 configuration, 3 no port or no engine,
 130 interrupted
@@ -33,7 +34,7 @@ class Mode:
     """One run of `ivrbench`."""
 
     mode: str
-    """`workbench`, `serve`, `attach`, `check`, `stubs`, `call` or `dial`."""
+    """`workbench`, `serve`, `attach`, `check`, `stubs`, `call`, `dial` or `load`."""
     options: argparse.Namespace
 
 
@@ -47,6 +48,8 @@ def read_arguments(argv: list[str]) -> Mode:
         return Mode("call", _call_parser().parse_args(argv[1:]))
     if argv[:1] == ["dial"]:
         return Mode("dial", _dial_parser().parse_args(argv[1:]))
+    if argv[:1] == ["load"]:
+        return Mode("load", _load_parser().parse_args(argv[1:]))
     options = _main_parser().parse_args(argv)
     modes = ("serve", "check", "stubs")
     mode = next((name for name in modes if getattr(options, name)), "workbench")
@@ -168,6 +171,34 @@ def _dial_parser() -> argparse.ArgumentParser:
     add("uri", metavar="sip:URI", help="whom to call")
     add("--from", dest="from_", default="", metavar="sip:URI", help="who calls")
     add("--control-socket", type=Path, metavar="SOCKET", help="the engine")
+    add("--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one")
+    return parser
+
+
+def _load_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ivrbench load",
+        description="Many real calls with sound, at a script of the running engine or at any SIP "
+        "server, and what became of them: exit code 0 if all were answered, 1 if not.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("target", metavar="NAME|sip:URI", help="a script of the running engine, or any SIP URI")
+    add("--calls", type=int, default=10, metavar="N", help="calls at the same time, at most; 10")
+    add("--rate", type=float, default=1.0, metavar="N", help="new calls a second; 1")
+    add("--for", type=float, default=10.0, dest="for_s", metavar="SECONDS", help="how long; 10")
+    add(
+        "--call-s",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long each call lasts; without: --calls / --rate, which keeps all of them up",
+    )
+    add("--keys", default="", metavar="12#", help="keys each caller presses; , pauses")
+    add("--wav", type=Path, metavar="IN.wav", help="what each caller says; without: nothing")
+    add("--user", default="", help="as for `ivrbench call`")
+    add("--json", action="store_true", help="the figures as one JSON object")
+    add("--control-socket", type=Path, metavar="SOCKET", help="the engine to ask for NAME")
     add("--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one")
     return parser
 

@@ -19,7 +19,7 @@ from .sockets import running_engine
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["call"]
+__all__ = ["call", "login_of"]
 
 PASSWORD_VARIABLE: Final = "IVRBENCH_PASSWORD"
 """Not an option: everybody on the machine can read the command line of a process."""
@@ -36,7 +36,7 @@ def call(options: argparse.Namespace) -> int:
     """
     config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
     settings = load_settings(config) if config else Settings()
-    user, password = _login(options, settings)
+    user, password = login_of(options, settings)
     return agent.run(
         CallOptions(
             target=options.target,
@@ -64,7 +64,7 @@ def call(options: argparse.Namespace) -> int:
     )
 
 
-def _login(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:
+def login_of(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:
     """Who the phone is where a password is asked for, and that password; ("", "") for nobody.
 
     Scripts of our own engine are called as the first of its users, if it has any.

@@ -139,6 +139,8 @@ class Hub:
         """Legs whose attributes some client wants."""
         self._feeds: list[Feed] = []
         self._watched: tuple[frozenset[str], bool] = (frozenset(), False)
+        self.on_event: Callable[[Stamped], None] | None = None
+        """Called with every event, for whoever counts in the engine's own process."""
         self.clients_behind = 0
         """Clients cut because they were too far behind."""
         self.clients_garbled = 0
@@ -157,6 +159,8 @@ class Hub:
         """
         stamped = Stamped(self.history.seq + 1, self._clock.wall(), event)
         self.history.apply(stamped)
+        if self.on_event is not None:
+            self.on_event(stamped)
         if self._feeds:
             queued = _Queued(stamped, self._clock.now())
             for feed in self._feeds:
