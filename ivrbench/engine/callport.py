@@ -23,6 +23,7 @@ from .waits import Waits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ivrbench.scriptapi.audiofile import IvrAudioFile
     from ivrbench.scriptapi.port import DialogView, Parties, RequestView
     from ivrbench.sip.message import SipRequest
 
@@ -193,6 +194,19 @@ class ScriptPort:
         """Append to the playlist; prompts are read here, in the script's thread."""
         if not self._session.over:
             self._session.playlist.enqueue(play, record)
+
+    def record_call(self, file: IvrAudioFile) -> None:
+        """Record the whole call."""
+        name = file.opened().name
+        where = self._called("record_call", repr(name))
+        if where is not None:
+            self._session.playlist.tape.record(file)
+            self._do(where, _nothing)
+
+    def watch_silence(self, limit_ms: int) -> None:
+        """Tell of silence."""
+        where = self._called("detect_silence", str(limit_ms))
+        self._do(where, lambda: self._session.playlist.tape.watch_silence(limit_ms))
 
     def queue_is_empty(self) -> bool:
         """Nothing current and nothing waiting."""

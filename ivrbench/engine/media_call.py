@@ -219,9 +219,9 @@ class MediaCall:
         """The script's switches."""
         self._send(replace(switches, call=self.number))
 
-    def play(self, item: messages.PlayItem) -> None:
-        """Append an item."""
-        self._send(item)
+    def send(self, command: messages.Command) -> None:
+        """Have the worker do something; while the call has none, nothing is done."""
+        self._send(command)
 
     def flush(self) -> None:
         """Drop all items."""
@@ -244,13 +244,15 @@ class MediaCall:
         fd: int,
         law: str,
         limit_ms: int,
+        channels: int,
         closed: Callable[[messages.RecorderClosed], None],
     ) -> int:
         """Make a file ready to record into; the descriptor becomes the worker's."""
         number = self.session.board.media.next_number()
         self.worker.recorders[number] = closed
         self._recorders.add(number)
-        self._send(messages.OpenRecorder(number, law, limit_ms), (fd,))
+        command = messages.OpenRecorder(number, law, limit_ms, channels=channels)
+        self._send(command, (fd,))
         return number
 
     def close_recorder(self, recorder: int) -> None:

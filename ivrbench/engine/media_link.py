@@ -354,6 +354,8 @@ _CALL_EVENTS: Final[dict[type, Callable[..., None]]] = {
     messages.KeysFailed: lambda call, event: call.session.warn(event.reason),
     messages.RtpStarted: lambda call, _: call.session.rtp_started(),
     messages.RtpTimedOut: lambda call, _: call.session.rtp_timed_out(),
+    messages.SilenceHeard: lambda call, event: call.session.playlist.tape.silent(event),
+    messages.CallRecorded: lambda call, event: call.session.playlist.tape.recorded(event),
     messages.CallReported: _measured,
     messages.CallClosed: lambda call, event: call.closed(event.counts),
 }

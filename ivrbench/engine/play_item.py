@@ -97,5 +97,8 @@ class Item:
         """`file.rewind(…)`: acts on the item that plays."""
         self.playlist.post(self.playlist.seek, self, back_ms)
 
+    def set_paused(self, paused: bool) -> None:
+        """A prompt goes on; only recordings pause."""
+
     def finish(self) -> None:
         """`file.close()`: the prompt goes on from memory."""

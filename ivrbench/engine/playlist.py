@@ -12,6 +12,7 @@ from ivrbench.observe import events
 from ivrbench.scriptapi.audiofile import IvrAudioFile
 from ivrbench.scriptapi.audioitems import IvrAudioMixIn, IvrNullAudio
 
+from .call_tape import CallTape
 from .mixed_in import MixedIn
 from .play_item import Item
 from .recordings import Recordings
@@ -52,6 +53,7 @@ class Playlist:
         self._is_awaited = False
         """Of the item that ended last: the script waits for it and needs no `onEmptyQueue`."""
         self.recordings = Recordings(session)
+        self.tape = CallTape(session, self.recordings)
         self.because = ""
         """"key 1" while the script handles that key: why it flushes."""
         self.post = session.board.inbox.post
@@ -217,6 +219,7 @@ class Playlist:
         """Audio flows: send what waits."""
         self._media = media
         self.recordings.media_opened(media)
+        self.tape.media_opened(media)
         if not self.codec_changed():
             for item in list(self._items.values()):
                 self._send(item)
@@ -227,6 +230,7 @@ class Playlist:
         now = self._session.board.now()
         self._media = None
         self.recordings.media_lost()
+        self.tape.media_lost()
         for item in list(self._leaving.values()):
             self._end(item, "flushed", 0, 0, item.because)
         lost = [item for item in list(self._items.values()) if not self._waits(item, now)]
@@ -292,7 +296,7 @@ class Playlist:
         command = messages.PlayItem(self._media.number, item.number, item.part(), recorder)
         if item.stay is not None:
             command = item.stay.placed(command, self._media)
-        self._media.play(command)
+        self._media.send(command)
 
     def set_loop(self, item: Item, loop: bool) -> None:
         """Turn looping on or off for an item at the worker."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ivrbench.audio.files import WavSubtype, wav_header
 from ivrbench.audio.frame import SAMPLE_RATE_HZ
+from ivrbench.media import messages
 from ivrbench.media.messages import RecorderClosed
 from ivrbench.observe.events import RecordingEnded
 
@@ -32,12 +33,14 @@ LAWS: Final = {WavSubtype.PCM16: "pcm16", WavSubtype.ALAW: "alaw", WavSubtype.UL
 class _Recording:
     """One file being recorded into; what its file object steers it by (`PlaybackControl`)."""
 
-    def __init__(self, recordings: Recordings, audio: OpenAudio, limit_ms: int) -> None:
+    def __init__(self, recordings: Recordings, audio: OpenAudio, file: IvrAudioFile) -> None:
         self._recordings = recordings
         self.audio = audio
         self.name = audio.name
         self.law = LAWS[audio.subtype]
-        self.limit_ms = limit_ms
+        self.limit_ms = file.record_limit_ms
+        self.channels = 2 if file.stereo else 1
+        self.paused = False
         self.fd = os.dup(audio.fd)
         self.recorder = 0
         """The worker's number for it; 0: not there yet."""
@@ -50,12 +53,21 @@ class _Recording:
     def seek(self, back_ms: int | None) -> None:
         """A recording goes on where it is."""
 
+    def set_paused(self, paused: bool) -> None:
+        """`file.pause()` and `file.resume()`."""
+        self._recordings.inbox.post(self._recordings.pause, self, paused)
+
     def finish(self) -> None:
         """Wait until the file is whole; in the loop's own thread there is no waiting."""
         inbox = self._recordings.inbox
         inbox.post(self._recordings.close, self)
         if not inbox.on_loop and not self.closed.wait(FINISH_WITHIN_S):
             log.error("%s: not written after %g s", self.name, FINISH_WITHIN_S)
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of a sample of all channels."""
+        return self.audio.subtype.sample_bytes * self.channels
 
     @property
     def is_empty(self) -> bool:
@@ -65,11 +77,11 @@ class _Recording:
     def rescued(self) -> RecorderClosed:
         """What a worker that died left on the disk, with a header that covers it all."""
         audio, rate_hz = self.audio, SAMPLE_RATE_HZ
-        n_bytes = audio.data_bytes - audio.data_bytes % audio.subtype.sample_bytes
+        n_bytes = audio.data_bytes - audio.data_bytes % self.frame_bytes
         try:
             header = os.pread(audio.fd, audio.header_bytes, 0)
             rate_hz = int.from_bytes(header[RATE_AT], "little") or rate_hz
-            os.pwrite(audio.fd, wav_header(n_bytes, audio.subtype, rate_hz), 0)
+            os.pwrite(audio.fd, wav_header(n_bytes, audio.subtype, rate_hz, self.channels), 0)
         except OSError as exc:
             log.error("%s: %s", self.name, exc.strerror)
         return RecorderClosed(self.recorder, n_bytes, "the media worker ended", rate_hz)
@@ -115,7 +127,7 @@ class Recordings:
             known = self._by_audio.get(id(audio))
             if known is not None:
                 return known
-            recording = _Recording(self, audio, file.record_limit_ms)
+            recording = _Recording(self, audio, file)
             self._last += 1
             self._open[self._last] = recording
             self._by_audio[id(audio)] = self._last
@@ -130,13 +142,24 @@ class Recordings:
         if not recording.recorder:
             fd, recording.fd = recording.fd, -1
             recording.recorder = self._media.open_recorder(
-                fd, recording.law, recording.limit_ms, lambda e: self._closed(handle, e)
+                fd,
+                recording.law,
+                recording.limit_ms,
+                recording.channels,
+                lambda e: self._closed(handle, e),
             )
+            self.pause(recording, recording.paused)
         return recording.recorder
 
     def media_opened(self, media: MediaCall) -> None:
         """Audio flows: from now on recordings go to the worker."""
         self._media = media
+
+    def pause(self, recording: _Recording, paused: bool) -> None:
+        """Record nothing for a while, or go on."""
+        is_news, recording.paused = paused != recording.paused or paused, paused
+        if is_news and self._media is not None and recording.recorder:
+            self._media.send(messages.PauseRecorder(recording.recorder, paused))
 
     def close(self, recording: _Recording) -> None:
         """The script closed the file."""
@@ -165,6 +188,11 @@ class Recordings:
             else:
                 self._closed(handle, recording.rescued())
 
+    def name_of(self, handle: int) -> str:
+        """The name of a file that is recorded into and that the script has not closed, else ""."""
+        recording = self._open.get(handle)
+        return recording.name if recording is not None and not recording.is_closing else ""
+
     def is_open(self, handle: int) -> bool:
         """Whether this number still stands for a file that is recorded into."""
         return handle in self._open
@@ -173,9 +201,10 @@ class Recordings:
         recording = self._open.get(handle)
         if recording is None:
             return
-        bytes_per_s = event.rate_hz * recording.audio.subtype.sample_bytes
+        bytes_per_s = event.rate_hz * recording.frame_bytes
         if event.error:
             log.error("%s: %s", recording.name, event.error, extra={"leg": self._session.leg.name})
+            self._session.tell("onRecordingEnded", recording.name, event.error)
         self._session.board.publish(
             RecordingEnded(
                 leg=self._session.leg.name,

@@ -35,6 +35,7 @@ class IvrAudioFile:
         made._audio = None
         made._loop = False
         made._record_limit_ms = -1
+        made._stereo = False
         return made
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -43,6 +44,7 @@ class IvrAudioFile:
     _audio: OpenAudio | None
     _loop: bool
     _record_limit_ms: int
+    _stereo: bool
 
     def open(self, filename: str, mode: int, is_tmp: bool = False, /) -> None:
         """Open a file; one that was open before is closed.
@@ -132,6 +134,43 @@ class IvrAudioFile:
     def setRecordTime(self, ms: int, /) -> None:
         """End a recording into this file once it is `ms` milliseconds long."""
         self._record_limit_ms = max(-1, need_int("setRecordTime", 1, ms))
+
+    @property
+    def stereo(self) -> bool:
+        """True: what is recorded has two channels, the caller left, what the caller hears right.
+
+        To be set before the file is enqueued.
+        """
+        return self._stereo
+
+    @stereo.setter
+    def stereo(self, stereo: bool) -> None:
+        if stereo is not True and stereo is not False:
+            raise TypeError("stereo must be True or False")
+        self._stereo = stereo
+
+    def pause(self) -> None:
+        """Leave out of a recording what is said from now on.
+
+        Raises:
+            ValueError: the file is not open for writing.
+        """
+        self._pause("pause", True)
+
+    def resume(self) -> None:
+        """Go on with a recording.
+
+        Raises:
+            ValueError: the file is not open for writing.
+        """
+        self._pause("resume", False)
+
+    def _pause(self, method: str, paused: bool) -> None:
+        audio = self.opened()
+        if not audio.writing:
+            raise ValueError(f"{method}() is for recordings; {audio.name} is open for reading")
+        for control in audio.controls:
+            control.set_paused(paused)
 
     @property
     def loop(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from ivrbench.scriptapi.additions import Additions
 from ivrbench.scriptapi.arguments import need_int, need_number, need_str
 from ivrbench.scriptapi.enqueued import check_enqueued
+from ivrbench.scriptapi.listening import Listening
 from ivrbench.scriptapi.sipviews import IvrSipDialog, IvrSipRequest
 from ivrbench.scriptapi.transfers import Transfers
 from ivrbench.scriptapi.two_legs import TwoLegs
@@ -33,7 +34,7 @@ class Capsule:
     port: CallPort
 
 
-class IvrDialogBase(TwoLegs, Transfers, Additions):
+class IvrDialogBase(Listening, TwoLegs, Transfers, Additions):
     """One call. Derive `IvrDialog` from it and define the handlers you need.
 
     The engine makes the object with `__new__` alone: `__init__` is never called. On a call that

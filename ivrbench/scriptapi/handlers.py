@@ -28,6 +28,8 @@ HANDLERS: Final[dict[str, tuple[str, ...]]] = {
     "onRinging": ("code", "reason"),
     "onFailed": ("code", "reason"),
     "onSpeaker": ("room", "tag"),
+    "onSilence": ("ms",),
+    "onRecordingEnded": ("file", "error"),
     "onTransfer": ("code", "reason"),
     "onRefer": ("uri", "replaces"),
     "onHold": (),

@@ -95,6 +95,9 @@ class PlaybackControl(Protocol):
     def seek(self, back_ms: int | None) -> None:
         """The script called `rewind(ms)`; None: to the start."""
 
+    def set_paused(self, paused: bool) -> None:
+        """The script called `pause()` or `resume()` of a recording."""
+
     def finish(self) -> None:
         """The script called `close()`. Blocks (at most some seconds) until a recording is whole
         on disk; a prompt that is queued plays on from memory. The descriptor of the `OpenAudio`
@@ -186,6 +189,12 @@ class CallPort(Protocol):
         Files are open (`file.opened()`), `record` for writing, `IvrNullAudio.length_ms()` is known:
         the caller has checked. Take the `OpenAudio` here, the script may open another file later.
         """
+
+    def record_call(self, file: IvrAudioFile) -> None:
+        """Record the whole call into a file that is open for writing. Raises OSError."""
+
+    def watch_silence(self, limit_ms: int) -> None:
+        """Call `onSilence` after so much silence; 0: not any more."""
 
     def queue_is_empty(self) -> bool:
         """No current item and nothing waiting."""

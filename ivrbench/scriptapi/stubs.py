@@ -54,6 +54,9 @@ _ARGUMENT_TYPES: Final = {
     "msg": "str",
     "uri": "str",
     "replaces": "str",
+    "ms": "int",
+    "file": "str",
+    "error": "str",
     "room": "str",
     "tag": "str",
 }

@@ -182,6 +182,12 @@ class FakePort:
         self.calls.append(("enqueue", play, record))
         self.empty = False
 
+    def record_call(self, file: IvrAudioFile) -> None:
+        self.calls.append(("record_call", file))
+
+    def watch_silence(self, limit_ms: int) -> None:
+        self.calls.append(("watch_silence", limit_ms))
+
     def queue_is_empty(self) -> bool:
         return self.empty
 
@@ -247,6 +253,9 @@ class FakeControl:
 
     def seek(self, back_ms: int | None) -> None:
         self.calls.append(("seek", back_ms))
+
+    def set_paused(self, paused: bool) -> None:
+        self.calls.append(("set_paused", paused))
 
     def finish(self) -> None:
         self.calls.append(("finish",))

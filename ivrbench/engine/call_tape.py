@@ -1,0 +1,82 @@
+"""CallTape: the recording of a whole call, and its silence; what a script asked for of both."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ivrbench.media import messages
+
+if TYPE_CHECKING:
+    from ivrbench.scriptapi.audiofile import IvrAudioFile
+
+    from .media_call import MediaCall
+    from .recordings import Recordings
+    from .session import Session
+
+__all__ = ["CallTape"]
+
+log = logging.getLogger("ivrbench.call")
+
+
+class CallTape:
+    """What the worker is to do with what is said; told again when another one has the call.
+
+    Args:
+        session: whose call.
+        recordings: its files.
+    """
+
+    def __init__(self, session: Session, recordings: Recordings) -> None:
+        self._session = session
+        self._recordings = recordings
+        self._media: MediaCall | None = None
+        self._file: IvrAudioFile | None = None
+        # Held so that a script may forget it.
+        self._handle = 0
+        self._silence_ms = 0
+
+    def record(self, file: IvrAudioFile) -> None:
+        """Record into this file from now on; any thread. Raises OSError: no descriptor is left."""
+        handle = self._recordings.open(file)
+        self._session.board.inbox.post(self._record, file, handle)
+
+    def watch_silence(self, limit_ms: int) -> None:
+        """Tell of silence that lasts so long; 0: not any more. On the loop."""
+        self._silence_ms = limit_ms
+        if self._media is not None:
+            self._media.send(messages.WatchSilence(self._media.number, limit_ms))
+
+    def media_opened(self, media: MediaCall) -> None:
+        """Audio flows."""
+        self._media = media
+        self._start()
+        if self._silence_ms:
+            self.watch_silence(self._silence_ms)
+
+    def media_lost(self) -> None:
+        """The worker died; another one will have the call."""
+        self._media = None
+
+    def silent(self, event: messages.SilenceHeard) -> None:
+        """The caller has been silent for as long as the script asked."""
+        self._session.tell("onSilence", event.silent_ms)
+
+    def recorded(self, event: messages.CallRecorded) -> None:
+        """The recording is over; a full disk is told by the file's own end."""
+        name = self._recordings.name_of(self._handle)
+        if event.reason == "recorded" and name:
+            log.info("%s has its full length", name, extra={"leg": self._session.leg.name})
+            self._session.tell("onRecordingEnded", name, "")
+        if event.reason != "stopped":
+            self._file, self._handle = None, 0
+
+    def _record(self, file: IvrAudioFile, handle: int) -> None:
+        if not self._session.over:
+            self._file, self._handle = file, handle
+            self._start()
+
+    def _start(self) -> None:
+        if self._media is not None and self._recordings.is_open(self._handle):
+            recorder = self._recordings.number(self._handle)
+            self._media.send(messages.RecordCall(self._media.number, recorder))

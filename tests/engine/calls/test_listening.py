@@ -1,0 +1,235 @@
+"""Recording of whole calls, pauses, stereo, silence, as scripts ask for them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import wave
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from ivrbench.media.disk import FdFile
+from ivrbench.observe.events import ItemEnded, RecordingEnded
+from tests.engine.harness import Bench, Caller
+
+from .test_media import write_wav
+from .texts import script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import MakeBench
+
+TELLS = """
+def onSilence(self, ms):
+    said.append(ms)
+def onRecordingEnded(self, file, error):
+    said.append((file, error))
+"""
+
+
+def sides(path: Path) -> tuple[np.ndarray, ...]:
+    """The channels of a file."""
+    with wave.open(str(path)) as file:
+        pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        return tuple(pcm.reshape(-1, file.getnchannels()).T)
+
+
+def ended(bench: Bench) -> list[tuple[int, str]]:
+    """Length and error of recordings."""
+    told = bench.of(RecordingEnded)
+    return [(e.length_ms, e.error) for e in told if isinstance(e, RecordingEnded)]
+
+
+@pytest.mark.parametrize("stereo", [True, False])
+def test_whole_call(make_bench: MakeBench, tmp_path: Path, stereo: bool) -> None:
+    """Asked for before there is audio: from its first frame to the end of the call."""
+    prompt, path = write_wav(tmp_path / "p.wav", 1.0), tmp_path / "call.wav"
+    body = f"""
+def onSessionStart(self):
+    self.record_call({str(path)!r}, {stereo})
+    prompt = IvrAudioFile()
+    prompt.open({str(prompt)!r}, AUDIO_READ)
+    self.enqueue(prompt, None)
+"""
+    bench = make_bench(script(body + TELLS))
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(1.5)
+    caller.speak(1.0, 0x10)
+    caller.bye()
+    heard = sides(path)
+    assert len(heard) == 1 + stereo
+    assert 2500 <= ended(bench)[0][0] <= 2800
+    assert len(heard[0]) * 1000 // 8000 == ended(bench)[0][0]
+    ivr, voice = heard[-1][:8000], heard[0][-4000:]
+    assert abs(ivr).mean() > 5000
+    assert abs(voice).mean() > 5000
+    if stereo:
+        assert not heard[0][:8000].any()
+        assert not heard[1][-4000:].any()
+    assert bench.said() == []
+
+
+def test_pause_and_close(make_bench: MakeBench, tmp_path: Path) -> None:
+    """Key 1 pauses, 2 goes on, 3 closes: what was said in the pause is not in the file."""
+    path = tmp_path / "call.wav"
+    body = f"""
+def onSessionStart(self):
+    self.file = self.record_call({str(path)!r})
+def onDtmf(self, key, duration):
+    if key == 1:
+        self.file.pause()
+    elif key == 2:
+        self.file.resume()
+    else:
+        self.file.close()
+"""
+    bench = make_bench(script(body + TELLS))
+    caller = Caller(bench)
+    caller.dial()
+    caller.speak(0.5)
+    caller.press(1)
+    bench.wait(0.3)
+    caller.speak(5.0)
+    caller.press(2)
+    bench.wait(0.3)
+    caller.speak(0.5)
+    caller.press(3)
+    bench.wait(0.5)
+    assert 1000 < ended(bench)[0][0] < 2600
+    assert bench.said() == []  # the script ended it itself
+    caller.bye()
+    assert len(ended(bench)) == 1
+
+
+def test_paused_before_it_begins(make_bench: MakeBench, tmp_path: Path) -> None:
+    """Nothing is recorded until `resume`."""
+    path = tmp_path / "r.wav"
+    body = f"""
+def onSessionStart(self):
+    self.file = IvrAudioFile()
+    self.file.open({str(path)!r}, AUDIO_WRITE)
+    self.file.stereo = True
+    self.enqueue(None, self.file)
+    self.file.pause()
+def onDtmf(self, key, duration):
+    self.file.resume()
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    caller.speak(2.0)
+    caller.press(1)
+    bench.wait(0.3)
+    caller.speak(0.5, 0x10)
+    caller.bye()
+    left, right = sides(path)
+    assert 4000 < len(left) < 8000
+    assert abs(left).mean() > 3000
+    assert not right.any()
+
+
+def test_full_length(make_bench: MakeBench, tmp_path: Path) -> None:
+    """`setRecordTime` of a whole call: the script hears that it is over, the call goes on."""
+    path = tmp_path / "call.wav"
+    body = f"""
+def onSessionStart(self):
+    file = IvrAudioFile()
+    file.open({str(path)!r}, AUDIO_WRITE)
+    file.setRecordTime(700)
+    self.record_call(file)
+"""
+    bench = make_bench(script(body + TELLS))
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(2)
+    assert bench.said() == [(str(path), "")]
+    assert len(sides(path)[0]) == 5600
+    assert bench.ended() is None
+    caller.bye()
+
+
+@pytest.mark.parametrize("what", ["call", "item"])
+def test_disk_full(
+    make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The recording ends with a valid file and a sentence, for the script too; never the call."""
+    path = tmp_path / "call.wav"
+    start = "self.record_call(file)" if what == "call" else "self.enqueue(None, file)"
+    body = f"""
+def onSessionStart(self):
+    file = IvrAudioFile()
+    file.open({str(path)!r}, AUDIO_WRITE)
+    {start}
+"""
+
+    def write_at(file: FdFile, data: bytes, offset: int) -> int:
+        if offset + len(data) > 60_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.pwrite(file._fd, data, offset)
+
+    monkeypatch.setattr(FdFile, "write_at", write_at)
+    bench = make_bench(script(body + TELLS))
+    caller = Caller(bench)
+    caller.dial()
+    caller.speak(4.0)
+    bench.wait(0.2)
+    error = "recording stopped: No space left on device"
+    assert bench.said() == [(str(path), error)]
+    assert [e[1] for e in ended(bench)] == [error]
+    assert len(sides(path)[0]) > 0
+    reasons = [e.reason for e in bench.of(ItemEnded) if isinstance(e, ItemEnded)]
+    assert reasons == (["error"] if what == "item" else [])
+    assert bench.ended() is None
+    caller.bye()
+
+
+def test_files_that_cannot_be_recorded_into(make_bench: MakeBench, tmp_path: Path) -> None:
+    """No permission, no folder, a prompt: an error in the script's line; the call goes on."""
+    prompt = write_wav(tmp_path / "p.wav", 0.1)
+    body = f"""
+def onSessionStart(self):
+    for name in ("/proc/nothing.wav", {str(tmp_path / "none" / "x.wav")!r}):
+        try:
+            self.record_call(name)
+        except OSError:
+            said.append("OSError")
+    file = IvrAudioFile()
+    file.open({str(prompt)!r}, AUDIO_READ)
+    for wrong in (lambda: self.record_call(file), file.pause, lambda: self.detect_silence(-1)):
+        try:
+            wrong()
+        except ValueError:
+            said.append("ValueError")
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    assert bench.said() == ["OSError"] * 2 + ["ValueError"] * 3
+    caller.bye()
+
+
+def test_silence(make_bench: MakeBench) -> None:
+    """Told each time the caller has been silent for so long; asked for before there is audio."""
+    body = """
+def onSessionStart(self):
+    self.detect_silence(600)
+def onDtmf(self, key, duration):
+    self.detect_silence(0)
+"""
+    bench = make_bench(script(body + TELLS))
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(2)
+    assert bench.said() == [600]
+    caller.speak(0.5, 0x10)
+    bench.wait(2)
+    assert bench.said() == [600, 600]
+    caller.press(1)
+    caller.speak(0.5, 0x10)
+    bench.wait(2)
+    assert bench.said() == [600, 600]
+    caller.bye()
