@@ -76,7 +76,7 @@ def login_of(options: argparse.Namespace, settings: Settings) -> tuple[str, str]
     if settings.users is not None and ":" not in options.target:
         users = read_users(settings.users)
     user = options.user or next(iter(users), "")
-    password = os.environ.get(PASSWORD_VARIABLE) or users.get(user, "")
+    password = users.get(user) or os.environ.get(PASSWORD_VARIABLE, "")
     if user and not password and sys.stdin.isatty():
         password = getpass(f"Password of {user}: ")
     if user and not password:

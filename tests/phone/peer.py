@@ -28,6 +28,7 @@ from ivrbench.sip.tokens import CountingTokens
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ivrbench.sip.auth import Credentials
     from ivrbench.sip.invite import InviteCall
 
 PHONE = ("127.0.0.1", 6000)
@@ -145,6 +146,7 @@ class Network:
         voice: what it says.
         talking: True lets the peer send a packet every 20 ms while its call is up.
         lost: numbers of the peer's packets that never arrive.
+        credentials: who the phone is where a password is asked for.
     """
 
     def __init__(
@@ -156,6 +158,7 @@ class Network:
         voice: Voice | None = None,
         talking: bool = False,
         lost: frozenset[int] = frozenset(),
+        credentials: Credentials | None = None,
     ) -> None:
         self.now = 1000.0
         self.peer = peer
@@ -174,6 +177,7 @@ class Network:
             from_="<sip:phone@127.0.0.1>",
             keys=parse_keys(keys),
             for_s=for_s,
+            credentials=credentials,
         )
         self.phone = PhoneCall(settings, self.stream, tokens=CountingTokens("phone"))
         self.sip_from_phone: list[bytes] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ivrbench.errors import LocalProtocolError
 from ivrbench.phone.call import USER_AGENT
 from ivrbench.phone.facts import (
     Answered,
@@ -17,6 +18,7 @@ from ivrbench.phone.facts import (
     SoundStarted,
 )
 from ivrbench.phone.keys import parse_keys
+from ivrbench.phone.transfer import refer_target
 from ivrbench.phone.voice import tone_voice
 from ivrbench.rtp.info import parse_info
 from ivrbench.sdp.description import Direction
@@ -29,6 +31,7 @@ from ivrbench.sip.events import (
     ResponseReceived,
 )
 from ivrbench.sip.flow import Flow
+from ivrbench.sip.refer import ReferProgress
 
 from .peer import PEER, PHONE, PHONE_RTP, Network, Peer
 
@@ -300,3 +303,82 @@ def test_ended_is_told_once_and_last() -> None:
     network.do(network.phone.hang_up).run(1)
     assert len(network.of(Ended)) == 1
     assert isinstance(network.facts[-1], Ended)
+
+
+def refer_of(network: Network) -> RequestReceived:
+    """The REFER the peer got; it is accepted."""
+    found = [e for e in network.peer.of(RequestReceived) if isinstance(e, RequestReceived)]
+    (refer,) = [event for event in found if event.request.method == "REFER"]
+    return refer
+
+
+def test_transfer_sends_the_other_side_on_and_hangs_up() -> None:
+    """RFC 3515: REFER, progress by NOTIFY; RFC 5589 §6: BYE once the other side has arrived."""
+    network = Network(Peer(200)).dial().run(0.1)
+    network.do(lambda now: network.phone.transfer("sip:voicemail@127.0.0.1", now)).run(0.1)
+    refer = refer_of(network)
+    assert refer.request.header("refer-to") == "<sip:voicemail@127.0.0.1>"
+    assert refer.request.header("referred-by") == "<sip:phone@127.0.0.1>"
+    progress = ReferProgress(network.peer.call, refer.request, now=network.now)
+    network.run(0.1)
+    network.do(lambda now: progress.report(180, "Ringing", now=now)).run(0.1)
+    network.do(lambda now: progress.report(200, "OK", now=now)).run(0.1)
+    assert [str(note) for note in network.of(Noted)] == [
+        "asked the other side to call sip:voicemail@127.0.0.1",
+        "transfer: 100 Trying",
+        "transfer: 180 Ringing",
+        "transferred: 200 OK",
+    ]
+    assert network.ended.cause is EndCause.BYE_SENT
+
+
+def test_transfer_that_fails_leaves_the_call_up() -> None:
+    """Also one that the other side does not do at all."""
+    network = Network(Peer(200)).dial().run(0.1)
+    network.do(lambda now: network.phone.transfer("sip:nobody@127.0.0.1", now)).run(0.1)
+    progress = ReferProgress(network.peer.call, refer_of(network).request, now=network.now)
+    network.do(lambda now: progress.report(404, "Not Found", now=now)).run(0.1)
+    assert str(network.of(Noted)[-1]) == "transfer failed: 404 Not Found; this call goes on"
+    other = Network(Peer(200)).dial().run(0.1)
+    other.do(lambda now: other.phone.transfer("sip:nobody@127.0.0.1", now)).run(0.1)
+    refused = refer_of(other)
+    other.do(lambda now: other.peer.call.respond(refused.request, 603, now=now)).run(0.1)
+    assert str(other.of(Noted)[-1]) == "REFER got 603 Decline"
+    assert not other.of(Ended)
+    with pytest.raises(LocalProtocolError, match="not up"):
+        Network(Peer(0)).dial().phone.transfer("sip:a@b", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "uri"),
+    [
+        ("voicemail", "sip:voicemail@127.0.0.1:5060"),
+        ("sip:anna@192.0.2.1;transport=tcp", "sip:anna@192.0.2.1;transport=tcp"),
+    ],
+)
+def test_transfer_to_a_name_stays_on_the_server(text: str, uri: str) -> None:
+    """A name is the user of the address that was called."""
+    assert refer_target(text, "sip:menu@127.0.0.1:5060;test-call=3") == uri
+
+
+@pytest.mark.parametrize(("code", "challenge"), [(401, "WWW"), (407, "Proxy")])
+@pytest.mark.parametrize("known", [True, False])
+def test_login_where_a_password_is_asked_for(code: int, challenge: str, known: bool) -> None:
+    """RFC 3261 §22: the INVITE goes out again with the answer; without a user the call is refused,
+    and what is pressed and said afterwards needs no second login."""
+    network = Network(Peer(0), credentials=(lambda realm: ("anna", "secret")) if known else None)
+    network.dial().run(0.1)
+    asks = (f"{challenge}-Authenticate", 'Digest realm="bench", nonce="1", algorithm=MD5')
+    network.do(lambda now: network.peer.call.reject(code, headers=(asks,), now=now)).run(0.1)
+    invites = [e for e in network.peer.of(InviteReceived) if isinstance(e, InviteReceived)]
+    assert len(invites) == (2 if known else 1)
+    if known:
+        answer = "authorization" if code == 401 else "proxy-authorization"
+        given = invites[1].request.header(answer)
+        assert 'username="anna"' in given
+        assert "secret" not in given
+        network.do(network.peer.answer).run(0.1)
+        assert network.of(Answered)
+    else:
+        assert network.ended.code == code
+        assert network.ended.exit_code == 1

@@ -9,12 +9,14 @@ import pytest
 
 from ivrbench.clock import ManualClock
 from ivrbench.errors import ConfigError
+from ivrbench.phone import control as control_module
 from ivrbench.phone.control import Control
 from ivrbench.phone.facts import Heard, KeyPressed, MediaChanged, Noted
 from ivrbench.phone.keys import parse_keys
 from ivrbench.phone.levels import LevelWindow, SoundEdges
 from ivrbench.phone.network import BadNetwork
 from ivrbench.phone.sound import Sound
+from ivrbench.phone.voice import tone_voice
 from ivrbench.sip.events import ReinviteReceived, RequestReceived
 
 from .peer import URI, Network, Peer
@@ -161,3 +163,23 @@ def test_a_bad_network_loses_and_delays() -> None:
     delays = [fate for fate in fates if fate is not None]
     assert min(delays) >= 0.1
     assert max(delays) <= 0.12
+
+
+async def test_texts_are_spoken_and_cards_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`say text` speaks, `say microphone` and `speaker` open cards, also in a call without."""
+    used: list[dict[str, str]] = []
+    monkeypatch.setattr(Sound, "use", lambda self, **cards: used.append(cards))
+    monkeypatch.setattr(control_module, "text_voice", lambda text: tone_voice(300))
+    network = Network(Peer(200)).dial().run(0.1)
+    control = make_control(network)
+    assert await control.do("say text Good morning")
+    assert control.switches.voice == "text Good morning"
+    assert await control.do("say microphone")
+    assert control.switches.voice == "microphone"
+    assert await control.do("microphone USB Headset")
+    assert await control.do("speaker default")
+    assert used == [{"microphone": ""}, {"microphone": "USB Headset"}, {"speaker": ""}]
+    assert not await control.do("transfer voicemail")
+    assert "REFER" in network.do(lambda now: None).methods()
+    with pytest.raises(ConfigError, match="no transfer now"):
+        await make_control(Network(Peer(0)).dial()).do("transfer voicemail")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ivrbench.audio.files import wav_header
-from ivrbench.errors import ConfigError
-from ivrbench.phone.voice import Voice, file_voice, silent_voice, tone_voice
+from ivrbench.errors import ConfigError, MediaError
+from ivrbench.phone import voice as voice_module
+from ivrbench.phone.voice import Voice, file_voice, silent_voice, text_voice, tone_voice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,23 @@ def test_looped_voice_has_no_gap() -> None:
 def test_nothing_to_say_is_silence(voice: Voice) -> None:
     """An empty voice gives frames all the same: RTP goes on."""
     assert said(voice, 2) == [0] * 320
+
+
+def test_text_is_spoken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the call's rate, in its language; what cannot be spoken is a sentence."""
+    asked: list[dict[str, object]] = []
+
+    def synthesise(text: str, **options: object) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+        asked.append({"text": text, **options})
+        if not text:
+            raise MediaError("There is no voice for it.")
+        return np.full(200, 7, np.int16)
+
+    monkeypatch.setattr(voice_module, "synthesise", synthesise)
+    assert said(text_voice("Guten Tag", language="de"), 2) == [7] * 200 + [0] * 120
+    assert asked == [{"text": "Guten Tag", "language": "de", "rate_hz": 8000}]
+    with pytest.raises(ConfigError, match="no voice for it"):
+        text_voice("")
 
 
 def test_tone_has_its_frequency() -> None:
