@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ivrbench.observe.commands import PlaceTestCall, TellPhone
+from ivrbench.observe.phones import PhoneEnded, PhoneProgressed
+
+from .lab.baresip import Baresip
 from .lab.engine import Engine
-from .lab.scripts import COLLECTS, PLAYS, settings
+from .lab.scripts import COLLECTS, PLAYS, RECORDS, settings
 from .lab.sound import level_dbfs, match, read_wav, speechlike, tone, write_wav
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from .lab.network import Network
@@ -68,6 +74,74 @@ async def test_phone_presses_keys(tmp_path: Path) -> None:
     assert (code, figures["keys"]) == (0, "123#")
     keys = [pair.split(":")[0] for pair in (tmp_path / "keys.txt").read_text().split()]
     assert keys == ["1", "2", "3", "11"]
+
+
+@pytest.mark.parametrize("by", ["info", "inband"])
+async def test_keys_by_other_ways(tmp_path: Path, by: str) -> None:
+    """SIP INFO, and tones in the audio that the engine listens to."""
+    engine = Engine(tmp_path / "engine", {"collects": COLLECTS}, conf="dtmf_inband = on\n")
+    settings(engine.conf.parent, "collects", file=tmp_path / "keys.txt")
+    async with engine:
+        code, figures = await call(engine, "collects", "--keys", "1,5#", "--keys-by", by)
+        await engine.until_done(1)
+    assert (code, figures["keys"]) == (0, "15#")
+    keys = [pair.split(":") for pair in (tmp_path / "keys.txt").read_text().split()]
+    assert [key for key, _ in keys] == ["1", "5", "11"]
+    assert all(60 <= int(duration_ms) <= 140 for _, duration_ms in keys)
+
+
+async def test_spoken_text_is_in_the_recording(tmp_path: Path) -> None:
+    """`--say`: the script records speech, not silence."""
+    pytest.importorskip("espeakng_loader", reason="the extra tts is not installed")
+    engine = Engine(tmp_path / "engine", {"records": RECORDS})
+    settings(engine.conf.parent, "records", file=tmp_path / "said.wav")
+    async with engine:
+        code, _ = await call(engine, "records", "--say", "please leave a message after the tone")
+        await engine.until_done(1)
+    assert code == 0
+    said = read_wav(tmp_path / "said.wav")
+    assert level_dbfs(said[: len(said) // 2]) > -35.0
+
+
+async def test_engine_that_asks_for_a_password(tmp_path: Path) -> None:
+    """`ivrbench call` and the workbench's phone log in by themselves; with a wrong password the
+    call is refused."""
+    engine = Engine(tmp_path / "engine", {"collects": COLLECTS}, conf="users = users.conf\n")
+    (engine.conf.parent / "users.conf").write_text("anna = secret\n")
+    settings(engine.conf.parent, "collects", file=tmp_path / "keys.txt")
+    async with engine:
+        config = ("--config", str(engine.conf))
+        code, figures = await call(engine, "collects", "--keys", "#", *config)
+        assert (code, figures["code"]) == (0, 200)
+        placed = await engine.ask(PlaceTestCall("collects", keys="#"))
+        assert placed.leg
+        await engine.until_done(2)
+        uri = f"sip:collects@127.0.0.1:{engine.port()}"
+        os.environ["IVRBENCH_PASSWORD"] = "wrong"
+        try:
+            code, figures = await call(engine, uri, "--user", "anna")
+        finally:
+            del os.environ["IVRBENCH_PASSWORD"]
+        assert (code, figures["code"]) == (1, 401)
+
+
+async def test_transfer(tmp_path: Path, caller_wav: Path, need: Callable[[str], None]) -> None:
+    """A test call to somebody else's phone: it is sent on to a script, and our call ends."""
+    need("baresip")
+    engine = Engine(tmp_path / "engine", {"collects": COLLECTS})
+    settings(engine.conf.parent, "collects", file=tmp_path / "keys.txt")
+    baresip = Baresip(tmp_path / "phone", caller_wav)
+    async with engine, baresip:
+        placed = await engine.ask(PlaceTestCall(f"sip:caller@127.0.0.1:{baresip.port}"))
+        await baresip.answer()
+        await engine.until_event(PhoneProgressed, step="200")
+        target = f"sip:collects@127.0.0.1:{engine.port()}"
+        await engine.ask(TellPhone(placed.phone, "transfer", target))
+        leg = await engine.until_leg("up")
+        assert leg.started.script == "collects"
+        await engine.until_event(PhoneProgressed, text="transferred: 200 OK")
+        ended = await engine.until_event(PhoneEnded)
+        assert ended.text.startswith("we hung up")
 
 
 async def test_refused_call_ends_with_1(tmp_path: Path) -> None:
