@@ -207,6 +207,8 @@ class Bench(BenchBase):
         for event in early:
             self.note(event)
         told = self.note
+        self.engine.on_fault = self.changed
+        self.is_broken = lambda: self.engine.is_faulty
         self.engine.let_any_name_lead_somewhere()
         self.engine.network.nobody = self._somebody
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.observe import events
-from ivrbench.testing.party import ENOUGH_S, Party
+from ivrbench.testing.party import ENOUGH_S, SETTLED_S, Party
 from ivrbench.testing.timeline import short
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ __all__ = ["Caller", "Recording"]
 SPEECH: Final = "speech.wav"
 """What `IvrAudioFile.tts` calls its sound."""
 LONGEST_S: Final = 3600.0
+LAST_FRAME_S: Final = 0.04
+"""A prompt is over for the script when its last frame is sent; we hear that one too."""
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ class Caller(Party):
 
     def answered(self, *, within_s: float = 5.0) -> None:
         """Expect that the call is answered with 200."""
-        if not self._expect(lambda: self._final_code() or self.over, within_s):
+        if not self._stage.comes_true(self._final_code, within_s):
             self._fail(f"an answer within {within_s:g} s", self._codes_so_far())
         code = self._final_code()
         if code != 200:
@@ -70,7 +72,7 @@ class Caller(Party):
             within_s: so soon.
         """
         expected = f"a refusal{f' with {code}' if code else ''} within {within_s:g} s"
-        if not self._expect(self._final_code, within_s):
+        if not self._stage.comes_true(self._final_code, within_s):
             self._fail(expected, self._codes_so_far())
         got = self._final_code()
         if got < 300 or (code and got != code):
@@ -78,7 +80,7 @@ class Caller(Party):
 
     def rings(self, code: int = 180, *, within_s: float = 5.0) -> None:
         """Expect a provisional response: 180 ringing, 183 with audio before the answer."""
-        if not self._expect(lambda: str(code) in self.codes, within_s):
+        if not self._stage.comes_true(lambda: str(code) in self.codes, within_s):
             self._fail(f"{code} within {within_s:g} s", self._codes_so_far())
 
     def hangs_up(self, by: str = "caller", *, within_s: float = 5.0) -> None:
@@ -97,6 +99,7 @@ class Caller(Party):
             self._fail(expected, f"it goes on{self._playing()}")
         over = self.over
         assert over is not None, "it is over"
+        self._stage.wait(SETTLED_S)
         if by and over.by != by:
             self._fail(expected, f"ended by {over.by}: {over.code} {over.reason}")
 
@@ -104,6 +107,8 @@ class Caller(Party):
 
     def plays(self, what: str | Path, *, within_s: float = 5.0, whole: bool = False) -> None:
         """Expect the script's next prompt. Returns as soon as it has begun.
+
+        The next one is that after the last `plays`, or after the last keys or words of ours.
 
         Args:
             what: the file's name with or without folder and ending, the name of the dialog's
@@ -122,26 +127,34 @@ class Caller(Party):
             self._plays_to_the_end(item, text)
 
     def records(self, file: str = "", *, within_s: float = 5.0) -> Recording:
-        """Expect that the script begins to record.
+        """Expect that the script begins to record, after whatever it plays before.
 
         Args:
             file: into this file's name; "": into any.
             within_s: so soon; the time while a prompt is played does not count.
         """
         expected = f"the script records{f' {file}' if file else ''} within {within_s:g} s"
-        item = self._next_item(expected, within_s)
-        if not item.record:
-            self._fail(expected, f"it plays {short(item.play)}")
+
+        def begun() -> events.ItemEnqueued | None:
+            return next((i for i in self._started()[self._items_seen :] if i.record), None)
+
+        self._after_prompts(begun, within_s)
+        item = begun()
+        if item is None:
+            self._fail(expected, f"nothing{self._playing()}{self._ending()}")
+        self._items_seen = self._started().index(item) + 1
         if file and short(item.record) != short(file):
             self._fail(expected, f"it records {short(item.record)}")
         return Recording(self, item.item, Path(item.record))
 
     def plays_nothing_more(self, *, within_s: float = 5.0) -> None:
         """Expect that what is being played ends and nothing follows for a while."""
+        self._barge_in()
         if self._after_prompts(lambda: len(self._started()) > self._items_seen, within_s):
             item = self._started()[self._items_seen]
             got = f"it plays {short(item.play)}" if item.play else f"it records {item.record}"
             self._fail(f"no other prompt within {within_s:g} s", got)
+        self._since_s = self._stage.now()
 
     # --- others -------------------------------------------------------------------------------
 
@@ -180,6 +193,9 @@ class Caller(Party):
             self._fail(expected, f"to {target}")
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _barge_in(self) -> None:
+        self._items_seen = len(self._started())
 
     def _refers(self) -> list[SipRequest]:
         return [r for r in self.agent.requests if r.method == "REFER"]
@@ -220,6 +236,8 @@ class Caller(Party):
             )
             if busy is None and self._busy_item() is None:
                 break
+        if self.over:
+            self._stage.wait(SETTLED_S)
         return bool(condition())
 
     def _moved_on(self, condition: Callable[[], object], busy: int | None) -> bool:
@@ -244,6 +262,7 @@ class Caller(Party):
             because = f" ({how.because})" if how and how.because else ""
             got = f"{how.reason} after {how.played_ms} ms{because}" if how else "it goes on"
             self._fail(f"{text} is played to its end", got)
+        self._stage.wait(LAST_FRAME_S)
 
     @staticmethod
     def _is(item: events.ItemEnqueued, what: str | Path) -> bool:

@@ -36,6 +36,10 @@ LISTEN_EVERY_S: Final = 0.25
 ENOUGH_S: Final = 3.0
 """So much of a sound tells it from others."""
 
+HUNG_UP_WITHIN_S: Final = 10.0
+SETTLED_S: Final = 0.1
+"""After its end a call's last messages arrive and its recordings are closed."""
+
 _Event = TypeVar("_Event")
 
 
@@ -131,8 +135,9 @@ class Party:
         """Hang up, and wait until the engine is done with it."""
         self._step(f"{self._name} hangs up")
         self.agent.act(lambda call, now: call.bye(now=now))
-        if not self._stage.comes_true(lambda: self.over, 10.0) and self.leg:
+        if not self._stage.comes_true(lambda: self.over, HUNG_UP_WITHIN_S) and self.leg:
             self._fail("the call is over after we hung up", "the script keeps the session")
+        self._stage.wait(SETTLED_S)
 
     def _offer(self, direction: str, verb: str) -> None:
         self._step(f"{self._name} {verb}")
@@ -170,6 +175,7 @@ class Party:
         if unknown or by not in ("rfc4733", "info", "tones"):
             raise ValueError(f"cannot press {keys!r} by {by!r}")
         self._step(f"{self._name} presses {keys}")
+        self._barge_in()
         for key in keys:
             number = KEY_NAMES.index(key)
             if by == "info":
@@ -194,6 +200,7 @@ class Party:
         """
         pcm, name = self._sound(what)
         self._step(f"{self._name} says {name}")
+        self._barge_in()
         if for_s is not None:
             pcm = pcm[: round(for_s * SAMPLE_RATE_HZ)]
         self._stage.run(self.agent.mouth.say(pcm))
@@ -350,6 +357,9 @@ class Party:
             folders = ", ".join(map(str, self._stage.folders))
             raise FileNotFoundError(f"there is no {what} in {folders}")
         return synthesise(what, rate_hz=SAMPLE_RATE_HZ), f'"{what}"'
+
+    def _barge_in(self) -> None:
+        """What was played up to now is answered."""
 
     def _step(self, text: str) -> None:
         self._since_s = self._stage.now()

@@ -44,6 +44,8 @@ class Stage:
         self.folders: list[Path] = []
         self.began_s = 0.0
         """When it was opened; moments are shown from here."""
+        self.is_broken: Callable[[], bool] = lambda: False
+        """Nothing more is waited for: the engine has a fault, which `run` raises."""
         self._waiting: asyncio.Future[None] | None = None
         self._run: Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -84,7 +86,7 @@ class Stage:
         loop = asyncio.get_running_loop()
         while not condition():
             left_s = end_s - self.now()
-            if left_s <= 0:
+            if left_s <= 0 or self.is_broken():
                 return False
             self._waiting = loop.create_future()
             alarm = loop.call_later(left_s, self.changed)

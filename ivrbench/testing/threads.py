@@ -9,6 +9,7 @@ everything is the same in every run, however busy the machine is.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 import traceback
@@ -184,9 +185,13 @@ class ScriptThreads:
     def close(self) -> None:
         """End the threads that are left."""
         self.closed = True
+        # That the end of a test ends threads is nothing to tell.
+        log = logging.getLogger("ivrbench.script")
+        log.disabled, was_disabled = True, log.disabled
         for _ in range(LAST_TURNS):
             for turn in set(self._all) - self.astray:
                 self.resume(turn)
+        log.disabled = was_disabled
         _active.remove(self)
 
     def _where(self, turn: Turn) -> str:

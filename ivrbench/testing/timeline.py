@@ -16,6 +16,8 @@ __all__ = ["script_line", "short", "timeline"]
 
 LINES: Final = 25
 """So many lines, the newest, are shown."""
+MAX_ARGUMENTS: Final = 40
+"""Letters of a handler's arguments: onInvite gets all headers."""
 
 
 def timeline(
@@ -74,7 +76,10 @@ def _line(event: events.Event, names: dict[int, str]) -> str:
 
 
 def _called(event: events.HandlerCalled | events.HandlerRaised) -> str:
-    return f"{event.handler}({event.arguments})  {short(event.file)}:{event.line}"
+    arguments = event.arguments
+    if len(arguments) > MAX_ARGUMENTS:
+        arguments = arguments[:MAX_ARGUMENTS] + "…"
+    return f"{event.handler}({arguments})  {short(event.file)}:{event.line}"
 
 
 def _raised(event: events.HandlerRaised) -> str:

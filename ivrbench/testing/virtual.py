@@ -140,7 +140,9 @@ class VirtualEngine:
         self._told_by_media = False
         self._faults: list[str] = []
         self.loop.set_exception_handler(self._failed)
-        self.threads.on_stuck = self._faults.append
+        self.threads.on_stuck = self._note_fault
+        self.on_fault: Callable[[], object] = lambda: None
+        """Called when something went wrong that `run` will raise."""
         self.registry = Registry(self._publish_from_thread)
         self.board = self._make_board(cdr)
         self.run(self.new_worker())
@@ -273,5 +275,14 @@ class VirtualEngine:
         if generation is not None:
             start_threads(generation)
 
+    @property
+    def is_faulty(self) -> bool:
+        """Something went wrong that `run` will raise."""
+        return bool(self._faults)
+
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self._faults.append(f"{context['message']}: {context.get('exception')!r}")
+        self._note_fault(f"{context['message']}: {context.get('exception')!r}")
+
+    def _note_fault(self, text: str) -> None:
+        self._faults.append(text)
+        self.on_fault()
