@@ -180,7 +180,8 @@ class Actions(App[str]):
         """What this screen means."""
         screen = self.screen
         if isinstance(screen, FrameScreen):
-            keys = [(self.get_key_display(b), b.tooltip) for b in _bound(screen)]
+            # A binding with two keys comes twice.
+            keys = list(dict.fromkeys((self.get_key_display(b), b.tooltip) for b in _bound(screen)))
             path = self.model.history.engine.script_path
             lines = help_lines(screen.MODE, keys, path, self.model.glyphs)
             self.push_screen(HelpScreen(screen.MODE.title(), lines, self.model.glyphs))

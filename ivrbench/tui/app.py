@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections import deque
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.widget import Widget
+from textual.widgets import Input
 
 from ivrbench.clock import Clock, SystemClock
 from ivrbench.errors import IvrbenchError
@@ -45,6 +48,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Workbench", "run"]
 
+PREPARE_INTERVAL_S = 0.15
+"""Between two screens that are made beforehand: keys are answered meanwhile."""
+MAX_KEYS_ON_WAY = 200
+"""Keys of which is remembered who got them: more than a terminal sends at once."""
 DRAW_INTERVAL_S = 0.1
 """The screen is drawn at most this often for what the engine says."""
 
@@ -76,6 +83,8 @@ class Workbench(Actions):
         "health": HealthScreen,
     }
     DEFAULT_MODE = "bench"
+    prepares_screens = False
+    """Make all screens soon after the start."""
 
     def __init__(
         self,
@@ -94,6 +103,7 @@ class Workbench(Actions):
         self.model.can_restart = engine is not None
         self.link = Link(self.model, connect, self.clock, self.request_draw, self._show_down)
         self.calling = Calling(self)
+        self._key_targets: deque[tuple[events.Key, Widget | None]] = deque(maxlen=MAX_KEYS_ON_WAY)
         self._draw_due = False
         self._drawn_at_s = 0.0
         self._owner_shown = ""
@@ -112,6 +122,40 @@ class Workbench(Actions):
             self.say(problems[0], "warn")
         self.run_worker(self.link.run(), name="link")
         self.set_interval(1.0, self.request_draw)
+        if self.prepares_screens:
+            self.run_worker(self.prepare_screens(), name="prepare")
+
+    async def prepare_screens(self) -> None:
+        """Make the screens before they are asked for: the first look is as quick as the next."""
+        for mode in self.MODES:
+            await asyncio.sleep(PREPARE_INTERVAL_S)
+            # Textual has no public way; without this one they are made when they are shown.
+            with contextlib.suppress(AttributeError):
+                if mode not in self._screen_stacks:
+                    await self._init_mode(mode)
+                    self._screen_stacks[mode][0]._css_update_count = self._css_update_count
+
+    # --- typing -------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys that were typed behind the one that opened a line belong to that line.
+
+        They were on their way to another widget when it got the keyboard, and come back from
+        there as if they were commands.
+        """
+        if isinstance(event, events.Key):
+            if not event.is_forwarded:
+                self._key_targets.append((event, self.focused))
+            elif isinstance(self.focused, Input) and self._was_for_another(event):
+                again = events.Key(event.key, event.character)
+                again._set_forwarded()
+                self.focused.post_message(again)
+                return
+        await super().on_event(event)
+
+    def _was_for_another(self, event: events.Key) -> bool:
+        targets = (target for key, target in self._key_targets if key is event)
+        return next(targets, self.focused) is not self.focused
 
     # --- drawing ------------------------------------------------------------------------
 
@@ -252,6 +296,7 @@ def run(
     """
     ascii_only = not in_browser and not speaks_unicode()
     app = Workbench(partial(ControlClient.connect, control_socket), engine, ascii_only=ascii_only)
+    app.prepares_screens = True
     with contextlib.nullcontext() if in_browser else guarded_stderr(app.take_noise):
         choice = app.run()
     if engine is not None and choice in ("keep", "drain"):

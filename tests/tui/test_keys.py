@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from textual import events
 
 from ivrbench.observe import commands
 from ivrbench.observe import events as ev
 from ivrbench.tui import bindings, script_keys
-from tests.tui.conftest import NARROW, Process, screen_text, settle, strip_text, workbench
+from ivrbench.tui.widgets.filter_line import FilterLine
+from tests.tui.conftest import NARROW, WIDE, Process, screen_text, settle, strip_text, workbench
 from tests.tui.fake_engine import bench_events, leg_up, loaded, mailbox_failed
 
 if TYPE_CHECKING:
@@ -384,3 +386,28 @@ async def test_remapped_keys_and_clashes(engine: FakeEngine, tmp_path: Path) -> 
         await settle(app, pilot, engine)
         assert [type(c).__name__ for c in engine.asked] == ["PlaceTestCall"]
         assert "r is wanted by zoom and script" in said
+
+
+@pytest.mark.parametrize(
+    ("screen", "key", "size"),
+    [
+        *(("f2", "slash", WIDE), ("f3", "slash", NARROW), ("f7", "slash", NARROW)),
+        *(("f6", "slash", WIDE), ("f6", "colon", WIDE), ("f6", "colon", NARROW)),
+    ],
+)
+async def test_fast_typing_is_no_command(
+    engine: FakeEngine, screen: str, key: str, size: tuple[int, int]
+) -> None:
+    """Keys that come right behind the one that opens a line belong to the line."""
+    engine.publish(loaded("menu", 1), *leg_up("c1", "menu", 1, "test phone"))
+    async with workbench(engine, size) as (app, pilot):
+        await pilot.press(screen)
+        await settle(app, pilot, engine)
+        app.post_message(events.Key(key, None))
+        for letter in "hcr":
+            app.post_message(events.Key(letter, letter))
+        await settle(app, pilot, engine)
+        typed = app.screen.focused
+        assert isinstance(typed, FilterLine)
+        assert typed.value == "hcr"
+        assert engine.asked == []

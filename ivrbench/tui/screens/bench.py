@@ -43,7 +43,7 @@ class BenchScreen(FrameScreen):
         """Panes from top to bottom."""
         with Horizontal(id="top"):
             yield Rows(id="scripts", hints="r reload  L reload all  enter open")
-            yield Rows(id="legs", hints="c call  h hang up  / filter")
+            yield Rows(id="legs", hints="c call  h hang up  i inspect  l ladder  / filter")
         with Horizontal(id="middle"):
             yield Pane(id="playlist")
             yield Pane(id="media")
@@ -177,7 +177,7 @@ class BenchScreen(FrameScreen):
         self.add_class("-filtering")
         typed = self.query_one("#filter", FilterLine)
         typed.value = current.text
-        typed.focus()
+        self.give_keys_to(typed)
 
     @on(Input.Changed, "#filter")
     def apply_filter(self, message: Input.Changed) -> None:

@@ -84,6 +84,14 @@ class FrameScreen(Screen[None]):
         if not self.is_paused or self.BROWSES_PAUSED:
             self.draw_body(model, now_s)
 
+    def give_keys_to(self, line: FilterLine) -> None:
+        """Let a line that may just have appeared be typed into, at once.
+
+        `focus()` comes a moment later: what is typed until then would be commands.
+        """
+        self.app.stylesheet.update(self)
+        self.set_focus(line)
+
     def action_pause(self) -> None:
         """Let the body stand still, or go on."""
         self.is_paused = not self.is_paused

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from textual.screen import ModalScreen
 
 from ivrbench.tui.bindings import HELP
+from ivrbench.tui.text import cells, line, wrap
 from ivrbench.tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from ivrbench.tui.theme import Glyphs
 
 __all__ = ["HelpScreen"]
+
+_INDENT = " " * 13
+"""Of a line that goes on with an explanation."""
+_HEAD = re.compile(r" \S.{0,9}?\s{2,}|\s+")
+"""A term before its explanation, or the indentation of one that goes on."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -47,4 +54,32 @@ class HelpScreen(ModalScreen[None]):
         pane = self.query_one(Pane)
         pane.glyphs = self._glyphs
         pane.titles(f"Help: {self._title}")
-        pane.show(self._lines)
+        width = pane.room.width
+        lines = self._lines
+        if any(cells(content.text) > width for content in lines):
+            lines = [part for content in _joined(lines) for part in _wrapped(content, width)]
+        pane.show(lines)
+
+
+def _joined(lines: list[Line]) -> list[Line]:
+    """Explanations of several lines as one line each."""
+    joined: list[Line] = []
+    for content in lines:
+        goes_on = content.text.startswith(_INDENT) and bool(content.text.strip())
+        if goes_on and joined and joined[-1].text.strip():
+            joined[-1] = line(*joined[-1].spans, f" {content.text.strip()}")
+        else:
+            joined.append(content)
+    return joined
+
+
+def _wrapped(content: Line, width: int) -> list[Line]:
+    """A line that is too long goes on below, where its explanation began."""
+    if cells(content.text) <= width:
+        return [content]
+    text = content.text
+    head = _HEAD.match(text)
+    indent = " " * (len(head[0]) if head else 1)
+    parts = wrap(text[len(indent) :], max(10, width - len(indent)))
+    first = line((text[: len(indent)], content.spans[0][1]), parts[0])
+    return [first, *(line(indent + part) for part in parts[1:])]

@@ -165,7 +165,8 @@ class InspectScreen(FrameScreen):
     def action_type(self) -> None:
         """The keyboard to the console."""
         self.add_class("-side")
-        self.call_after_refresh(self.query_one(ConsoleLine).focus)
+        self.give_keys_to(self.query_one(ConsoleLine))
+        self.call_after_refresh(self.draw)
 
     @on(ConsoleLine.Typed)
     def evaluate(self, message: ConsoleLine.Typed) -> None:
@@ -195,7 +196,7 @@ class InspectScreen(FrameScreen):
         self.add_class("-filtering")
         typed = self.query_one("#find", FilterLine)
         typed.value = self.bench.model.inspect.find
-        typed.focus()
+        self.give_keys_to(typed)
 
     @on(Input.Changed, "#find")
     def apply_filter(self, message: Input.Changed) -> None:

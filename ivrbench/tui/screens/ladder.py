@@ -245,7 +245,7 @@ class LadderScreen(FrameScreen):
         self.add_class("-filtering")
         typed = self.query_one("#find", FilterLine)
         typed.value = self.bench.model.ladder.find
-        typed.focus()
+        self.give_keys_to(typed)
 
     @on(Input.Changed, "#find")
     def apply_filter(self, message: Input.Changed) -> None:

@@ -61,7 +61,7 @@ class LogScreen(FrameScreen):
 
     def action_filter(self) -> None:
         """Type a filter."""
-        self.query_one(FilterLine).focus()
+        self.give_keys_to(self.query_one(FilterLine))
 
     def action_level(self) -> None:
         """More levels, round to errors."""

@@ -323,16 +323,15 @@ def moment_lines(model: Model, leg: LegView | None, width: int) -> list[Line]:
         place = f" :{moment.line}" if moment.line and width >= 60 else ""
         changed = _step_text(model, moment.step)
         room = width - 15 - len(place)
-        text = fit(moment.text, min(cells(moment.text), room if not changed else room * 3 // 5))
-        left = room - cells(text) - 2
-        shown = fit(changed, left) if left > 0 else ""
+        text = fit(moment.text, min(cells(moment.text), room * 3 // 5 if changed else room))
+        shown = fit(f"  {changed}", max(0, room - cells(text)))
         lines.append(
             line(
                 (model.glyphs.cursor if moment is selected else " ", "accent"),
                 (f"{number:3} ", "dim"),
                 (f"{moment.at_s - leg.at_s:8.3f}  ", "dim"),
                 (text, moment.role),
-                (f"  {shown}", "warn"),
+                (shown, "warn"),
                 (place, "dim"),
                 key=str(moment.seq),
                 selected=moment is selected,
@@ -359,4 +358,4 @@ def console_lines(model: Model, leg: LegView | None, width: int) -> list[Line]:
     if not lines and not model.history.engine.console:
         text = "The console is off in this engine: console = yes in ivr.conf turns it on."
         return [line((part, "dim")) for part in wrap(text, width)]
-    return lines or [line((fit("self.keys   a Python expression; : types", width), "dim"))]
+    return lines or [line((fit("Press : and type Python, such as self.keys", width), "dim"))]

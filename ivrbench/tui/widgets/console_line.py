@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from ivrbench.tui.script_keys import CONSOLE
 from ivrbench.tui.widgets.filter_line import FilterLine
+
+if TYPE_CHECKING:
+    from textual import events
 
 __all__ = ["ConsoleLine"]
 
@@ -30,6 +34,15 @@ class ConsoleLine(FilterLine):
         super().__init__(id=id)
         self._before: list[str] = []
         self._at = 0
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Enter works at once: as a binding it would come behind keys typed after it."""
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.action_run()
+        else:
+            await super()._on_key(event)
 
     def action_run(self) -> None:
         """Give the line away and begin a new one."""
