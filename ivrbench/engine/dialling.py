@@ -22,7 +22,7 @@ from ivrbench.sip.headers import parse_name_addr
 from ivrbench.sip.invite import CallState
 
 from .logins import login_of
-from .routing import route_through, wants_another_way
+from .routing import wants_another_way
 
 if TYPE_CHECKING:
     import asyncio
@@ -193,7 +193,7 @@ class Dialling:
 
     async def _find(self, uri: str, found: Callable[[Ways], None]) -> None:
         target, router = self._target, self._board.router
-        route = route_through(self._board.settings.outbound_proxy)
+        route = self._board.route_from(target.from_)
         try:
             if target.next_hop:
                 ways = await router.find(target.next_hop)

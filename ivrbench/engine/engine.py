@@ -114,6 +114,7 @@ class Engine:
         self.registrations = Registrations(self.board, self.board.router, self.transports)
         self.board.on_outcome = self.registrations.take
         self.board.access.trusts = self.registrations.knows
+        self.board.route_from = self.registrations.route_from
         self.library = ScriptLibrary(
             settings.script_path,
             settings.script_config_dirs,

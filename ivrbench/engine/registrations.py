@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import RemoteProtocolError
 from ivrbench.sip.events import ProvisionalReceived
+from ivrbench.sip.headers import parse_name_addr
 from ivrbench.sip.register import RegistrationState
+from ivrbench.sip.uri import parse_uri
 
 from .binding import Binding
 from .routing import route_through
@@ -51,6 +53,8 @@ class Registrations:
         self.pings: dict[bytes, Binding] = {}
         self._bindings: dict[str, Binding] = {}
         """By Call-ID."""
+        self._by_address: dict[tuple[str, str], Binding] = {}
+        """By user and host of the account."""
         self._by_flow: dict[Flow, dict[Binding, None]] = {}
         self._flows_to: Counter[str] = Counter()
         """How many bindings a registrar's address has."""
@@ -62,6 +66,15 @@ class Registrations:
     def route(self) -> tuple[str, ...]:
         """Route values that lead through the outbound proxy."""
         return route_through(self.board.settings.outbound_proxy)
+
+    def route_from(self, sender: str) -> tuple[str, ...]:
+        """Route values of a call by whom it is from (RFC 3608 §6.1).
+
+        Args:
+            sender: From value; that of an account leads through its provider's Service-Route.
+        """
+        binding = self._by_address.get(_address(sender))
+        return self.route + (binding.machine.service_route if binding is not None else ())
 
     def apply(self, settings: Settings) -> None:
         """Start what is new, take back what is not wanted any more."""
@@ -80,11 +93,14 @@ class Registrations:
                 log.error("register = %s: %s", account.uri, exc)
                 continue
             self._bindings[binding.machine.call_id] = binding
+            self._by_address[_address(account.uri)] = binding
             binding.arm()
 
     def _forget(self, binding: Binding) -> None:
         self.moved(binding, binding.flow, None)
         del self._bindings[binding.machine.call_id]
+        if self._by_address.get(_address(binding.account.uri)) is binding:
+            del self._by_address[_address(binding.account.uri)]
 
     def moved(self, binding: Binding, old: Flow | None, new: Flow | None) -> None:
         """A binding takes another way."""
@@ -159,3 +175,12 @@ class Registrations:
             if binding.flow.remote == flow.remote:
                 del self.pings[stun_id]
                 binding.bound(mapped)
+
+
+def _address(value: str) -> tuple[str, str]:
+    """User and host of a From value or URI; ("", "") if it cannot be read."""
+    try:
+        uri = parse_uri(parse_name_addr(value).uri)
+    except RemoteProtocolError:
+        return "", ""
+    return uri.decoded_user, uri.host.lower()

@@ -32,6 +32,7 @@ from .describe import peer_name, summary_of, without_keys
 from .endpoint_settings import endpoint_settings
 from .inbox import Inbox
 from .leg import Leg
+from .routing import route_through
 from .script_pool import ScriptPool
 from .session import Session
 from .views import RequestFacts
@@ -128,6 +129,8 @@ class Switchboard:
         """Called with each new session."""
         self.on_outcome: Callable[[Outcome], bool] = lambda _: False
         """Called with what became of a request outside any call; False: it is nobody's."""
+        self.route_from: Callable[[str], tuple[str, ...]] = self._proxy_route
+        """Route values of a call of ours, by its From."""
         self._send = send
         self._settings = settings
         self.admission = Admission(settings)
@@ -258,6 +261,9 @@ class Switchboard:
         call_flow.begin(session, request, peer)
         if self.on_call is not None:
             self.on_call(session)
+
+    def _proxy_route(self, _: str) -> tuple[str, ...]:
+        return route_through(self._settings.outbound_proxy)
 
     def next_name(self) -> str:
         """The name of a new call's first leg."""

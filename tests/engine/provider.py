@@ -104,6 +104,7 @@ class Provider:
         extra = (
             f"Contact: {request.header('contact')};expires={self.expires_s}\r\n"
             "Supported: outbound\r\nRequire: outbound\r\n"
+            "Service-Route: <sip:192.0.2.60;lr>\r\n"
         )
         back = Flow("udp", REGISTRAR, US)
         answer = response_bytes(200, "", tagged(response_block(request, back), request, "r"), extra)

@@ -12,7 +12,7 @@ from ivrbench.config.values import Account
 from ivrbench.engine import uac
 from ivrbench.observe import events
 from ivrbench.scriptapi.uac import DialRequest
-from tests.engine.callee import Callee, install_router
+from tests.engine.callee import Callee
 
 if TYPE_CHECKING:
     from ivrbench.scriptapi.uac import Dialout
@@ -64,7 +64,6 @@ def dial(bench: Bench, uri: str = ANN, **how: object) -> Dialout:
 def test_answered_and_hung_up_by_the_callee(make_bench: MakeBench) -> None:
     """ivr-api §2.5: onSipReply for each 1xx; on the 200 onSessionStart, then its onSipReply."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     handle = dial(bench)
     callee.provisional(180)
@@ -89,7 +88,6 @@ def test_answered_and_hung_up_by_the_callee(make_bench: MakeBench) -> None:
 def test_what_is_told_of_it(make_bench: MakeBench) -> None:
     """The workbench sees an outgoing leg, its states and its codec."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     dial(bench)
     callee.provisional(180)
@@ -106,7 +104,6 @@ def test_what_is_told_of_it(make_bench: MakeBench) -> None:
 def test_offer_has_all_codecs_in_the_configured_order(make_bench: MakeBench) -> None:
     """`codec_order` is the order of our offers; keys are always offered."""
     bench = make_bench(APP, codec_order=("PCMA", "PCMU"))
-    install_router(bench)
     callee = Callee(bench)
     dial(bench)
     assert "RTP/AVP 8 0 101\r\n" in callee.last_body
@@ -117,7 +114,6 @@ def test_offer_has_all_codecs_in_the_configured_order(make_bench: MakeBench) -> 
 def test_offer_is_encrypted_where_that_is_required(make_bench: MakeBench) -> None:
     """`srtp = required` offers keys."""
     bench = make_bench(APP, srtp="required")
-    install_router(bench)
     callee = Callee(bench)
     dial(bench)
     assert "/SAVP" in callee.last_body
@@ -128,7 +124,6 @@ def test_offer_is_encrypted_where_that_is_required(make_bench: MakeBench) -> Non
 def test_early_media_is_heard(make_bench: MakeBench, reliable: bool) -> None:
     """A 183 with a description lets audio flow before the answer; a reliable one gets a PRACK."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     dial(bench)
     callee.provisional(183, described=True, reliable=reliable)
@@ -143,7 +138,6 @@ def test_early_media_is_heard(make_bench: MakeBench, reliable: bool) -> None:
 def test_forked_call(make_bench: MakeBench) -> None:
     """Two phones ring with early media; the one that answers counts, whoever was heard first."""
     bench = make_bench(APP)
-    install_router(bench)
     first, second = Callee(bench), Callee(bench, ("192.0.2.98", 5060), 41_000)
     dial(bench)
     # A proxy would fork the INVITE; here the second phone gets a copy of it.
@@ -160,10 +154,38 @@ def test_forked_call(make_bench: MakeBench) -> None:
     first.refuse(487)
 
 
+def test_late_offer_in_a_183(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The offer of a reliable 183 is answered by the PRACK; one of a plain 183 is none."""
+    bench = make_bench(APP)
+    callee = Callee(bench)
+    made = uac._target
+    monkeypatch.setattr(uac, "_target", lambda *args: replace(made(*args), late_offer=True))
+    dial(bench)
+    callee.provisional(183, described=True, reliable=False)
+    assert bench.session.media is None
+    callee.provisional(183, described=True, reliable=True)
+    assert bench.session.media is not None
+    assert "PRACK" in callee.got
+    callee.accept(b"")
+    assert ("start", "Connected") in bench.said()
+    callee.bye()
+
+
+def test_early_description_that_cannot_be_read(make_bench: MakeBench) -> None:
+    """A broken description in a 183 harms nothing; the answer counts."""
+    bench = make_bench(APP)
+    callee = Callee(bench)
+    dial(bench)
+    callee.do(lambda c, now: c.provisional(183, "", (), b"nonsense", "application/sdp", now=now))
+    assert bench.session.media is None
+    callee.accept()
+    assert ("start", "Connected") in bench.said()
+    callee.bye()
+
+
 def test_late_offer(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """An INVITE without offer: the 200 has it, our ACK the answer."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     made = uac._target
     monkeypatch.setattr(uac, "_target", lambda *args: replace(made(*args), late_offer=True))
@@ -178,7 +200,6 @@ def test_late_offer(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> N
 def test_refused(make_bench: MakeBench) -> None:
     """Busy: onSipReply, onFailed, and the session is gone."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     handle = dial(bench)
     callee.refuse(486)
@@ -196,7 +217,6 @@ def test_refused(make_bench: MakeBench) -> None:
 def test_script_without_on_failed_is_ended(make_bench: MakeBench) -> None:
     """A dial-out that is refused ends its session, whatever the script knows of it."""
     bench = make_bench("from ivr import *\nclass IvrDialog(IvrDialogBase):\n    pass\n")
-    install_router(bench)
     callee = Callee(bench)
     dial(bench)
     callee.refuse(486)
@@ -212,7 +232,6 @@ def test_script_may_keep_the_session(make_bench: MakeBench) -> None:
         self.stopSession()
 """
     )
-    install_router(bench)
     callee = Callee(bench)
     dial(bench)
     callee.refuse(486)
@@ -224,7 +243,6 @@ def test_script_may_keep_the_session(make_bench: MakeBench) -> None:
 def test_nobody_answers(make_bench: MakeBench) -> None:
     """After the time-out CANCEL goes out; the script hears of 408."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench, answers=Callee.rings)
     handle = dial(bench, no_answer_s=20.0)
     bench.wait(21)
@@ -237,7 +255,6 @@ def test_nobody_answers(make_bench: MakeBench) -> None:
 def test_nobody_is_there(make_bench: MakeBench) -> None:
     """No answer of any kind within 64*T1: 408."""
     bench = make_bench(APP)
-    install_router(bench)
     handle = dial(bench, "sip:ann@192.0.2.77")
     bench.until(lambda: handle.code)
     bench.wait()
@@ -249,7 +266,6 @@ def test_nobody_is_there(make_bench: MakeBench) -> None:
 def test_rings_for_longer_than_a_transaction_lasts(make_bench: MakeBench) -> None:
     """A phone that rings may ring for minutes."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench, answers=Callee.rings)
     dial(bench)
     bench.wait(100)
@@ -261,7 +277,7 @@ def test_rings_for_longer_than_a_transaction_lasts(make_bench: MakeBench) -> Non
 def test_goes_on_to_the_next_address(make_bench: MakeBench) -> None:
     """RFC 3263 §4.3: after 503 the next address is called, with the next CSeq number."""
     bench = make_bench(APP)
-    names = install_router(bench)
+    names = bench.engine.names
     names["pbx.example"] = [("192.0.2.98", 5060), ("192.0.2.99", 5060)]
     first = Callee(bench, ("192.0.2.98", 5060), 41_000)
     first._answers = first.refuses(503)
@@ -279,7 +295,7 @@ def test_goes_on_to_the_next_address(make_bench: MakeBench) -> None:
 def test_all_addresses_fail(make_bench: MakeBench) -> None:
     """The last failure is the call's."""
     bench = make_bench(APP)
-    names = install_router(bench)
+    names = bench.engine.names
     names["pbx.example"] = [("192.0.2.98", 5060), ("192.0.2.99", 5060)]
     for number in (98, 99):
         callee = Callee(bench, (f"192.0.2.{number}", 5060), 41_000 + number * 10)
@@ -292,7 +308,6 @@ def test_all_addresses_fail(make_bench: MakeBench) -> None:
 def test_name_that_leads_nowhere(make_bench: MakeBench) -> None:
     """An unknown host: onFailed with a sentence, and no onSipReply."""
     bench = make_bench(APP)
-    install_router(bench)
     handle = dial(bench, "sip:ann@nowhere.example")
     assert handle.code == 503
     assert bench.said() == [("failed", 503, handle.reason)]
@@ -303,7 +318,6 @@ def test_name_that_leads_nowhere(make_bench: MakeBench) -> None:
 def test_login_of_the_script(make_bench: MakeBench) -> None:
     """A challenge is answered with what the script gave; the callee hears both INVITEs."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     dial(bench, login=("ivr", "secret"))
     challenge = 'Digest realm="pbx", nonce="abc", algorithm=MD5, qop="auth"'
@@ -319,7 +333,6 @@ def test_login_of_the_script(make_bench: MakeBench) -> None:
 def test_wrong_password(make_bench: MakeBench) -> None:
     """The second challenge is the refusal."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     handle = dial(bench, login=("ivr", "secret"))
     challenge = 'Digest realm="pbx", nonce="abc", algorithm=MD5, qop="auth"'
@@ -333,7 +346,6 @@ def test_login_of_an_account(make_bench: MakeBench) -> None:
     """Without one of its own a call uses the account at that provider, whatever its realm."""
     account = Account("sip:4912@192.0.2.99", "", "secret")
     bench = make_bench(APP, register=(account,))
-    install_router(bench)
     callee = Callee(bench)
     dial(bench)
     callee.refuse(401, [("WWW-Authenticate", 'Digest realm="asterisk", nonce="abc", qop="auth"')])
@@ -341,10 +353,22 @@ def test_login_of_an_account(make_bench: MakeBench) -> None:
     callee.refuse(486)
 
 
+def test_flow_that_fails(make_bench: MakeBench) -> None:
+    """A place that cannot be reached is a failure at once, if there is no other."""
+    bench = make_bench(APP)
+    handle = dial(bench)
+    flow = bench.session.leg.call.dialog.flow
+    bench.board.flow_failed(flow, "connection refused")
+    bench.board.settle()
+    bench.wait()
+    assert handle.code == 503
+    assert bench.nothing_left()
+
+
 def test_redirected(make_bench: MakeBench) -> None:
     """A 302 is followed, to an address and to a name."""
     bench = make_bench(APP)
-    names = install_router(bench)
+    names = bench.engine.names
     names["other.example"] = [("192.0.2.97", 5060)]
     first, second = Callee(bench), Callee(bench, ("192.0.2.98", 5060), 41_000)
     third = Callee(bench, ("192.0.2.97", 5060), 42_000)
@@ -360,7 +384,6 @@ def test_redirected(make_bench: MakeBench) -> None:
 def test_redirected_to_nowhere(make_bench: MakeBench) -> None:
     """A 302 to a name that leads nowhere is a failure, and nothing is left of the call."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     handle = dial(bench)
     callee.refuse(302, [("Contact", "<sip:bob@nowhere.example>")])
@@ -371,7 +394,6 @@ def test_redirected_to_nowhere(make_bench: MakeBench) -> None:
 def test_redirected_in_circles(make_bench: MakeBench) -> None:
     """Redirects are bounded: the last 302 is the refusal."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     handle = dial(bench)
     for number in range(20):
@@ -386,7 +408,6 @@ def test_redirected_in_circles(make_bench: MakeBench) -> None:
 def test_outbound_proxy(make_bench: MakeBench) -> None:
     """`outbound_proxy` gets the INVITE, with a Route that says so."""
     bench = make_bench(APP, outbound_proxy="sip:192.0.2.99")
-    install_router(bench)
     callee = Callee(bench)
     dial(bench, "sip:ann@far.example")
     assert callee.invite_request.uri == "sip:ann@far.example"
@@ -394,10 +415,20 @@ def test_outbound_proxy(make_bench: MakeBench) -> None:
     callee.refuse(486)
 
 
+def test_service_route(make_bench: MakeBench) -> None:
+    """RFC 3608: a call of an account goes through what its registrar named."""
+    bench = make_bench(APP)
+    bench.board.route_from = lambda sender: ("<sip:192.0.2.99;lr>", "<sip:home.example;lr>")
+    callee = Callee(bench)
+    dial(bench, "sip:ann@far.example")
+    routes = callee.invite_request.elements("route")
+    assert routes == ["<sip:192.0.2.99;lr>", "<sip:home.example;lr>"]
+    callee.refuse(486)
+
+
 def test_next_hop(make_bench: MakeBench) -> None:
     """`next_hop` gets it without any Route."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     dial(bench, "sip:ann@far.example", next_hop="sip:192.0.2.99")
     assert callee.invite_request.uri == "sip:ann@far.example"
@@ -409,7 +440,6 @@ def test_next_hop(make_bench: MakeBench) -> None:
 def test_hung_up_from_outside_while_it_rings(make_bench: MakeBench, rings: bool) -> None:
     """CANCEL, 487, and all is given back."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench, answers=Callee.rings if rings else None)
     handle = dial(bench)
     bench.session.hang_up("engine", "hung up from the workbench")
@@ -423,7 +453,6 @@ def test_hung_up_from_outside_while_it_rings(make_bench: MakeBench, rings: bool)
 def test_hung_up_while_the_name_is_looked_up(make_bench: MakeBench) -> None:
     """Before any INVITE is out there is nothing to cancel."""
     bench = make_bench(APP)
-    install_router(bench)
 
     async def never(*_: object) -> None:
         await asyncio.sleep(1000)
@@ -439,7 +468,6 @@ def test_hung_up_while_the_name_is_looked_up(make_bench: MakeBench) -> None:
 def test_answered_in_the_moment_of_giving_up(make_bench: MakeBench) -> None:
     """A 200 that passes our CANCEL gets ACK and BYE."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench, answers=Callee.rings)
     dial(bench)
     bench.lose = lambda data: data.startswith(b"CANCEL")
@@ -456,7 +484,6 @@ def test_answered_in_the_moment_of_giving_up(make_bench: MakeBench) -> None:
 def test_answer_without_a_usable_description(make_bench: MakeBench, body: bytes) -> None:
     """A 200 whose description is of no use is confirmed and hung up."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench)
     handle = dial(bench)
     callee.accept(body)
@@ -469,7 +496,6 @@ def test_answer_without_a_usable_description(make_bench: MakeBench, body: bytes)
 def test_header_that_cannot_be_sent(make_bench: MakeBench) -> None:
     """A header the core writes itself fails the call, with a sentence."""
     bench = make_bench(APP)
-    install_router(bench)
     handle = dial(bench, hdrs="CSeq: 1 INVITE\r\n")
     assert handle.code == 400
     assert bench.nothing_left()
@@ -478,7 +504,6 @@ def test_header_that_cannot_be_sent(make_bench: MakeBench) -> None:
 def test_no_port_is_free(make_bench: MakeBench) -> None:
     """Without RTP ports nobody is called."""
     bench = make_bench(APP, rtp_low_port=40_000, rtp_high_port=40_000)
-    install_router(bench)
     callee = Callee(bench)
     handle = dial(bench)
     assert handle.code == 503
@@ -489,7 +514,6 @@ def test_no_port_is_free(make_bench: MakeBench) -> None:
 def test_stop_while_it_rings(make_bench: MakeBench) -> None:
     """An engine that shuts down ends a call that rings, as the script has no handler for it."""
     bench = make_bench(APP)
-    install_router(bench)
     callee = Callee(bench, answers=Callee.rings)
     handle = dial(bench)
     bench.board.drain(10)
@@ -502,7 +526,6 @@ def test_stop_while_it_rings(make_bench: MakeBench) -> None:
 def test_session_that_is_finished_at_once(make_bench: MakeBench) -> None:
     """The engine's end does not wait for the answer to a CANCEL; who waits for the call hears."""
     bench = make_bench(APP)
-    install_router(bench)
     Callee(bench, answers=Callee.rings)
     handle = dial(bench)
     session = bench.session
@@ -516,7 +539,6 @@ def test_session_that_is_finished_at_once(make_bench: MakeBench) -> None:
 def test_session_timer_as_caller(make_bench: MakeBench) -> None:
     """RFC 4028: our INVITE asks for an interval, and refreshing keeps the call up."""
     bench = make_bench(APP, enable_session_timer=True, session_expires=100)
-    install_router(bench)
     callee = Callee(bench)
     dial(bench)
     assert callee.invite_request.header("session-expires").startswith("100")
@@ -529,7 +551,6 @@ def test_session_timer_as_caller(make_bench: MakeBench) -> None:
 def test_draining_refuses_new_ones(make_bench: MakeBench) -> None:
     """No call begins any more, and the workbench sees why."""
     bench = make_bench(APP)
-    install_router(bench)
     bench.board.drain(10)
     handle = dial(bench)
     assert handle.code == 503

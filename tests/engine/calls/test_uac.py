@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivrbench.config.values import CallLimit
-from tests.engine.callee import Callee, install_router
+from tests.engine.callee import Callee
 from tests.engine.harness import Caller
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ def placing(body: str) -> str:
 def two(make_bench: MakeBench, body: str, **settings: object) -> tuple[Bench, Caller, Callee]:
     """A caller of a script that calls a callee."""
     bench = make_bench({"app": placing(body), "called": CALLED}, **settings)
-    install_router(bench)
     return bench, Caller(bench), Callee(bench, ("192.0.2.98", 5060), 41_000, Callee.accepts)
 
 
@@ -117,7 +116,6 @@ def test_awaiting_the_answer(make_bench: MakeBench) -> None:
     script = placing(f"said.append(await IvrUAC().dialout({ARGUMENTS}))")
     script = script.replace("def onSessionStart", "async def onSessionStart")
     bench = make_bench({"app": script, "called": CALLED})
-    install_router(bench)
     caller, callee = Caller(bench), Callee(bench, ("192.0.2.98", 5060), 41_000, Callee.accepts)
     caller.dial()
     bench.wait(0.5)
@@ -188,7 +186,6 @@ def test_script_whose_dialog_cannot_be_made(make_bench: MakeBench) -> None:
     new = "    def __new__(cls, capsule):\n        1 / 0\n\n    def onSessionStart"
     broken = CALLED.replace("    def onSessionStart", new)
     bench = make_bench({"app": placing(f"IvrUAC().dialout({ARGUMENTS})"), "called": broken})
-    install_router(bench)
     caller, callee = Caller(bench), Callee(bench, ("192.0.2.98", 5060), 41_000)
     caller.dial()
     bench.wait(0.5)
