@@ -181,6 +181,12 @@ class Lane:
         """Rows whose received audio somebody wants in this period."""
         self.outgoing = np.empty((0, self.frame), np.int16)
         """What each row sends in this period; empty where the codec is G.711."""
+        self.slides: dict[int, int] = {}
+        """Rows whose playout moves by a block, smoothly: 1 to drop one, -1 to insert one."""
+        self.concealers: dict[int, Concealer] = {}
+        """What hides the gap of a row that is in one."""
+        self.noises: dict[int, tuple[ComfortNoise, int]] = {}
+        """Rows whose peer is silent and said how that sounds, and their `end` at that time."""
         self._mark_no_rows()
 
     def _mark_no_rows(self) -> None:
@@ -211,12 +217,6 @@ class Lane:
         """The same, ready to be mixed."""
         self.watched: set[int] = set()
         """Rows whose levels are measured."""
-        self.slides: dict[int, int] = {}
-        """Rows whose playout moves by a block, smoothly: 1 to drop one, -1 to insert one."""
-        self.concealers: dict[int, Concealer] = {}
-        """What hides the gap of a row that is in one."""
-        self.noises: dict[int, tuple[ComfortNoise, int]] = {}
-        """Rows whose peer is silent and said how that sounds, and their `end` at that time."""
 
     @property
     def period_ticks(self) -> int:
