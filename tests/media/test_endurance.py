@@ -110,6 +110,7 @@ def test_thousand_keys_out_under_loss(clock_hz: int, seed: int) -> None:
     ("n_calls", "seconds"),
     [
         (40, 20),
+        pytest.param(500, 120, marks=[pytest.mark.soak, pytest.mark.timeout(300)]),
         pytest.param(500, 7200, marks=[pytest.mark.soak, pytest.mark.timeout(6 * 3600)]),
     ],
 )
