@@ -30,7 +30,6 @@ __all__ = ["BackToBack"]
 log = logging.getLogger("ivrbench.call")
 
 LETTERS: Final = "bcdefghijklmnopqrstuvwxyz"
-DESCRIBED: Final = frozenset({"INVITE", "UPDATE"})
 
 
 class BackToBack:
@@ -122,6 +121,10 @@ class BackToBack:
         self.audio_elsewhere = True
         self.session.port.apply_switches()
 
+    def has(self, name: str) -> bool:
+        """The second party's leg has this name."""
+        return self.callee is not None and self.callee.leg.name == name
+
     def callee_of(self, leg: Leg) -> Callee | None:
         """Whose leg it is, None once that is over."""
         return self._callees.get(leg)
@@ -148,7 +151,8 @@ class BackToBack:
         callee = self.callee
         if not self.relaying or other is None or callee is None or not callee.is_up:
             return False
-        if request.method in DESCRIBED:
+        if request.method == "INVITE" or (request.method == "UPDATE" and request.description):
+            # An UPDATE without description refreshes the session, which each party has with us.
             return callee.audio.relays(leg, request, other)
         if request.method not in RELAYED:
             return False
@@ -260,6 +264,8 @@ class BackToBack:
 
     def _is_anchored(self) -> bool:
         wanted = self.session.board.settings.b2b_media
+        if self.session.leg.sdp is None:
+            return True  # a call of ours that is not out yet: nothing to be told to the callee
         if wanted != "auto":
             return wanted == "anchored"
         return self._needs_audio()

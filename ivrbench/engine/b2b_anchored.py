@@ -101,9 +101,9 @@ class AnchoredAudio:
         if near is not None and self._ours.media is not None:
             near.connect(None)
 
-    def over(self) -> None:
-        """The callee's call is over."""
-        self._ours.close()
+    def over(self) -> bool:
+        """The callee's call is over; True if its counts come later."""
+        return self._ours.close()
 
     def relays(self, leg: Leg, request: SipRequest, other: Leg) -> bool:
         """Whether an INVITE or UPDATE of one party goes to the other: each is answered here."""

@@ -58,7 +58,9 @@ class Callee:
         self.keys = KeyInput(self)
         self.is_up = False
         self.is_dropped = False
-        self.is_over = False
+        self.began_s = self.board.clock.wall()
+        self.end: LegEnded | None = None
+        """How it ended, once it has given everything back."""
         self._ended_by = ""
         self._reason = ""
 
@@ -68,6 +70,11 @@ class Callee:
     def call(self) -> None:
         """Send the INVITE, when the way is found."""
         place(self.session.board, self.leg, self)
+
+    @property
+    def is_over(self) -> bool:
+        """It has given everything back."""
+        return self.end is not None
 
     # --- how the INVITE goes ------------------------------------------------------------------
 
@@ -90,7 +97,8 @@ class Callee:
         self.b2b.relaying = True
         try:
             self.audio.answered(reply)
-        except (LocalProtocolError, SdpError) as exc:
+        except SdpError as exc:
+            self.session.leg.refuse(exc.status_hint)
             self.fail(f"the callee answered, but: {exc}")
             return
         self.session.tell("onOtherReply", reply.code, reply.reason)
@@ -138,8 +146,10 @@ class Callee:
         """It is of no use any more: as if it had hung up."""
         log.warning("%s", reason, extra={"leg": self.leg.name})
         self._ended_by, self._reason = "engine", reason
+        was_calling = self.leg.dialling is not None
         self.leg.bye()
-        self.hung_up(reason)
+        if not was_calling:  # else `leg_failed` comes
+            self.hung_up(reason)
 
     def hung_up(self, reason: str = "the callee hung up") -> None:
         """Its BYE came, or it is lost: the caller is hung up, unless the script keeps it."""
@@ -171,15 +181,17 @@ class Callee:
         """Tell, once, and give everything back."""
         if self.is_over:
             return
-        self.is_over, self.is_up = True, False
-        leg, board = self.leg, self.session.board
+        self.is_up = False
+        leg, board = self.leg, self.board
         duration_s = board.now() - leg.answered_s if leg.answered_s else 0.0
+        self.end = LegEnded(leg.name, by, code, reason, duration_s)
         self.keys.close()
-        self.audio.over()
         leg.let_go()
-        board.publish(LegEnded(leg.name, by, code, reason, duration_s))
+        board.publish(self.end)
         extra = {"leg": leg.name, "script": self.session.generation.script}
         log.info("ended by %s after %.1f s: %s", by, duration_s, reason, extra=extra)
+        if not self.audio.over():
+            board.write_callee_record(self, None)
         self.b2b.over(self)
 
     def abandon(self) -> None:

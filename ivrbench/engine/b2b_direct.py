@@ -53,8 +53,8 @@ class Party:
         """Its own last description."""
         self._session = session
         self._offered: SipRequest | None = None
-        self._is_ours = False
-        """The offer on its way is of our own audio."""
+        self._turn = 0
+        """Counts what was to be sent: a later one takes the place of one that waits."""
         self._done: Callable[[bytes | None], None] = _ignore
 
     @property
@@ -64,28 +64,38 @@ class Party:
         waits = call.invite_pending or call.offer_sent or call.offer_received
         return waits or leg.awaits_answer or not leg.answered_s
 
-    def offer(self, body: bytes, done: Callable[[bytes | None], None], tries: int = 0) -> None:
+    def offer(self, body: bytes, done: Callable[[bytes | None], None]) -> None:
         """Send the other party's description in a re-INVITE, as soon as the dialog allows.
+
+        What waited to be sent before is not sent any more.
 
         Args:
             body: of the other party.
             done: called with the party's answer, None if it refused.
-            tries: made so far.
         """
-        if self.leg.down or self._session.over:
-            return
-        if self.is_busy:
-            if tries < MAX_TRIES:
-                again = self._session.board.loop.call_later
-                again(AGAIN_S, self._again, body, done, tries + 1)
-            else:
-                done(None)
-            return
-        self._send(self.told.tell(body), done)
+        self._when_free(lambda: self._send(self.told.tell(body), done), lambda: done(None))
 
-    def _again(self, body: bytes, done: Callable[[bytes | None], None], tries: int) -> None:
-        self.offer(body, done, tries)
-        self._session.board.settle()
+    def forget_offers(self) -> None:
+        """Whatever waits to be sent is of no use any more."""
+        self._turn += 1
+
+    def _when_free(self, send: Callable[[], None], fail: Callable[[], None]) -> None:
+        self._turn += 1
+        self._attempt(self._turn, MAX_TRIES, send, fail)
+
+    def _attempt(
+        self, turn: int, tries: int, send: Callable[[], None], fail: Callable[[], None]
+    ) -> None:
+        board = self._session.board
+        if turn != self._turn or self.leg.down or self._session.over:
+            return
+        if not self.is_busy:
+            send()
+        elif tries:
+            board.loop.call_later(AGAIN_S, self._attempt, turn, tries - 1, send, fail)
+        else:
+            fail()
+        board.inbox.post(_ignore, None)  # what is to be sent goes out, also when a timer was due
 
     def _send(self, body: bytes, done: Callable[[bytes | None], None]) -> None:
         self._done = done
@@ -104,24 +114,14 @@ class Party:
 
     def take_audio_back(self) -> None:
         """Offer our own audio to the caller: from now on it hears the playlist."""
-        self._offer_ours(0)
+        self._when_free(self._send_ours, lambda: self._ours_answered(None))
 
-    def _offer_ours(self, tries: int) -> None:
-        leg, session = self.leg, self._session
-        sdp = leg.sdp
-        if leg.down or session.over or sdp is None:
-            return
-        if self.is_busy:
-            if tries < MAX_TRIES:
-                session.board.loop.call_later(AGAIN_S, self._ours_again, tries + 1)
-            return
+    def _send_ours(self) -> None:
+        sdp = self.leg.sdp
+        assert sdp is not None, "a leg of a session has ports"
         # RFC 3264 §8: one count of versions, whoever the descriptions are of.
         sdp.local = replaced(sdp.local, session_version=self.told.version)
         self._send(sdp.make_offer(), self._ours_answered)
-
-    def _ours_again(self, tries: int) -> None:
-        self._offer_ours(tries)
-        self._session.board.settle()
 
     def _ours_answered(self, answer: bytes | None) -> None:
         leg, sdp = self.leg, self.leg.sdp
@@ -159,6 +159,8 @@ class DirectAudio:
         number = int(session.board.clock.wall()) << 20
         told = Description(number + id(callee) % 0xFFFFF, 0, self._near.told.address)
         self._far = Party(session, callee.leg, told)
+        self._is_late_early = False
+        """A reliable 1xx brought the callee's offer; its PRACK put it on hold for now."""
         self._late: tuple[SipRequest, Party] | None = None
         """A request without offer whose ACK brings the answer that the other party waits for."""
         self._told_early = b""
@@ -175,6 +177,8 @@ class DirectAudio:
         description = reply.description
         is_late = not self._near.heard
         self._far.heard = description or self._far.heard
+        if is_late and description and reply.has("rseq"):
+            self._hold_early(reply)
         invite = self._b2b.waiting_invite
         if invite is None or reply.code < RINGING:
             return
@@ -182,6 +186,15 @@ class DirectAudio:
         self._told_early = body or self._told_early
         headers = response_headers(reply)
         self._session.leg.pass_on(invite, reply.code, reply.reason, headers, body)
+
+    def _hold_early(self, reply: SipResponse) -> None:
+        """RFC 3262 §5: the offer in a reliable 1xx wants its answer now, the caller's comes later.
+
+        An answer with the offer's own formats and no audio fits every offer (RFC 3264 §6.1).
+        """
+        self._is_late_early = True
+        answer = on_hold(self._far.told.tell(reply.description))
+        self._callee.leg.call.prack(reply, answer, now=self._session.board.now())
 
     def answered(self, reply: SipResponse) -> None:
         """The 2xx: its description goes to the caller, in a 200 or a re-INVITE.
@@ -248,9 +261,12 @@ class DirectAudio:
 
     def apart(self) -> None:
         """The second party is leaving; where the caller's audio goes then, the script says."""
+        self._near.forget_offers()
+        self._far.forget_offers()
 
-    def over(self) -> None:
-        """The callee's call is over."""
+    def over(self) -> bool:
+        """The callee's call is over; there was no audio of it here."""
+        return False
 
     def join_media(self) -> None:
         """The caller has audio here: for its playlist, the callee has no part in it."""
@@ -302,6 +318,10 @@ class DirectAudio:
             self._callee.fail("an ACK brought no answer to the other party's offer")
             return
         here.heard = request.description
+        if self._is_late_early:
+            self._is_late_early = False
+            there.offer(request.description, _ignore)
+            return
         body = there.told.tell(request.description)
         there.leg.call.ack(body, SDP, now=self._session.board.now())
 

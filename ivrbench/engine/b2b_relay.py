@@ -74,7 +74,8 @@ class Relay:
             (request.body, request.content_type) if body is None else (body, SDP if body else "")
         )
         try:
-            if request.method == "INVITE":
+            if request.method in ("INVITE", "UPDATE"):
+                # Not every phone knows UPDATE; a re-INVITE says the same.
                 ours = to.call.reinvite(sent, headers, kind, now=self._now())
             else:
                 ours = to.call.request(request.method, headers, sent, kind, now=self._now())

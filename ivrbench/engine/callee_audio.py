@@ -89,9 +89,11 @@ class CalleeAudio:
     def media_closed(self, counts: StreamCounts) -> None:
         """The worker is done with it."""
         self.board.publish(ended_event(self.leg.name, counts))
+        self.board.write_callee_record(self._callee, counts)
 
-    def close(self) -> None:
-        """The party is gone."""
-        if self.media is not None:
-            self.media.close()
-            self.media = None
+    def close(self) -> bool:
+        """The party is gone; False if there was no audio, and `media_closed` does not come."""
+        media, self.media = self.media, None
+        if media is not None:
+            media.close()
+        return media is not None

@@ -11,7 +11,12 @@ import msgspec
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["CallRecord", "CdrFile"]
+    from ivrbench.media.messages import StreamCounts
+
+    from .b2b_callee import Callee
+    from .session import Session
+
+__all__ = ["CallRecord", "CdrFile", "callee_record", "session_record"]
 
 log = logging.getLogger("ivrbench.cdr")
 
@@ -78,3 +83,57 @@ class CdrFile:
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
+
+
+def session_record(session: Session, counts: StreamCounts | None) -> CallRecord:
+    """The row of a session's first leg, which is over."""
+    leg = session.leg
+    ended_s = session.board.clock.wall()
+    duration_s = session.duration_s
+    return CallRecord(
+        leg=leg.name,
+        call_id=leg.dialog.callid,
+        direction="in" if leg.target is None else "out",
+        script=session.generation.script,
+        generation=session.generation.number,
+        caller=leg.caller,
+        called=leg.called,
+        started_s=session.began_s,
+        answered_s=ended_s - duration_s if leg.answered_s else 0.0,
+        ended_s=ended_s,
+        duration_s=duration_s,
+        code=session.final_code,
+        ended_by=session.ended_by,
+        reason=session.reason,
+        keys=session.keys.pressed,
+        rtp_received=counts.received if counts else 0,
+        rtp_sent=counts.sent if counts else 0,
+        rtp_lost=counts.lost if counts else 0,
+    )
+
+
+def callee_record(callee: Callee, counts: StreamCounts | None) -> CallRecord:
+    """The row of a second party, which is gone."""
+    leg, end, generation = callee.leg, callee.end, callee.session.generation
+    assert end is not None, "its end was told"
+    ended_s = callee.board.clock.wall()
+    return CallRecord(
+        leg=leg.name,
+        call_id=leg.dialog.callid,
+        direction="out",
+        script=generation.script,
+        generation=generation.number,
+        caller=leg.caller,
+        called=leg.called,
+        started_s=callee.began_s,
+        answered_s=ended_s - end.duration_s if leg.answered_s else 0.0,
+        ended_s=ended_s,
+        duration_s=end.duration_s,
+        code=end.code,
+        ended_by=end.by,
+        reason=end.reason,
+        keys=callee.keys.pressed,
+        rtp_received=counts.received if counts else 0,
+        rtp_sent=counts.sent if counts else 0,
+        rtp_lost=counts.lost if counts else 0,
+    )

@@ -65,10 +65,15 @@ class Desk:
                 session.inspector.look()
 
     async def _hang_up(self, command: HangUp) -> Answered:
-        session = self._engine.board.sessions.get(command.leg)
-        if session is None:
+        sessions, why = self._engine.board.sessions, "hung up from the workbench"
+        session = sessions.get(command.leg)
+        callee = next((s.b2b.callee for s in sessions.values() if s.b2b.has(command.leg)), None)
+        if callee is not None:
+            callee.fail(why)
+        elif session is not None:
+            session.hang_up("engine", why)
+        else:
             return Answered(command.request, ok=False, text=f"{command.leg} is not up any more")
-        session.hang_up("engine", "hung up from the workbench")
         self._engine.board.settle()
         return Answered(command.request, ok=True, text=f"{command.leg} hung up", leg=command.leg)
 

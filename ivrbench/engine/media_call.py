@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ivrbench.media.ports import PortPair
     from ivrbench.sdp.negotiate import Agreement
 
+    from .audio_owner import AudioOwner
     from .media_link import Worker
-    from .session import Session
 
 __all__ = ["MediaCall", "Prompt", "Seat"]
 
@@ -105,14 +105,10 @@ class MediaCall:
         agreement: what offer and answer agreed on.
     """
 
-    def __init__(self, session: Session, seat: Seat, agreement: Agreement) -> None:
+    def __init__(self, session: AudioOwner, seat: Seat, agreement: Agreement) -> None:
         self.session = session
         self.worker = seat.worker
         self.number = session.board.media.next_number()
-        self._seat = seat
-        self._send = seat.worker.media.send
-        self._stream = self._params(agreement)
-        seat.weigh(weight_of(agreement))
         self._recorders: set[int] = set()
         self.bridge: Bridge | None = None
         """Joins it with another call."""

@@ -346,6 +346,7 @@ _WORKER_EVENTS: Final[dict[type, Callable[..., None]]] = {
     messages.RoomRecorded: _room_recorded,
 }
 _CALL_EVENTS: Final[dict[type, Callable[..., None]]] = {
+    # What has no playlist plays nothing.
     messages.ItemStarted: lambda call, event: call.session.playlist.item_started(event),
     messages.ItemEnded: lambda call, event: call.session.playlist.item_ended(event),
     messages.QueueEmptied: lambda call, _: call.session.playlist.queue_emptied(),

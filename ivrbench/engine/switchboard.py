@@ -27,7 +27,7 @@ from . import call_flow
 from .access import Access
 from .admission import Admission, Refusal
 from .application import MAPPING_FILE, Mapping, choose_application, read_mapping
-from .cdr import CallRecord
+from .cdr import callee_record, session_record
 from .describe import peer_name, summary_of, without_keys
 from .endpoint_settings import endpoint_settings
 from .inbox import Inbox
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from ivrbench.sip.tokens import Tokens
     from ivrbench.sip.trace import MessageSeen
 
+    from .b2b_callee import Callee
     from .cdr import CdrFile
     from .media_link import MediaLink
     from .registry import Registry
@@ -329,31 +330,12 @@ class Switchboard:
         """One row for a call that is over."""
         if self.cdr is None:
             return
-        leg = session.leg
-        ended_s = self.clock.wall()
-        duration_s = session.duration_s
-        self.cdr.append(
-            CallRecord(
-                leg=leg.name,
-                call_id=leg.dialog.callid,
-                direction="in" if leg.target is None else "out",
-                script=session.generation.script,
-                generation=session.generation.number,
-                caller=leg.caller,
-                called=leg.called,
-                started_s=session.began_s,
-                answered_s=ended_s - duration_s if leg.answered_s else 0.0,
-                ended_s=ended_s,
-                duration_s=duration_s,
-                code=session.final_code,
-                ended_by=session.ended_by,
-                reason=session.reason,
-                keys=session.keys.pressed,
-                rtp_received=counts.received if counts else 0,
-                rtp_sent=counts.sent if counts else 0,
-                rtp_lost=counts.lost if counts else 0,
-            )
-        )
+        self.cdr.append(session_record(session, counts))
+
+    def write_callee_record(self, callee: Callee, counts: StreamCounts | None) -> None:
+        """One row for a second party that is gone."""
+        if self.cdr is not None:
+            self.cdr.append(callee_record(callee, counts))
 
     def drain(self, within_s: float) -> None:
         """No new calls; scripts hear `onServerShutdown`, those without it are ended."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.engine.cdr import CdrFile
 from ivrbench.observe.ladder import build_ladder, legs_of
 from ivrbench.sip.events import AckReceived
 from ivrbench.sip.flow import Flow
@@ -15,6 +17,8 @@ from tests.engine.harness import ENGINE, sdp
 from .two_legs import AFTER, BEFORE, BOB, BOTH, Scene, refuses
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .conftest import MakeBench
 
 
@@ -444,3 +448,101 @@ def test_silent_callee_does_not_hold_the_session(make_bench: MakeBench) -> None:
     assert scene.ended("c1").by == "caller"
     assert scene.ended("c1b").code == 487
     scene.bench.wait(40)
+
+
+def test_offer_in_a_reliable_ringing(make_bench: MakeBench) -> None:
+    """RFC 3262 §5: a callee that makes its offer in a 1xx gets an answer in the PRACK, on hold;
+    what the caller answers follows in a re-INVITE.
+    """
+    scene = Scene(make_bench, BEFORE, b2b_media="direct")
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    ann.invite(body=b"")
+    bench.wait()
+    bob.provisional(183, described=True, reliable=True)
+    bench.wait()
+    prack = next(m for m in scene.messages("c1b") if "PRACK" in m)
+    assert prack == "> PRACK (SDP)"
+    bob.accept(b"")
+    bench.wait(1)
+    assert ann.got[-1] == "200"
+    assert scene.messages("c1b")[-3:] == ["> INVITE (SDP)", "< 200 OK (SDP)", "> ACK"]
+    assert "m=audio 40000" in bob.described
+    assert "a=inactive" not in bob.described
+    ann.bye()
+
+
+def test_caller_without_a_codec_of_ours(make_bench: MakeBench) -> None:
+    """Through us both need a codec we have: 488 for the caller, BYE for the callee."""
+    scene = Scene(make_bench, BEFORE, Callee.accepts, b2b_media="anchored")
+    scene.ann.invite(body=sdp(formats="18"))
+    scene.bench.until(lambda: scene.bench.ended("c1"))
+    scene.bench.wait()
+    assert scene.ann.got[-1] == "488"
+    assert scene.bob.got[-1] == "BYE"
+
+
+def test_call_records_of_both(make_bench: MakeBench, tmp_path: Path) -> None:
+    """One row for each leg: who called whom, how long, and what was pressed."""
+    path = tmp_path / "cdr.json"
+    for media in BOTH:
+        scene = Scene(make_bench, AFTER, Callee.accepts, b2b_media=media, cdr=CdrFile(path))
+        scene.ann.dial()
+        scene.bench.wait(0.5)
+        if media == "anchored":
+            scene.bob.press(5)
+            scene.bench.wait(0.5)
+        scene.ann.bye()
+        scene.bench.wait(0.5)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    callees = [row for row in rows if row["leg"] == "c1b"]
+    assert len(rows) == 4
+    assert [row["direction"] for row in callees] == ["out", "out"]
+    assert callees[0]["called"] == "sip:bob@192.0.2.50"
+    assert callees[0]["caller"] == '"Ann" <sip:ann@192.0.2.99>'
+    assert [row["keys"] for row in callees] == ["", "5"]
+    assert {row["code"] for row in rows} == {200}
+    assert all(0.4 < row["duration_s"] < 3 for row in callees)
+
+
+def test_workbench_hangs_up_the_callee(make_bench: MakeBench) -> None:
+    """As if it had hung up itself; while it rings, as if it had refused."""
+    for answers, expected in ((Callee.accepts, "onOtherBye"), (Callee.rings, "other 487")):
+        scene = Scene(make_bench, AFTER, answers)
+        scene.ann.dial()
+        scene.bench.wait()
+        callee = scene.bench.session.b2b.callee
+        assert callee is not None
+        assert scene.bench.session.b2b.has("c1b")
+        callee.fail("hung up from the workbench")
+        scene.bench.board.settle()
+        scene.bench.wait(1)
+        said = scene.bench.said()
+        assert expected in said
+        assert ("onOtherBye" in said) is (expected == "onOtherBye")
+        assert scene.ended("c1b").reason == "hung up from the workbench"
+        assert scene.ann.got[-1] == "BYE"
+
+
+def test_caller_refuses_the_callees_audio(make_bench: MakeBench) -> None:
+    """Past us, no audio can be had: the callee is hung up, and so is the caller."""
+    scene = Scene(make_bench, AFTER, Callee.accepts, b2b_media="direct")
+    scene.ann.reinvite_code = 488
+    scene.ann.dial()
+    scene.bench.until(lambda: scene.bench.ended("c1"))
+    scene.bench.wait()
+    assert "onOtherBye" in scene.bench.said()
+    assert scene.bob.got[-1] == "BYE"
+    assert scene.ended("c1b").reason == "the caller refused the callee's audio"
+
+
+def test_callee_is_gone_before_its_audio_was_told(make_bench: MakeBench) -> None:
+    """An offer that waits for the caller's dialog to be free is not sent for a callee who left."""
+    scene = Scene(make_bench, AFTER, Callee.accepts, b2b_media="direct")
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    bench.lose = lambda data: data.startswith(b"ACK") and b"sip:app" in data[:60]
+    ann.dial()
+    bob.bye()
+    bench.lose = lambda data: False
+    bench.wait(3)
+    assert ann.got.count("INVITE") <= 1
+    bench.until(lambda: bench.ended("c1"))

@@ -14,6 +14,7 @@ from .two_legs import AFTER, BOTH, Scene
 if TYPE_CHECKING:
     from .conftest import MakeBench
 
+SDP = "application/sdp"
 FROM_START = """
 B2BMode = True
 def onInvite(self, hdrs):
@@ -220,3 +221,19 @@ def test_session_timer_of_the_callee_runs_out(make_bench: MakeBench, media: str)
     bench.wait(1)
     assert "onOtherBye" in bench.said()
     assert ann.got[-1] == "BYE"
+
+
+def test_update_goes_on_as_a_reinvite(make_bench: MakeBench) -> None:
+    """Not every phone knows UPDATE; one without description only refreshes, and stays here."""
+    scene = connected(make_bench, b2b_media="direct")
+    ann, bob = scene.ann, scene.bob
+    ann.do(lambda call, now: call.request("UPDATE", (), ann.sdp("sendonly"), SDP, now=now))
+    scene.bench.wait(0.3)
+    assert ann.got[-1] == "200"
+    assert "m=audio 41000" in ann.replies[-1].body_text()
+    assert "a=sendonly" in bob.described
+    asked = len(bob.got)
+    ann.request("UPDATE")
+    assert ann.got[-1] == "200"
+    assert len(bob.got) == asked
+    ann.bye()
