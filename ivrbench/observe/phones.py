@@ -44,8 +44,8 @@ class PhoneProgressed(_PhoneEvent, frozen=True):
     """The call got further, or something is to be said about it."""
 
     step: str
-    """"dialled", a SIP code, "packet" (first audio packet), "sound" (first sound), "audio" or
-    "note"."""
+    """"dialled", a SIP code, "packet" (first audio packet), "sound" (first sound), "audio", "card"
+    (a sound card is in use) or "note"."""
     after_ms: float
     """Since the INVITE; "packet" and "sound" since the answer, below zero for early media."""
     text: str

@@ -144,6 +144,7 @@ class Agent:
             media=LocalMedia(host, self._rtp.local[1], session_id=int(self._clock.wall())),
             from_=f'"test phone" <sip:{options.user or "phone"}@{host_port(host, 0)}>',
             credentials=self._credentials,
+            call_id=options.call_id,
             keys=self._keys,
             keys_by=options.keys_by,
             for_s=options.for_s,
@@ -304,8 +305,8 @@ class Agent:
             return
         self._loop.call_later(MEASURE_S, self._watch_sound)
         news = self._sound.watch(self._clock.now())
-        for text in news:
-            self._tell(Noted(text))
+        for fact in news:
+            self._tell(fact)
         if news and self._options.from_workbench:
             self._relay(self._control.switches)
 

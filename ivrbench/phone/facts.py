@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answered",
+    "CardOpened",
     "Ended",
     "Fact",
     "Figures",
@@ -120,6 +121,17 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class CardOpened:
+    """A side of the sound card is in use."""
+
+    text: str
+    """Which, and how."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something else worth a line."""
 
@@ -214,6 +226,7 @@ Fact = (
     | RtpStarted
     | SoundStarted
     | KeyPressed
+    | CardOpened
     | Heard
     | Noted
     | Ended

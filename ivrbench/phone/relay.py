@@ -10,6 +10,7 @@ from ivrbench.observe import phones
 
 from .facts import (
     Answered,
+    CardOpened,
     Ended,
     Heard,
     KeyPressed,
@@ -62,6 +63,8 @@ def event_of(fact: Fact, wall_s: float, wall_minus_now_s: float) -> PhoneEvent:
             )
         case MediaChanged():
             step, after_s = "audio", 0.0
+        case CardOpened():
+            step, after_s = "card", 0.0
         case Noted():
             step, after_s = "note", 0.0
     return phones.PhoneProgressed(step=step, after_ms=round(after_s * 1000, 1), text=str(fact))

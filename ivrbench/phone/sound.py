@@ -20,6 +20,7 @@ from ivrbench.audio.device import open_microphone, open_speaker, rescan_devices
 from ivrbench.audio.frame import FRAME_MS
 from ivrbench.errors import DeviceError
 
+from .facts import CardOpened, Noted
 from .ring import FRAMES_PER_S, Resampler, Ring
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Sound:
         self._from_card = Resampler(1, 1)
         self._to_card = Resampler(1, 1)
         self._heard: deque[Frame] = deque()
-        self._news: deque[str] = deque()
+        self._news: deque[CardOpened | Noted] = deque()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._n_begun = self._n_done = 0
         self._worker: threading.Thread | None = None
@@ -202,8 +203,8 @@ class Sound:
                 sides.append(side)
         self._do(partial(self._open, sides))
 
-    def watch(self, now: float) -> list[str]:
-        """Look after the cards: what happened to them, in sentences."""
+    def watch(self, now: float) -> list[CardOpened | Noted]:
+        """Look after the cards: what happened to them."""
         if self._n_begun == self._n_done:
             self._look_after(now)
         return [self._news.popleft() for _ in range(len(self._news))]
@@ -227,7 +228,7 @@ class Sound:
         for side in sides:
             if not side.lost and side.is_dead(now):
                 side.lost, self._retry_at_s = True, now
-                self._news.append(f"the {side.name} is gone: {side.effect}; looking for it")
+                self._note(f"the {side.name} is gone: {side.effect}; looking for it")
         if any(side.lost for side in sides) and self._retry_at_s <= now:
             self._retry_at_s = now + RETRY_S
             self._do(self._reopen)
@@ -253,11 +254,10 @@ class Sound:
             side.lost = False
         troubles = [(side, trouble) for side in sides if (trouble := side.open())]
         if len(troubles) == len(sides) > 1:
-            self._news.append(f"no sound card: the call is silent ({troubles[0][1]})")
+            self._note(f"no sound card: the call is silent ({troubles[0][1]})")
         else:
-            self._news.extend(
-                f"no {side.name}: {side.effect} ({trouble})" for side, trouble in troubles
-            )
+            for side, trouble in troubles:
+                self._note(f"no {side.name}: {side.effect} ({trouble})")
         self._news.extend(_told(side) for side in sides if side.stream is not None)
 
     def _reopen(self) -> None:
@@ -268,18 +268,20 @@ class Sound:
         if not any(self.names):
             with suppress(DeviceError):
                 rescan_devices()
-        self._news.extend(
-            f"the {side.name} is back: {side.stream.name}"
-            for side in lost
-            if not side.open() and side.stream is not None
-        )
+        for side in lost:
+            if not side.open() and side.stream is not None:
+                self._note(f"the {side.name} is back: {side.stream.name}")
+
+    def _note(self, text: str) -> None:
+        self._news.append(Noted(text))
 
     def _close(self) -> None:
         for side in (self._microphone, self._speaker):
             side.close()
 
 
-def _told(side: _Side) -> str:
+def _told(side: _Side) -> CardOpened:
     stream = side.stream
     assert stream is not None, "asked only then"
-    return f"{side.name}: {stream.name}, {side.rate_hz} Hz, {stream.latency_ms:.0f} ms"
+    text = f"{side.name}: {stream.name}, {side.rate_hz} Hz, {stream.latency_ms:.0f} ms"
+    return CardOpened(text)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NETWORKS", "Calling"]
 
+SYSTEM = "default"
+"""In place of a sound card's name: what the system chooses."""
 NETWORKS = (
     ("0", "0 0 0", "good: nothing is lost"),
     ("1", "1 0 0", "lose 1 % of the packets"),
@@ -234,18 +236,18 @@ class Calling:
         names = [
             card.name
             for card in answered.cards
-            if (card.inputs if side == "microphone" else card.outputs)
+            if (card.inputs if side == "microphone" else card.outputs) and card.name != SYSTEM
         ]
-        if not names:
+        if not answered.cards:
             self._app.say(answered.text or f"the engine's machine has no {side}", "warn")
             return
-        choices = [("0", "default", "what the system chooses")]
+        choices = [("0", SYSTEM, "what the system chooses")]
         choices += [(str(n) if n < 10 else "", name, name) for n, name in enumerate(names, 1)]
         self._choose(f"Which {side}?", choices, partial(self._card_chosen, side))
 
     def _card_chosen(self, side: str, name: str) -> None:
         model = self._app.model
-        setattr(model.sound, side, "" if name == "default" else name)
+        setattr(model.sound, side, "" if name == SYSTEM else name)
         model.sound.used = True
         if model.phone_to_tell:
             self.tell(side, name)

@@ -20,7 +20,7 @@ from ivrbench.observe.events import (
     Stamped,
 )
 from ivrbench.observe.history import History
-from ivrbench.observe.phones import PhoneMeasured
+from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed
 from ivrbench.tui.filter import Filter
 from ivrbench.tui.phone_choice import SoundChoice
 from ivrbench.tui.text import count
@@ -176,6 +176,8 @@ class Model:
                 self.follow_test_call(leg)
             case PhoneMeasured(phone=name) if self.phone and self.phone.name == name:
                 self.levels.append((at_s, event.out_dbfs, event.in_dbfs))
+            case PhoneProgressed(phone=name, step="note", text=text) if name == self.test_phone:
+                self.news = News(at_s, f"{self.glyphs.warn} test phone: {text}", "warn")
             case LegEnded(leg=leg) if leg == self.test_leg:
                 self.test_leg, self.keys_to_call = "", False
 

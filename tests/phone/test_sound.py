@@ -106,7 +106,7 @@ def settled(sound: Sound, now: float) -> list[str]:
     """What is told once all that was begun is done."""
     news = sound.watch(now)
     assert sound.wait(5.0)
-    return [*news, *sound.watch(now)]
+    return [str(fact) for fact in (*news, *sound.watch(now))]
 
 
 @pytest.mark.parametrize("card_hz", [48_000, 44_100, 16_000, 8000])

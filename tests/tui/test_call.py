@@ -140,6 +140,10 @@ async def test_call_to_somebody_else_is_hung_up_too(engine: FakeEngine) -> None:
         await press(app, pilot, engine, "f4")
         engine.publish(PhoneStarted(phone="p9", target="sip:anna@192.0.2.1"))
         app.model.begin_test_call("p9")
+        gone = "the microphone is gone: the caller says nothing"
+        engine.publish(PhoneProgressed("note", 0.0, gone, phone="p9"))
+        await settle(app, pilot, engine)
+        assert gone in strip_text(app)
         await press(app, pilot, engine, "h")
         assert told(engine) == [("hangup", "")]
 

@@ -246,7 +246,7 @@ def _packets(phone: PhoneView, leg: LegView | None, width: int) -> list[Line]:
     parts = [f"lost {lost:.1%}", f"jitter {measured.jitter_ms:.1f} ms"]
     if measured.rtt_ms >= 0:
         parts.append(f"rtt {measured.rtt_ms:.1f} ms")
-    parts.append(f"buffer {measured.buffer_ms} ms")
+    parts.append(f"phone buffer {measured.buffer_ms} ms")
     way = way_text(phone, leg, width)
     return [line(fit("  ".join(parts), width)), *([line(fit(way, width))] if way else [])]
 

@@ -35,6 +35,7 @@ def feel_text(model: Model, width: int) -> str:
     return _first_that_fits(
         width,
         f"key→sound {sound} = {_named(parts)}, worst {worst:.0f} ms",
+        f"key→sound {sound} = {_named(parts)} ms",
         f"key→sound {sound} = {_bare(parts)}, worst {worst:.0f} ms",
         f"key→sound {sound} = {_bare(parts)}",
     )
