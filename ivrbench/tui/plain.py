@@ -18,6 +18,7 @@ from ivrbench.observe.commands import Drain, HangUp, PlaceTestCall, ReloadScript
 from ivrbench.observe.events import LegEnded, LegStarted, LogWritten, Stamped
 from ivrbench.tui.link import Link
 from ivrbench.tui.model import TEST_PHONE, Model
+from ivrbench.tui.plain_verbs import VERBS
 from ivrbench.tui.theme import ASCII, UNICODE
 from ivrbench.tui.views.call import event_line
 from ivrbench.tui.views.ladder import ladder_lines, picture, shown_rows
@@ -54,6 +55,10 @@ HELP: Final = (
     "ladder LEG             its messages, keys and script calls",
     "follow LEG|all|off     what happens in a call, as it happens",
     "reload [NAME]          load one script again, or all",
+    "versions NAME   diff NAME [OLD NEW]   rollback NAME [N]   pin NAME N   unpin NAME",
+    "new TEMPLATE NAME      write a script: hello, menu, pin, voicemail, announcement, events",
+    "inspect LEG            its attributes, and what each handler changed",
+    "eval LEG LINE          Python between two handlers; !LINE may change the call",
     "wait SECONDS | wait ended             for files of commands",
     "drain   quit",
 )
@@ -90,6 +95,7 @@ class Console:
         self._changed = asyncio.Event()
         self._link = Link(self.model, connect, clock, self._on_change, self._on_lost)
         self._followed = ""
+        self._inspected: tuple[str, ...] = ()
         self._told_news = ""
 
     async def run(self, commands: AsyncIterator[str]) -> None:
@@ -98,18 +104,27 @@ class Console:
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 await self._ready.wait()
-            await self._link.ask(Watch(all_legs=True))
+            await self.watch()
             async for text in commands:
                 if text.strip() in ("quit", "exit"):
                     return
                 await self.obey(text)
         except TimeoutError:
             reason = self.model.down_reason or "it does not listen for calls"
-            self._say("error", text=f"no engine: {reason}")
+            self.say("error", text=f"no engine: {reason}")
         finally:
             reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reading
+
+    def now_s(self) -> float:
+        """Wall-clock time."""
+        return self._clock.wall()
+
+    async def watch(self, leg: str = "") -> None:
+        """Keep the attributes of this leg from now on, beside those of the legs before it."""
+        self._inspected = tuple(dict.fromkeys((*self._inspected, leg))) if leg else ()
+        await self._link.ask(Watch(all_legs=True, inspected=self._inspected))
 
     async def obey(self, text: str) -> None:
         """Carry out one line."""
@@ -120,22 +135,22 @@ class Console:
         elif verb in PHONE_VERBS:
             await self._tell_phone(verb, argument.strip())
         elif verb:
-            self._say("error", text=f"there is no command {verb}: help lists them")
+            self.say("error", text=f"there is no command {verb}: help lists them")
 
     # --- output ---------------------------------------------------------------------------
 
-    def _say(self, kind: str, /, **fields: object) -> None:
+    def say(self, kind: str, /, **fields: object) -> None:
         """One answer: its text, or all of it as JSON."""
         if self._as_json:
             self._write(msgspec.json.encode({"type": kind, **fields}).decode())
         elif fields.get("text"):
             self._write(self.model.glyphs.draw(str(fields["text"])))
 
-    def _lines(self, kind: str, texts: list[str], values: list[dict[str, Any]]) -> None:
+    def tell(self, kind: str, texts: list[str], values: list[dict[str, Any]]) -> None:
         """A list: lines for people, one object each for programs."""
         if self._as_json:
             for value in values:
-                self._say(kind, **value)
+                self.say(kind, **value)
         else:
             for text in texts:
                 self._write(self.model.glyphs.draw(text.rstrip()))
@@ -151,10 +166,10 @@ class Console:
         news = self.model.news
         if news is not None and news.text != self._told_news:
             self._told_news = news.text
-            self._say("news", text=f"* {news.text}")
+            self.say("news", text=f"* {news.text}")
 
     def _on_lost(self) -> None:
-        self._say("error", text=f"the engine is gone: {self.model.down_reason}")
+        self.say("error", text=f"the engine is gone: {self.model.down_reason}")
 
     def _happened(self, stamped: Stamped) -> None:
         event = stamped.event
@@ -162,7 +177,7 @@ class Console:
         if isinstance(event, LegStarted | LegEnded) and self._followed != name:
             leg = self.model.history.leg(name)
             if leg is not None and leg.started.peer == TEST_PHONE and isinstance(event, LegEnded):
-                self._say("ended", leg=name, text=f"* {name} over: by {event.by} {event.reason}")
+                self.say("ended", leg=name, text=f"* {name} over: by {event.by} {event.reason}")
         if not name or self._followed not in (name, "all"):
             return
         if self._as_json:
@@ -177,7 +192,7 @@ class Console:
 
     # --- verbs ------------------------------------------------------------------------------
 
-    async def _ask(self, command: Command) -> None:
+    async def ask(self, command: Command) -> None:
         answered = await self._link.ask(command)
         if isinstance(command, PlaceTestCall) and answered.ok:
             self.model.begin_test_call(answered.phone)
@@ -185,7 +200,7 @@ class Console:
         text = answered.text
         if answered.leg and not text.startswith(answered.leg):
             text = f"{answered.leg} {text}"
-        self._say(
+        self.say(
             "answer" if answered.ok else "error",
             ok=answered.ok,
             leg=answered.leg,
@@ -195,31 +210,31 @@ class Console:
 
     async def _call(self, target: str) -> None:
         if target:
-            await self._ask(PlaceTestCall(target))
+            await self.ask(PlaceTestCall(target))
         else:
-            self._say("error", text="call whom? scripts lists them")
+            self.say("error", text="call whom? scripts lists them")
 
     async def _tell_phone(self, verb: str, argument: str) -> None:
         phone = self.model.phone_to_tell
         if phone:
-            await self._ask(TellPhone(phone, verb, argument))
+            await self.ask(TellPhone(phone, verb, argument))
         else:
-            self._say("error", text="no test call is up: call NAME makes one")
+            self.say("error", text="no test call is up: call NAME makes one")
 
     async def _hang_up(self, leg: str) -> None:
         leg = leg or self.model.test_leg
         if leg:
-            await self._ask(HangUp(leg))
+            await self.ask(HangUp(leg))
         elif self.model.phone_to_tell:
             await self._tell_phone("hangup", "")
         else:
-            self._say("error", text="hang up what? legs lists them")
+            self.say("error", text="hang up what? legs lists them")
 
     async def _legs(self, _: str) -> None:
         history = self.model.history
         legs = (*reversed(history.live.values()), *reversed(history.done.values()))
         lines = leg_lines(self.model, self._clock.wall(), WIDTH)
-        self._lines("leg", [one.text for one in lines], [_leg_value(leg) for leg in legs])
+        self.tell("leg", [one.text for one in lines], [_leg_value(leg) for leg in legs])
 
     async def _scripts(self, _: str) -> None:
         scripts = self.model.history.scripts
@@ -234,12 +249,12 @@ class Console:
                     "state": state_of(self.model, script)[0],
                 }
             )
-        self._lines("script", [one.text for one in script_lines(self.model, 60)], values)
+        self.tell("script", [one.text for one in script_lines(self.model, 60)], values)
 
     async def _ladder(self, name: str) -> None:
         leg = self.model.history.leg(name or self.model.test_leg)
         if leg is None:
-            self._say("error", text=f"there is no leg {name or '(which?)'}: legs lists them")
+            self.say("error", text=f"there is no leg {name or '(which?)'}: legs lists them")
             return
         self.model.ladder.times = 1
         _, ladder = picture(self.model, leg.name)
@@ -256,20 +271,20 @@ class Console:
             for row in shown_rows(self.model.ladder, ladder)
         ]
         texts = [f" {one.text[1:]}" for one in ladder_lines(self.model, ladder, WIDTH)]
-        self._lines("row", texts, values)
+        self.tell("row", texts, values)
 
     async def _follow(self, name: str) -> None:
         self._followed = "" if name == "off" else name or self.model.test_leg or "all"
-        self._say("answer", ok=True, text=f"following {self._followed or 'nothing'}")
+        self.say("answer", ok=True, text=f"following {self._followed or 'nothing'}")
 
     async def _reload(self, name: str) -> None:
-        await self._ask(ReloadScripts(name))
+        await self.ask(ReloadScripts(name))
 
     async def _log(self, number: str) -> None:
         n_lines = int(number) if number.isdigit() else LOG_LINES
         lines = latest_log_lines(self.model, WIDTH, n_lines)
         kept = [s for s in self.model.history.logs.events if isinstance(s.event, LogWritten)]
-        self._lines(
+        self.tell(
             "log",
             [one.text for one in lines],
             [{**_event_value(s), "type": "log"} for s in kept[-n_lines:]],
@@ -284,13 +299,13 @@ class Console:
         try:
             await asyncio.sleep(float(what))
         except ValueError:
-            self._say("error", text="wait SECONDS, or wait ended")
+            self.say("error", text="wait SECONDS, or wait ended")
 
     async def _drain(self, _: str) -> None:
-        await self._ask(Drain())
+        await self.ask(Drain())
 
     async def _help(self, _: str) -> None:
-        self._lines("help", list(HELP), [{"text": text} for text in HELP])
+        self.tell("help", list(HELP), [{"text": text} for text in HELP])
 
 
 def _leg_value(leg: LegView) -> dict[str, Any]:  # Any: the values of a JSON object
@@ -322,6 +337,7 @@ _VERBS: Final[dict[str, Callable[[Console, str], Awaitable[None]]]] = {
     "wait": Console._wait,
     "drain": Console._drain,
     "help": Console._help,
+    **VERBS,
 }
 
 

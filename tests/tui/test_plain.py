@@ -12,13 +12,25 @@ from ivrbench.observe import commands
 from ivrbench.observe import events as ev
 from ivrbench.tui import plain
 from ivrbench.tui.plain import Console
-from tests.tui.fake_engine import FakeEngine, bench_events, ladder_events, mailbox_failed
+from tests.tui.fake_engine import (
+    FakeEngine,
+    bench_events,
+    ladder_events,
+    leg_up,
+    loaded,
+    mailbox_failed,
+)
+from tests.tui.inspect_events import inspect_events
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     import pytest
     from syrupy.assertion import SnapshotAssertion
+
+
+LISTENING = ev.ListenerChanged("udp", "127.0.0.1", 5080, up=True)
 
 
 async def turns() -> None:
@@ -76,18 +88,73 @@ async def test_a_session(engine: FakeEngine, screens: SnapshotAssertion) -> None
     assert kinds == ["PlaceTestCall", "TellPhone", "TellPhone", "ReloadScripts", "HangUp"]
 
 
+async def test_versions_and_attributes(
+    engine: FakeEngine, screens: SnapshotAssertion, tmp_path: Path
+) -> None:
+    """What F5 and F6 do: versions, differences, pinning, attributes, lines of Python."""
+    engine.play(inspect_events())
+    engine.results = {"self.keys": "'1234'", "self.flush()": "None"}
+    engine.publish(loaded("pin_collect", 8, source="new\n"))
+    engine.publish(*leg_up("c13", "pin_collect", 8, "sip:bob@10.0.0.8"))
+    typed = (
+        *("versions pin_collect", "versions nobody", "diff pin_collect", "diff pin_collect 8 7"),
+        *("diff pin_collect x", "diff pin_collect 3 4", "rollback pin_collect @7", "rollback no"),
+        *("rollback pin_collect", "pin pin_collect 7", "pin pin_collect", "unpin pin_collect"),
+        *("inspect c12", "inspect c13", "inspect c99", "eval c12 self.keys"),
+        *("eval c12 !self.flush()", "eval c12 self.flush"),
+    )
+    assert await transcript(engine, *typed) == screens
+    assert engine.asked == [
+        commands.RollBack("pin_collect", 7),
+        commands.RollBack("pin_collect", 0),
+        commands.PinScript("pin_collect", 7),
+        commands.PinScript("pin_collect", 8),
+        commands.PinScript("pin_collect", 0),
+        commands.Evaluate("c12", "self.keys"),
+        commands.Evaluate("c12", "self.flush()", may_change=True),
+        commands.Evaluate("c12", "self.flush"),
+    ]
+
+
+async def test_inspecting_a_leg_watches_it(engine: FakeEngine) -> None:
+    """Its attributes are kept from then on; those of a call that is over are not."""
+    engine.publish(LISTENING, loaded("menu", 1), *leg_up("c1", "menu", 1, "sip:bob@10.0.0.8"))
+    seen: list[frozenset[str]] = []
+    engine.hub.on_inspect = seen.append
+    over = ev.LegEnded("c1", "caller", 200, "BYE", 1.0)
+    text = await transcript(engine, "inspect c1", over, "inspect c1")
+    assert seen == [frozenset({"c1"})]
+    assert "kept from now on" in text
+    assert "inspect = all" in text
+
+
+async def test_a_new_script(engine: FakeEngine, tmp_path: Path) -> None:
+    """Written into the script folder, unless there is one."""
+    engine.publish(LISTENING)
+    engine.hub.history.engine.script_path = str(tmp_path)
+    text = await transcript(engine, "new menu first", "new menu first", "new x y", "new hello")
+    assert (tmp_path / "first.py").is_file()
+    assert (tmp_path / "hello.py").is_file()
+    assert "not written" in text
+    assert "new TEMPLATE NAME, of hello, menu" in text
+
+
 async def test_json_lines(engine: FakeEngine) -> None:
     """Every line is an object that names its type; events come whole."""
     engine.play(bench_events())
     text = await transcript(
         engine,
         *("scripts", "legs", "ladder c12", "follow c12", "help", "log 1", "sing", "drain"),
+        *("versions mailbox", "diff mailbox"),
         ev.KeyReceived("c12", 5, 100, "RFC 4733"),
         as_json=True,
     )
     values = [json.loads(one) for one in text.splitlines() if not one.startswith(">")]
     kinds = {value["type"] for value in values}
-    assert kinds == {"script", "leg", "row", "answer", "help", "log", "error", "KeyReceived"}
+    assert kinds == {"script", "leg", "row", "answer", "help", "log", "error", "KeyReceived"} | {
+        "version",
+        "diff",
+    }
     (key,) = [value for value in values if value["type"] == "KeyReceived"]
     assert (key["leg"], key["key"]) == ("c12", 5)
     assert commands.Drain() in engine.asked

@@ -1,0 +1,165 @@
+"""Verbs of the line console about versions of scripts and attributes of calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ivrbench.observe.commands import Evaluate, PinScript, RollBack
+from ivrbench.tui.new_script import TEMPLATES, write_script
+from ivrbench.tui.views.inspect import moment_lines, tree_lines
+from ivrbench.tui.views.script import generation_lines
+from ivrbench.tui.views.script_diff import diff_title, version_before, version_diff_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ivrbench.observe.snapshot import GenerationView, ScriptView
+    from ivrbench.tui.plain import Console
+
+__all__ = ["VERBS"]
+
+WIDTH: Final = 100
+
+
+def _script(console: Console, name: str) -> ScriptView | None:
+    script = console.model.history.scripts.get(name)
+    if script is None:
+        console.say("error", text=f"there is no script {name or '(which?)'}: scripts lists them")
+    return script
+
+
+async def _versions(console: Console, name: str) -> None:
+    script = _script(console, name)
+    if script is None:
+        return
+    console.model.select_script(name)
+    values = [
+        {
+            "script": name,
+            "generation": g.generation,
+            "state": g.state,
+            "at_s": g.at_s,
+            "calls": g.calls,
+            "live_calls": g.live_calls,
+            "pinned": g.generation == script.pinned,
+        }
+        for g in reversed(script.generations)
+    ]
+    console.tell(
+        "version", [one.text for one in generation_lines(console.model, script, 80)], values
+    )
+
+
+async def _diff(console: Console, words: str) -> None:
+    name, *numbers = words.split() or [""]
+    script = _script(console, name)
+    if script is None:
+        return
+    if any(not number.lstrip("@").isdigit() for number in numbers):
+        console.say("error", text="diff NAME [OLD NEW], as in diff menu 2 5")
+        return
+    wanted = [int(number.lstrip("@")) for number in numbers]
+    shown = _version(script, wanted[-1] if wanted else 0)
+    before = None
+    if shown is not None:
+        before = version_before(script, shown, wanted[0] if len(wanted) > 1 else 0)
+    if shown is None or before is None:
+        console.say("error", text="there are no two such versions: versions NAME lists them")
+        return
+    texts = [diff_title(before, shown)]
+    texts += [one.text for one in version_diff_lines(before, shown, WIDTH)]
+    console.tell("diff", texts, [{"text": text.rstrip()} for text in texts])
+
+
+def _version(script: ScriptView, number: int) -> GenerationView | None:
+    found = (g for g in script.generations if g.generation == number)
+    return next(found, None) if number else script.latest
+
+
+async def _roll_back(console: Console, words: str) -> None:
+    name, _, number = words.partition(" ")
+    if _script(console, name) is not None:
+        await console.ask(RollBack(name, _number(number)))
+
+
+async def _pin(console: Console, words: str) -> None:
+    name, _, number = words.partition(" ")
+    script = _script(console, name)
+    if script is not None:
+        serving = script.serving.generation if script.serving else 0
+        await console.ask(PinScript(name, _number(number) or serving))
+
+
+async def _unpin(console: Console, name: str) -> None:
+    if _script(console, name) is not None:
+        await console.ask(PinScript(name, 0))
+
+
+def _number(text: str) -> int:
+    """ "@3" or "3"; 0 for what is no number."""
+    digits = text.strip().removeprefix("@")
+    return int(digits) if digits.isdigit() else 0
+
+
+async def _new(console: Console, words: str) -> None:
+    template, _, name = words.partition(" ")
+    if template not in [known for _, known, _ in TEMPLATES]:
+        names = ", ".join(known for _, known, _ in TEMPLATES)
+        console.say("error", text=f"new TEMPLATE NAME, of {names}")
+        return
+    folder = Path(console.model.history.engine.script_path)
+    try:
+        path = write_script(folder, name.strip() or template, template)
+    except (ValueError, OSError) as error:
+        console.say("error", text=f"not written: {error}")
+    else:
+        console.say("answer", ok=True, text=f"wrote {path}")
+
+
+async def _inspect(console: Console, name: str) -> None:
+    model = console.model
+    leg = model.history.leg(name or model.test_leg)
+    if leg is None:
+        console.say("error", text=f"there is no leg {name or '(which?)'}: legs lists them")
+        return
+    if leg.inspected is None and leg.ended is None:
+        await console.watch(leg.name)
+        text = f"the attributes of {leg.name} are kept from now on: ask again after its next event"
+        console.say("answer", ok=True, text=text)
+        return
+    if leg.inspected is None:
+        text = f"nobody looked at {leg.name}: inspect = all keeps what every call has"
+        console.say("error", text=text)
+        return
+    values = leg.inspected.at(model.history.seq)
+    texts = [one.text for one in moment_lines(model, leg, WIDTH)]
+    texts += [one.text for one in tree_lines(model, leg, console.now_s(), WIDTH)]
+    console.tell(
+        "attribute",
+        texts,
+        [
+            {"leg": leg.name, "path": path, "value": msgspec.to_builtins(value)}
+            for path, value in values.items()
+        ],
+    )
+
+
+async def _evaluate(console: Console, words: str) -> None:
+    name, _, text = words.partition(" ")
+    text = text.strip()
+    await console.ask(Evaluate(name, text.removeprefix("!").strip(), text.startswith("!")))
+
+
+VERBS: Final[dict[str, Callable[[Console, str], Awaitable[None]]]] = {
+    "versions": _versions,
+    "diff": _diff,
+    "rollback": _roll_back,
+    "pin": _pin,
+    "unpin": _unpin,
+    "new": _new,
+    "inspect": _inspect,
+    "eval": _evaluate,
+}
