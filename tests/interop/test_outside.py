@@ -123,9 +123,16 @@ async def test_scanner_outside_allow_from_sees_nothing(
         assert engine.seen(SipTraced) == []
 
 
-@pytest.mark.parametrize("method", ["INVITE", "REGISTER"])
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("INVITE", "401 Unauthorized"),
+        ("REGISTER", "405 Method Not Allowed"),
+        ("OPTIONS", "200 OK"),
+    ],
+)
 async def test_scanner_learns_no_names(
-    tmp_path: Path, need: Callable[[str], None], method: str
+    tmp_path: Path, need: Callable[[str], None], method: str, answer: str
 ) -> None:
     """svwar tells extensions apart by their answers: with passwords all answers are alike."""
     need("svmap")
@@ -140,7 +147,7 @@ async def test_scanner_learns_no_names(
         found = [name for name in range(100, 106) if f"| {name} " in text]
         assert found in ([], list(range(100, 106))), text
         answers = {e.summary for e in engine.seen(SipTraced) if e.sent}
-        assert answers == {"401 Unauthorized" if method == "INVITE" else "405 Method Not Allowed"}
+        assert answers == {answer}
 
 
 async def test_scanner_is_banned(
