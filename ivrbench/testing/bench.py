@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ivrbench.config import Settings
 from ivrbench.errors import ConfigError
-from ivrbench.testing.agent import UserAgent
 from ivrbench.testing.callee import Callee, Invited
 from ivrbench.testing.caller import Caller
 from ivrbench.testing.stage import Stage
@@ -54,8 +53,7 @@ class BenchBase(Stage):
         super().__init__()
         self._settings: dict[str, object] = {}
         self._is_open = False
-        self._callers: list[UserAgent] = []
-        self._callees: list[Invited] = []
+        self._agents: list[Invited] = []
         self._modules: dict[str, Any] = {}
         self.choose_scripts: Callable[[], tuple[Path, Path | None]] = lambda: (
             Path(script_path),
@@ -109,7 +107,7 @@ class BenchBase(Stage):
         if not self._is_open:
             return
         self._is_open = False
-        for agent in (*self._callers, *self._callees):
+        for agent in self._agents:
             agent.close()
         self._close()
         sys.excepthook = self._excepthook
@@ -153,8 +151,8 @@ class BenchBase(Stage):
             network: how bad the way of the audio is.
         """
         self.open()
-        agent = UserAgent(self.network, codecs=codecs, keys=keys)
-        self._callers.append(agent)
+        agent = Invited(self.network, codecs=codecs, keys=keys)
+        self._agents.append(agent)
         if network is not None:
             self.network.impair(agent.audio.address, network)
         made = Caller(self, agent, script)
@@ -168,25 +166,21 @@ class BenchBase(Stage):
     # --- who is called ------------------------------------------------------------------------
 
     def invited(self, uri: str = "") -> Invited | None:
-        """Who was called and is not taken by a test yet, the first first."""
-        for agent in self._callees:
+        """Who was called, and no test has asked for them yet; the first first."""
+        for agent in self._agents:
             request = agent.invite_request
-            if request is not None and _leads_to(request.uri, uri):
+            if agent.waits and request is not None and _leads_to(request.uri, uri):
                 return agent
         return None
 
     def invited_uris(self) -> list[str]:
         """Whom the scripts have called, and no test has asked for."""
-        return [a.invite_request.uri for a in self._callees if a.invite_request is not None]
+        return [a.invite_request.uri for a in self._agents if a.waits and a.invite_request]
 
     def take_invited(self, uri: str = "") -> Callee | None:
         """The one a script has called."""
         agent = self.invited(uri)
-        if agent is None:
-            return None
-        self._callees.remove(agent)
-        self._callers.append(agent)
-        return Callee(self, agent)
+        return None if agent is None else Callee(self, agent)
 
 
 class Bench(BenchBase):
@@ -220,7 +214,7 @@ class Bench(BenchBase):
         remote: Address = flow.remote
         agent = Invited(self.network, remote)
         agent.on_change = self.changed
-        self._callees.append(agent)
+        self._agents.append(agent)
 
 
 def _leads_to(uri: str, wanted: str) -> bool:

@@ -18,31 +18,48 @@ __all__ = ["Callee", "Invited"]
 
 
 class Invited(UserAgent):
-    """A telephone that can be called.
+    """A telephone that can be called, when it has no call.
 
     Attributes:
-        invite: the INVITE that came, None while none did.
+        invite_request: the INVITE that came, None while none did.
+        is_taken: a test has asked for this call.
         cancelled: the caller gave up.
+        acknowledged: our answer was.
     """
 
     invite_request: SipRequest | None = None
+    is_taken = False
     cancelled = False
     acknowledged = False
+    _is_over = False
+
+    @property
+    def waits(self) -> bool:
+        """It was called, and no test has asked for the call yet."""
+        return self.invite_request is not None and not self.is_taken
 
     def _note(self, event: sip.Event, now: float) -> None:
         super()._note(event, now)
-        if isinstance(event, sip.InviteReceived) and self.call is None:
-            self.call = event.call
-            self.invite_request = event.request
+        if isinstance(event, sip.InviteReceived):
             self.got.append("INVITE")
-        elif isinstance(event, sip.InviteReceived):
-            event.call.reject(486, now=now)
+            self._take_call(event, now)
         elif isinstance(event, sip.CancelReceived):
             self.cancelled = True
             self.got.append("CANCEL")
         elif isinstance(event, sip.AckReceived):
             self.acknowledged = True
             self.got.append("ACK")
+        elif isinstance(event, sip.CallEnded) and event.call is self.call:
+            self._is_over = True
+
+    def _take_call(self, event: sip.InviteReceived, now: float) -> None:
+        if self.call is not None and not self._is_over:
+            event.call.reject(486, now=now)
+            return
+        self.call = event.call
+        self.invite_request = event.request
+        self.is_taken = self.cancelled = self.acknowledged = self._is_over = False
+        self.mouth.open()
 
 
 class Callee(Party):
@@ -50,6 +67,7 @@ class Callee(Party):
 
     def __init__(self, stage: Stage, agent: Invited) -> None:
         super().__init__(stage, agent, "callee")
+        agent.is_taken = True
         self.invited = agent
         assert agent.call is not None, "it was called"
         self._call_id = agent.call.dialog.call_id

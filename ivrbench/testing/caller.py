@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.observe import events
+from ivrbench.observe.feel import key_name
 from ivrbench.testing.party import ENOUGH_S, SETTLED_S, Party
 from ivrbench.testing.timeline import short
 
@@ -40,8 +41,7 @@ class Recording:
     @property
     def ended(self) -> events.RecordingEnded | None:
         """How it ended, None while it goes on."""
-        ended = self.caller.told(events.RecordingEnded)
-        return next((e for e in ended if Path(e.file).name == self.file.name), None)
+        return self.caller.recording_ended(self)
 
 
 class Caller(Party):
@@ -53,6 +53,11 @@ class Caller(Party):
         self._bench = bench
         self._items_seen = 0
         """Items that `plays` and `records` have asked for."""
+
+    @property
+    def keys(self) -> str:
+        """The keys that have reached the script."""
+        return "".join(key_name(event.key) for event in self.told(events.KeyReceived))
 
     # --- answer and end -----------------------------------------------------------------------
 
@@ -156,6 +161,17 @@ class Caller(Party):
             self._fail(f"no other prompt within {within_s:g} s", got)
         self._since_s = self._stage.now()
 
+    def recording_ended(self, recording: Recording) -> events.RecordingEnded | None:
+        """How a recording ended; a file may be recorded into again and again."""
+        begun = False
+        for event in self._stage.of(object, self.leg):
+            if isinstance(event, events.ItemStarted):
+                begun |= event.item == recording.item
+            elif begun and isinstance(event, events.RecordingEnded):
+                if Path(event.file).name == recording.file.name:
+                    return event
+        return None
+
     # --- others -------------------------------------------------------------------------------
 
     def connects(self, uri: str = "", *, within_s: float = 5.0) -> Callee:
@@ -168,7 +184,9 @@ class Caller(Party):
         Returns:
             the one who is called: lets it ring, answers, refuses, hangs up.
         """
-        self._after_prompts(lambda: self._bench.invited(uri), within_s)
+        if not self._after_prompts(lambda: self._bench.invited(uri), within_s):
+            # A script may call somebody when this call is over.
+            self._stage.comes_true(lambda: self._bench.invited(uri), within_s if self.over else 0)
         callee = self._bench.take_invited(uri)
         if callee is None:
             others = ", ".join(self._bench.invited_uris()) or "nobody"
@@ -196,6 +214,21 @@ class Caller(Party):
 
     def _barge_in(self) -> None:
         self._items_seen = len(self._started())
+
+    def press(
+        self, keys: str, *, duration_ms: int = 100, pause_ms: int = 80, by: str = "rfc4733"
+    ) -> None:
+        known = self.told(events.KeyReceived)
+        super().press(keys, duration_ms=duration_ms, pause_ms=pause_ms, by=by)
+        # What had begun when the script heard the first key is answered too.
+        n_started = 0
+        for event in self._stage.of(object, self.leg):
+            n_started += isinstance(event, events.ItemStarted)
+            if isinstance(event, events.KeyReceived):
+                if event is not (known[0] if known else None):
+                    self._items_seen = max(self._items_seen, n_started)
+                    return
+                known = known[1:]
 
     def _refers(self) -> list[SipRequest]:
         return [r for r in self.agent.requests if r.method == "REFER"]

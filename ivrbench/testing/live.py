@@ -145,7 +145,7 @@ class LiveBench(BenchBase):
         self.open()
         agent = Invited(self.network)
         agent.on_change = self.changed
-        self._callees.append(agent)
+        self._agents.append(agent)
         ip, port = agent.flow.local
         return f"sip:{user}@{ip}:{port}"
 

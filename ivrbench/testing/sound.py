@@ -116,6 +116,11 @@ class Mouth:
         if self.remote is not None and not self._closed:
             self.port.send(packet.to_bytes(), self.remote)
 
+    def open(self) -> None:
+        """Another call begins."""
+        self._closed = False
+        self._breath = None
+
     def close(self) -> None:
         """Say nothing any more."""
         self._closed = True

@@ -107,10 +107,11 @@ class _Names:
     async def candidates(
         self, uri: SipUri, usable: Sequence[str], versions: Sequence[int]
     ) -> list[Candidate]:
-        itself = [(uri.host, uri.port or SIP_PORT)]
-        is_there = self.any_name or uri.host[0].isdigit()
-        places = self.places.get(uri.host, itself if is_there else [])
-        return [Candidate("udp", *place) for place in places]
+        if uri.host[0].isdigit():
+            return [Candidate("udp", uri.host, uri.port or SIP_PORT)]
+        if self.any_name and uri.host not in self.places:
+            self.places[uri.host] = [(f"198.51.100.{len(self.places) + 1}", uri.port or SIP_PORT)]
+        return [Candidate("udp", *place) for place in self.places.get(uri.host, [])]
 
 
 class VirtualEngine:
@@ -201,7 +202,7 @@ class VirtualEngine:
         return self._names.places
 
     def let_any_name_lead_somewhere(self) -> None:
-        """A name that is not in `names` is an address itself."""
+        """A name that is not in `names` gets an address of its own (RFC 5737)."""
         self._names.any_name = True
 
     def close(self) -> None:

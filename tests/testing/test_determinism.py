@@ -49,9 +49,11 @@ class IvrDialog(IvrDialogBase):
 
 
 @pytest.fixture
-def load() -> Iterator[None]:
-    """Three processes that compute."""
-    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+def load(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Processes that compute: one, and four in the long lane."""
+    n_burners = 4 if request.node.get_closest_marker("soak") else 1
+    command = [sys.executable, "-c", "while True: pass"]
+    burners = [subprocess.Popen(command) for _ in range(n_burners)]
     yield
     for burner in burners:
         burner.kill()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivrbench.testing import patches
+from ivrbench.testing.threads import REAL_START
 
 if TYPE_CHECKING:
     from ivrbench.testing import Bench, IvrScripts
@@ -194,7 +195,7 @@ def test_others_keep_their_time(bench: Bench, ivr_scripts: IvrScripts) -> None:
     assert time.sleep is patches.REAL_SLEEP
     assert before[0] is patches.REAL_SLEEP
     assert threading.Condition.wait is patches.REAL_WAIT
-    assert threading.Thread.start is patches.REAL_START
+    assert threading.Thread.start is REAL_START
 
 
 def test_a_thread_that_does_not_come_back(bench: Bench, ivr_scripts: IvrScripts) -> None:

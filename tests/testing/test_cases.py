@@ -1,0 +1,267 @@
+"""Calls of every example script, recorded as tests: they pass on replay, not on another script."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ivrbench.errors import ExpectationFailed
+from ivrbench.observe.case import case_of
+from ivrbench.observe.case_source import Checks, case_source
+from ivrbench.observe.ladder import legs_of
+from ivrbench.testing import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+BOB = "sip:bob@192.0.2.50"
+
+
+def hello(bench: Bench) -> None:
+    call = bench.dial("hello")
+    call.waits(1)
+    call.hang_up()
+
+
+def hello_to_the_end(bench: Bench) -> None:
+    bench.dial("hello").waits(30)
+
+
+def menu(bench: Bench) -> None:
+    call = bench.dial("menu")
+    call.waits(1.5)
+    call.press("1")
+    call.waits(8)
+    call.press("2", by="info")
+    call.waits(3)
+    call.press("9", duration_ms=500)
+    call.waits(2)
+    call.hang_up()
+
+
+def record(bench: Bench) -> None:
+    call = bench.dial("record")
+    call.waits(8)
+    call.press("#")
+    call.waits(6)
+    call.press("#")
+    call.waits(10)
+
+
+def announcement(bench: Bench) -> None:
+    bench.dial("announcement").waits(20)
+
+
+def pin_wrong_then_right(bench: Bench) -> None:
+    call = bench.dial("pin_collect")
+    call.waits(1)
+    call.press("99#")
+    call.waits(4)
+    call.press("1234#")
+    call.waits(10)
+
+
+def survey(bench: Bench) -> None:
+    call = bench.dial("survey")
+    for answer in "35":
+        call.waits(2.2)
+        call.press(answer)
+    call.waits(9)
+    call.press("1", by="tones")
+    call.waits(8)
+
+
+def voicemail(bench: Bench) -> None:
+    call = bench.dial("voicemail", params={"pin": "9876", "mailbox": "ann"})
+    call.waits(9)
+    call.press("#")
+    call.waits(6)
+
+
+def conference(bench: Bench) -> None:
+    call = bench.dial("conference")
+    call.waits(5)
+    call.press("6")
+    call.waits(2)
+    call.hang_up()
+
+
+def callback(bench: Bench) -> None:
+    bench.dial("callback", caller='"Ann" <sip:ann@192.0.2.7>').waits(15)
+
+
+def b2bua(bench: Bench) -> None:
+    call = bench.dial("b2bua")
+    callee = call.connects(BOB)
+    callee.rings()
+    bench.wait(2)
+    callee.answer()
+    bench.wait(5)
+    callee.hang_up()
+    bench.wait(2)
+
+
+def b2bua_busy(bench: Bench) -> None:
+    call = bench.dial("b2bua")
+    call.connects(BOB).reject(486)
+    bench.wait(1)
+
+
+def call_center(bench: Bench) -> None:
+    call = bench.dial("call_center")
+    bench.wait(1)
+    first = call.connects(BOB)
+    first.rings()
+    bench.wait(20)
+    second = call.connects("sip:eve@192.0.2.51")
+    second.answer()
+    bench.wait(4)
+    call.hang_up()
+    second.is_hung_up()
+
+
+SCENARIOS: tuple[Callable[[Bench], None], ...] = (
+    hello,
+    hello_to_the_end,
+    menu,
+    record,
+    announcement,
+    pin_wrong_then_right,
+    survey,
+    voicemail,
+    conference,
+    callback,
+    b2bua,
+    b2bua_busy,
+    call_center,
+)
+CONFIGURED = {
+    "b2bua": f"callee={BOB}\n",
+    "call_center": f"agents={BOB} sip:eve@192.0.2.51\nring=10\n",
+}
+
+MUTATIONS = (
+    (hello, '"hello.wav"', '"goodbye.wav"', "the script plays hello.wav"),
+    (hello_to_the_end, "self.stopSession()", "pass", "the call is ended by script"),
+    (menu, '"hours"', '"weekend"', "the script plays hours.wav"),
+    (menu, "def onDtmf", "def onDtmfs", "the script plays hours.wav"),
+    (record, "key == HASH", "key == 10", "the script plays"),
+    (pin_wrong_then_right, '"1234"', '"4321"', "the script plays accepted.wav"),
+    (survey, "survey_thanks", "survey_key", "the script plays survey_thanks.wav"),
+    (announcement, '"answer", "yes") != "no"', '"answer", "no") != "no"', "an answer"),
+    (b2bua, "self.connectCallee(", "print(", "the script calls sip:bob@192.0.2.50"),
+    (call_center, "self.call_next()", "self.let_go()", "the script calls sip:bob@192.0.2.50"),
+)
+"""Scenario, text of its script, what stands there instead, what the replay misses."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The example scripts, with folders of their own for what they keep."""
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    for path in SCRIPTS.glob("*.py"):
+        shutil.copy(path, scripts)
+    (scripts / "wav").symlink_to(SCRIPTS / "wav")
+    for name in ("record", "voicemail", "conference"):
+        (scripts / f"{name}.conf").write_text(f"folder={tmp_path}\n")
+    (scripts / "survey.conf").write_text(f"database={tmp_path / 'survey.db'}\n")
+    for name, text in CONFIGURED.items():
+        (scripts / f"{name}.conf").write_text(text)
+    return scripts
+
+
+def recorded(
+    scenario: Callable[[Bench], None], folder: Path, checks: Checks = Checks()
+) -> tuple[str, str]:
+    """A scenario's script, and its call as the source of a test."""
+    with Bench(folder) as bench:
+        scenario(bench)
+        history = bench.engine.hub.history
+        case = case_of(legs_of(history, "c1"))
+    return case.script, case_source(case, "test_call", checks)
+
+
+def replay(source: str, folder: Path) -> None:
+    """Run a recorded test."""
+    names: dict[str, Callable[[Bench], None]] = {}
+    exec("from __future__ import annotations\n" + source, names)
+    with Bench(folder) as bench:
+        names["test_call"](bench)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_replay(scenario: Callable[[Bench], None], folder: Path) -> None:
+    """What was recorded happens again."""
+    _, source = recorded(scenario, folder)
+    replay(source, folder)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "text", "instead", "missed"),
+    MUTATIONS,
+    ids=[f"{s.__name__}-{text}" for s, text, *_ in MUTATIONS],
+)
+def test_another_script(
+    scenario: Callable[[Bench], None], text: str, instead: str, missed: str, folder: Path
+) -> None:
+    """A script that does something else fails, and the message says what was expected of it."""
+    script, source = recorded(scenario, folder)
+    file = folder / f"{script}.py"
+    before = file.read_text()
+    assert text in before
+    file.write_text(before.replace(text, instead))
+    with pytest.raises(ExpectationFailed) as failed:
+        replay(source, folder)
+    message = str(failed.value)
+    assert missed in message.splitlines()[0]
+    assert "got" in message
+
+
+@pytest.mark.parametrize("scenario", [menu, record, survey, b2bua, call_center])
+def test_replay_without_looking_at_prompts(scenario: Callable[[Bench], None], folder: Path) -> None:
+    """Keys come at the same moments also where nobody waits for the prompts between them."""
+    _, source = recorded(scenario, folder, Checks(prompts=False))
+    assert "plays" not in source
+    replay(source, folder)
+
+
+def test_replay_with_everything_checked(folder: Path) -> None:
+    """Prompts are heard, and soon after the key."""
+    _, source = recorded(menu, folder, Checks(audio=True, latency_ms=400))
+    assert 'call.hears("hours.wav")' in source
+    assert 'call.plays("hours.wav", within_s=0.4)' in source
+    replay(source, folder)
+
+
+def test_source(folder: Path) -> None:
+    """Plain Python, as a person might have written it."""
+    _, source = recorded(pin_wrong_then_right, folder)
+    body = source.splitlines()[2:]
+    assert body == [
+        '    call = bench.dial("pin_collect")',
+        "    call.answered()",
+        '    call.plays("pin.wav")',
+        "    call.waits(0.9)",
+        '    call.press("99#")  # while it plays',
+        '    call.plays("wrong_pin.wav")',
+        '    call.plays("pin.wav")',
+        "    call.waits(2)",
+        '    call.press("1234#")  # while it plays',
+        '    call.plays("accepted.wav")',
+        '    call.hangs_up(by="script")',
+        '    assert call.keys == "99#1234#"',
+    ]
+
+
+def test_secrets_are_masked(folder: Path) -> None:
+    """By the name of the parameter; the test says so."""
+    _, source = recorded(voicemail, folder)
+    assert "9876" not in source
+    assert '"pin": "secret"' in source
+    assert '"mailbox": "ann"' in source
+    assert 'What is called "secret" here' in source
