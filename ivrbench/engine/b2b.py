@@ -6,6 +6,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Final
 
+from ivrbench.observe.events import LegsJoined
 from ivrbench.sip.compose import MAX_FORWARDS
 
 from .b2b_anchored import AnchoredAudio
@@ -55,6 +56,7 @@ class BackToBack:
         self.bye_headers: Headers = ()
         self.audio_elsewhere = False
         """The caller's audio goes past us."""
+        self._joined_with = ""
         self._attempts = 0
         self._callees: dict[Leg, Callee] = {}
         """Whose SIP calls are not over: the second party, and those before that are ending."""
@@ -115,6 +117,13 @@ class BackToBack:
         """The caller has audio here."""
         if self.callee is not None:
             self.callee.audio.join_media()
+
+    def tell_joined(self, callee: Callee | None, *, past_us: bool = False) -> None:
+        """Let those who watch know who hears whom; None: the caller hears us."""
+        other = callee.leg.name if callee is not None else ""
+        if other != self._joined_with:
+            self._joined_with = other
+            self.session.board.publish(LegsJoined(self.session.leg.name, other, past_us))
 
     def audio_went_away(self) -> None:
         """The caller's audio goes to the callee, past us: the playlist stands still."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.errors import LocalProtocolError, SdpError
+from ivrbench.errors import LocalProtocolError, MediaError, SdpError
 
 from .b2b_headers import response_headers
 from .callee_audio import CalleeAudio
@@ -82,8 +82,15 @@ class AnchoredAudio:
     def join_media(self) -> None:
         """Let them hear each other, if both have audio and are to."""
         near, far = self._session.media, self._ours.media
-        if self._joined and near is not None and far is not None:
-            near.connect(far)
+        if not self._joined or near is None or far is None:
+            return
+        if near.bridge is None or far not in near.bridge.calls:
+            try:
+                near.connect(far)
+            except MediaError as exc:
+                self._session.warn(f"the parties do not hear each other: {exc}")
+            else:
+                self._b2b.tell_joined(self._callee)
 
     def join(self) -> None:
         """`disconnectAudio()`."""
@@ -100,6 +107,7 @@ class AnchoredAudio:
         near = self._session.media
         if near is not None and self._ours.media is not None:
             near.connect(None)
+        self._b2b.tell_joined(None)
 
     def over(self) -> bool:
         """The callee's call is over; True if its counts come later."""

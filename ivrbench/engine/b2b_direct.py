@@ -207,6 +207,7 @@ class DirectAudio:
         if not far.heard:
             raise SdpError("it has no session description.")
         self._b2b.audio_went_away()
+        self._b2b.tell_joined(self._callee, past_us=True)
         invite = self._b2b.waiting_invite
         if invite is None:
             self.join()
@@ -226,6 +227,7 @@ class DirectAudio:
     def join(self) -> None:
         """Tell each what the other said, until nothing is new (`disconnectAudio()`, an answer)."""
         self._b2b.audio_went_away()
+        self._b2b.tell_joined(self._callee, past_us=True)
         self._offer_near(MAX_ROUNDS)
 
     def _offer_near(self, rounds: int) -> None:
@@ -255,12 +257,14 @@ class DirectAudio:
 
     def part(self) -> None:
         """`connectAudio()`: the caller's audio comes here, the callee is put on hold."""
+        self._b2b.tell_joined(None)
         self._near.take_audio_back()
         if self._near.heard:
             self._far.offer(on_hold(self._near.heard), _ignore)
 
     def apart(self) -> None:
         """The second party is leaving; where the caller's audio goes then, the script says."""
+        self._b2b.tell_joined(None)
         self._near.forget_offers()
         self._far.forget_offers()
 

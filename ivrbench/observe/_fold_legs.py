@@ -19,6 +19,7 @@ from ivrbench.observe.events import (
     LegChanged,
     LegEnded,
     LegMeasured,
+    LegsJoined,
     LegStarted,
     LegWarned,
     MediaAgreed,
@@ -117,6 +118,19 @@ def _ended(history: History, stamped: Stamped, event: LegEnded) -> None:
     keep_fact(leg, stamped)
     history.finish(leg)
     call_ended(history, leg.started.script, leg.started.generation)
+
+
+def _joined(history: History, stamped: Stamped, event: LegsJoined) -> None:
+    leg = history.leg(event.leg)
+    if leg is None:
+        return
+    before, after = history.leg(leg.joined), history.leg(event.other)
+    if before is not None:
+        before.joined = ""
+    leg.joined, leg.is_direct = event.other, event.past_us
+    if after is not None:
+        after.joined, after.is_direct = event.leg, event.past_us
+    keep_fact(leg, stamped)
 
 
 def _warned(history: History, stamped: Stamped, event: LegWarned) -> None:
@@ -256,6 +270,7 @@ FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     LegStarted: _started,
     LegChanged: _changed,
     LegEnded: _ended,
+    LegsJoined: _joined,
     LegWarned: _warned,
     MediaAgreed: _agreed,
     LegMeasured: _measured,

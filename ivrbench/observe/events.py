@@ -33,6 +33,7 @@ __all__ = [
     "LegMeasured",
     "LegStarted",
     "LegWarned",
+    "LegsJoined",
     "ListenerChanged",
     "LogWritten",
     "MediaAgreed",
@@ -288,6 +289,17 @@ class LegEnded(EventBase, frozen=True):
     """From answer to end; 0.0 if never answered."""
 
 
+class LegsJoined(EventBase, frozen=True):
+    """The two parties of a call hear each other, or no longer."""
+
+    leg: str
+    """The first leg."""
+    other: str
+    """The second one; "": they are apart."""
+    past_us: bool = False
+    """Their audio does not run through our media worker."""
+
+
 class LegWarned(EventBase, frozen=True):
     """Something about the leg the developer should know, in one sentence; "" takes it back."""
 
@@ -533,6 +545,7 @@ Event = (
     | LegChanged
     | LegEnded
     | LegWarned
+    | LegsJoined
     | MediaAgreed
     | MediaRestored
     | SipTraced

@@ -171,6 +171,10 @@ class LegView(Struct):
     answered_at_s: float = 0.0
     """0.0: not answered."""
     ended: LegEnded | None = None
+    joined: str = ""
+    """The leg it talks with, "" if with none."""
+    is_direct: bool = False
+    """Their audio goes past us."""
     warning: str = ""
     raised: int = 0
     """How many handlers raised."""

@@ -10,6 +10,7 @@ from ivrbench.observe.events import (
     HandlerRaised,
     KeyReceived,
     LegChanged,
+    LegsJoined,
     LegWarned,
     MediaRestored,
     MonitorChanged,
@@ -42,7 +43,8 @@ def playlist_lines(model: Model, leg: LegView, width: int, height: int) -> list[
     for number, item in enumerate(waiting, 1):
         lines += _waiting_lines(model, leg, item, number, file_width, width)
     if not waiting and leg.ended is None:
-        lines.append(line(("  silence: nothing is queued", "dim")))
+        hears = f"hears {leg.joined}" if leg.joined else "silence: nothing is queued"
+        lines.append(line((f"  {hears}", "dim")))
     done = [item for item in reversed(leg.items) if item.is_over]
     free = height - len(lines) - 1
     if done and free > 0:
@@ -253,10 +255,13 @@ def _happened(model: Model, stamped: Stamped) -> Span:
         case LegWarned(text=text) if text:
             return f"{glyphs.warn} {text}", "warn"
         case _:
-            return _restored(event)
+            return _other(event)
 
 
-def _restored(event: object) -> tuple[str, str]:
+def _other(event: object) -> tuple[str, str]:
+    if isinstance(event, LegsJoined):
+        way = ", their audio past us" if event.past_us else ""
+        return f"  talks with {event.other}{way}" if event.other else "  hears us again", "dim"
     if isinstance(event, MediaRestored):
         return f"audio is back after {event.away_ms} ms: {event.reason}", "warn"
     return "", ""

@@ -187,6 +187,8 @@ def now_text(model: Model, leg: LegView) -> str:
     item = leg.playing
     if item is None and running is not None:
         return f"{running.handler}() waits"
+    if item is None and leg.joined:
+        return f"with {leg.joined}, direct" if leg.is_direct else f"with {leg.joined}"
     if item is None:
         return "silence" if leg.state == "up" else "-"
     if item.enqueued.record and not item.enqueued.play:
