@@ -6,8 +6,10 @@ The workbench runs without a terminal on an engine that plays written lists of e
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from datetime import UTC
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from ivrbench.tui.app import Workbench  # noqa: E402
 from tests.tui import fake_engine  # noqa: E402
+from tests.tui.inspect_events import inspect_events  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +31,7 @@ PICTURES: dict[str, tuple[Callable[[], Iterator[tuple[float, Event]]], tuple[str
     "ladder": (fake_engine.ladder_events, ("f3", *["up"] * 8)),
     "call": (fake_engine.call_events, ("f4",)),
     "script": (fake_engine.bench_events, ("f5", "n")),
+    "inspect": (inspect_events, ("f6", *["left"] * 4)),
 }
 """File name, what happened, and the keys pressed."""
 
@@ -53,6 +57,15 @@ async def draw(name: str) -> str:
             app.draw_now()
         await pilot.pause()
         return app.export_screenshot(title="ivrbench")
+
+
+def words(picture: str) -> list[str]:
+    """The text of a picture, line by line: what tells whether it is of today."""
+    return [
+        unescape("".join(re.findall(r"<text[^>]*>([^<]*)</text>", line))).replace("\u00a0", " ")
+        for line in picture.splitlines()
+        if "<text" in line
+    ]
 
 
 if __name__ == "__main__":
