@@ -227,6 +227,12 @@ def _call_parser() -> argparse.ArgumentParser:
         help="who logs in where a password is asked for; the password is that of the users file, "
         "of the environment variable IVRBENCH_PASSWORD, or is asked for",
     )
+    add(
+        "--codec",
+        default="",
+        choices=("pcmu", "pcma", "g722", "opus"),
+        help="the only codec offered; without: G.711. g722 and opus are wideband",
+    )
     add("--json", action="store_true", help="the call's figures as one JSON object at the end")
     add("--control-socket", type=Path, metavar="SOCKET", help="the engine to ask for NAME")
     add("--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one")

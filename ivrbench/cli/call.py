@@ -53,6 +53,7 @@ def call(options: argparse.Namespace) -> int:
             silent=options.silent,
             microphone=options.microphone,
             speaker=options.speaker,
+            codec=options.codec,
             network=options.network,
             user=user,
             password=password,

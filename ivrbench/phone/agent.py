@@ -16,6 +16,7 @@ from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sip.flow import Address, Flow, host_port
 
 from .call import PhoneCall
+from .codec import ear_at_rate, offered, rate_of
 from .control import Control
 from .facts import Ended, Fact, Noted
 from .keys import Step, parse_keys
@@ -112,8 +113,12 @@ class Agent:
 
     async def _dial(self) -> None:
         # A text takes a moment to be spoken: the signals are heard meanwhile.
+        self._codecs = offered(self._options.codec)
+        self._rate_hz = rate_of(self._codecs)
         voice = await asyncio.to_thread(self._voice)
-        self._stream = RtpStream(voice, self._ears(), wall_minus_now_s=self._wall_minus_now_s)
+        self._stream = RtpStream(
+            voice, self._ears(), codecs=self._codecs, wall_minus_now_s=self._wall_minus_now_s
+        )
         target = await self._find_target()
         remote = await resolve(target)
         host = local_address_for(remote)
@@ -194,19 +199,20 @@ class Agent:
             if said_here:
                 return self._sound
         if options.wav is not None:
-            return file_voice(options.wav, loop=options.loop_wav)
+            return file_voice(options.wav, loop=options.loop_wav, rate_hz=self._rate_hz)
         if options.tone_hz:
-            return tone_voice(options.tone_hz)
+            return tone_voice(options.tone_hz, rate_hz=self._rate_hz)
         if options.say:
-            return text_voice(options.say, language=options.language)
-        return silent_voice()
+            return text_voice(options.say, language=options.language, rate_hz=self._rate_hz)
+        return silent_voice(rate_hz=self._rate_hz)
 
     def _ears(self) -> tuple[Ear, ...]:
+        loudspeaker = ear_at_rate(self._sound.hear, self._rate_hz)
         if self._options.record is None:
-            return (self._sound.hear,)
-        self._recording = Recording(self._options.record)
+            return (loudspeaker,)
+        self._recording = Recording(self._options.record, self._rate_hz)
         self._open.callback(self._recording.close)
-        return self._recording.hear, self._sound.hear
+        return self._recording.hear, loudspeaker
 
     def _credentials(self, realm: str) -> tuple[str, str] | None:
         user = self._options.user

@@ -80,7 +80,7 @@ class PhoneCall:
         self._endpoint = Endpoint(
             EndpointSettings(user_agent=USER_AGENT, allowed_methods=METHODS), tokens=tokens
         )
-        self._offer_answer = OfferAnswer(settings.media)
+        self._offer_answer = OfferAnswer(settings.media, stream.codecs)
         self.keys = KeySender(stream, settings.keys_by, self._send_info)
         self.keys.add(settings.keys)
         self._facts: deque[Fact] = deque()

@@ -117,15 +117,18 @@ class Control:
 
     async def _say(self, argument: str) -> None:
         what, _, value = argument.partition(" ")
+        rate_hz = self._stream.rate_hz
         match what:
             case "silence":
-                speaker: Speaker = silent_voice()
+                speaker: Speaker = silent_voice(rate_hz=rate_hz)
             case "tone":
-                speaker = tone_voice(_whole(value))
+                speaker = tone_voice(_whole(value), rate_hz=rate_hz)
             case "wav":
-                speaker = await asyncio.to_thread(file_voice, Path(value), loop=False)
+                speaker = await asyncio.to_thread(
+                    file_voice, Path(value), loop=False, rate_hz=rate_hz
+                )
             case "text":
-                speaker = await asyncio.to_thread(text_voice, value)
+                speaker = await asyncio.to_thread(text_voice, value, rate_hz=rate_hz)
             case "microphone":
                 await self._microphone(value)
                 return

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ivrbench.audio.codecs.g711 import LAWS
-from ivrbench.audio.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from ivrbench.audio.frame import FRAME_MS
 from ivrbench.rtp.dtmf import DtmfReceiver, KeyReleased
-from ivrbench.rtp.jitter import JitterBuffer
 from ivrbench.rtp.packet import parse_rtp
 from ivrbench.rtp.sequence import Arrival
 from ivrbench.rtp.stats import ReceptionStats
@@ -27,11 +25,12 @@ if TYPE_CHECKING:
     from ivrbench.sdp.negotiate import Agreement
     from ivrbench.sip.flow import Address
 
+    from .codec import Line
+
 __all__ = ["Ear", "Hearing"]
 
 Ear = Callable[[Frame], None]
-FADE: Final = 0.5  # -6 dB for each concealed frame in a row
-FADED_OUT: Final = 0.1  # after three of them silence is better
+FRAMES_PER_S: Final = 1000 / FRAME_MS
 
 
 class Hearing:
@@ -39,17 +38,17 @@ class Hearing:
 
     Args:
         ears: get each frame.
+        frame_samples: length of the frames.
     """
 
-    def __init__(self, ears: tuple[Ear, ...]) -> None:
+    def __init__(self, ears: tuple[Ear, ...], frame_samples: int) -> None:
         self._ears = ears
+        self._frame_samples = frame_samples
         self._agreement: Agreement | None = None
-        self._jitter = JitterBuffer(FRAME_SAMPLES)
+        self._line: Line | None = None
         self._keys = DtmfReceiver()
         self._stats: ReceptionStats | None = None
         self._earlier = Figures()
-        self._last_frame = np.zeros(FRAME_SAMPLES, np.int16)
-        self._gain = 0.0
         self._frames = self._audio_frames = self._concealed_frames = self._peak = 0
         self._energy = 0.0
         self.window = LevelWindow()
@@ -59,23 +58,26 @@ class Hearing:
         self.first_packet_s: float | None = None
         self.first_sound_s: float | None = None
 
-    def agree(self, agreement: Agreement) -> None:
+    def agree(self, agreement: Agreement, line: Line) -> None:
         """Listen by what offer and answer agreed on."""
         before, self._agreement = self._agreement, agreement
-        if before is not None and before.codec.name != agreement.codec.name:
-            self._jitter.reset()
+        self._line = line
+        if before is None or before.dtmf_clock_rate_hz != agreement.dtmf_clock_rate_hz:
+            self._keys = DtmfReceiver(agreement.dtmf_clock_rate_hz)
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram; one that is not RTP, or not from the other side, is dropped."""
-        agreement = self._agreement
+        agreement, line = self._agreement, self._line
         packet = parse_rtp(data)
-        if packet is None or agreement is None or source[0] != agreement.remote_rtp[0]:
+        if packet is None or agreement is None or line is None:
+            return
+        if source[0] != agreement.remote_rtp[0]:
             return
         if not agreement.direction.receives:
             return
         if packet.payload_type not in (agreement.receive_pt, agreement.dtmf_receive_pt):
             return
-        stats = self._stats_of(packet.ssrc)
+        stats = self._stats_of(packet.ssrc, line)
         arrival = stats.receive(packet.sequence, packet.timestamp, len(packet.payload), now)
         if arrival in (Arrival.SUSPECT, Arrival.DUPLICATE):
             return
@@ -84,7 +86,7 @@ class Hearing:
             return
         if self.first_packet_s is None:
             self.first_packet_s = now
-        self._jitter.put(packet.timestamp, packet.payload)
+        line.put(packet.timestamp, packet.payload)
 
     def receive_report(self, report: SenderReport, now: float) -> None:
         """Take the other side's sender report."""
@@ -126,27 +128,27 @@ class Hearing:
     @property
     def buffer_ms(self) -> int:
         """Audio that waits to be played."""
-        return round(self._jitter.waiting_frames * FRAME_MS)
+        return round(self._line.buffer.waiting_frames * FRAME_MS) if self._line else 0
 
     def figures(self) -> Figures:
         """What was heard up to now."""
         figures = self._stream_figures()
-        n_samples = self._frames * FRAME_SAMPLES
+        n_samples = self._frames * self._frame_samples
         return replace(
             figures,
-            late=self._jitter.late,
+            late=self._line.buffer.late if self._line else 0,
             level_dbfs=dbfs(math.sqrt(self._energy / n_samples) if n_samples else 0.0),
             peak_dbfs=dbfs(self._peak),
-            audio_s=self._audio_frames * FRAME_SAMPLES / SAMPLE_RATE_HZ,
-            concealed_s=self._concealed_frames * FRAME_SAMPLES / SAMPLE_RATE_HZ,
+            audio_s=self._audio_frames / FRAMES_PER_S,
+            concealed_s=self._concealed_frames / FRAMES_PER_S,
         )
 
-    def _stats_of(self, ssrc: int) -> ReceptionStats:
+    def _stats_of(self, ssrc: int, line: Line) -> ReceptionStats:
         """The counters of the stream; another SSRC begins a new one (RFC 3550 §8.2)."""
         if self._stats is None or self._stats.ssrc != ssrc:
             self._earlier = self._stream_figures()
-            self._stats = ReceptionStats(ssrc, SAMPLE_RATE_HZ)
-            self._jitter.reset()
+            self._stats = ReceptionStats(ssrc, line.clock_hz)
+            line.reset()
             self._keys.reset()
         return self._stats
 
@@ -162,15 +164,10 @@ class Hearing:
         )
 
     def _next_frame(self) -> Frame:
-        concealed_before = self._jitter.concealed
-        payload = self._jitter.get()
-        if payload is not None and self._agreement is not None:
-            law = LAWS[self._agreement.codec.name]
-            self._last_frame, self._gain = law.decode(np.frombuffer(payload, np.uint8)), 1.0
-            self._audio_frames += 1
-            return self._last_frame
-        if self._jitter.concealed > concealed_before:
-            self._concealed_frames += 1
-        # A gap is filled with the last frame, ever softer; before the first frame that is silence.
-        self._gain = self._gain * FADE if self._gain * FADE > FADED_OUT else 0.0
-        return (self._last_frame * self._gain).astype(np.int16)
+        if self._line is None:
+            return np.zeros(self._frame_samples, np.int16)
+        concealed_before = self._line.buffer.concealed
+        frame, came = self._line.get()
+        self._audio_frames += came
+        self._concealed_frames += self._line.buffer.concealed > concealed_before
+        return frame

@@ -45,6 +45,8 @@ class CallOptions:
     """A part of the microphone's name, "" for the system's choice."""
     speaker: str = ""
     """Likewise."""
+    codec: str = ""
+    """The only codec offered, a key of `codec.CODECS`; "": G.711 of both laws."""
     network: str = ""
     """What the packets go through, as `network.BadNetwork` understands it; "" is a good one."""
     user: str = ""

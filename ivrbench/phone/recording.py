@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 __all__ = ["Recording"]
 
 SAMPLE_BYTES: Final = 2
-WRITE_EVERY_SAMPLES: Final = SAMPLE_RATE_HZ // 2
+WRITE_EVERY_S: Final = 0.5
 """How often the file and its header are brought up to date: all that a killed phone loses."""
 
 
 class Recording:
-    """A WAV file, 8 kHz mono PCM16.
+    """A WAV file, mono PCM16.
 
     Args:
         path: the file; one that is there is replaced.
+        rate_hz: sample rate.
 
     Raises:
         ConfigError: it cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rate_hz: int = SAMPLE_RATE_HZ) -> None:
         self.path = path
+        self._rate_hz = rate_hz
         self.n_samples = 0
         self.error = ""
         """Why the recording ended early, "" if it did not."""
@@ -47,13 +49,13 @@ class Recording:
     @property
     def seconds(self) -> float:
         """Length of what is in the file."""
-        return self.n_samples / SAMPLE_RATE_HZ
+        return self.n_samples / self._rate_hz
 
     def hear(self, frame: Frame) -> None:
         """Append one frame."""
         self._waiting.append(frame)
         self._waiting_samples += len(frame)
-        if self._waiting_samples >= WRITE_EVERY_SAMPLES:
+        if self._waiting_samples >= WRITE_EVERY_S * self._rate_hz:
             self._write()
 
     def close(self) -> None:
@@ -76,7 +78,7 @@ class Recording:
             self._file.seek(0, os.SEEK_END)
             self._file.write(data)
             self._file.seek(0)
-            self._file.write(wav_header(n_samples * SAMPLE_BYTES))
+            self._file.write(wav_header(n_samples * SAMPLE_BYTES, rate_hz=self._rate_hz))
             self._file.flush()
         except OSError as exc:
             self.error = exc.strerror or str(exc)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ivrbench.audio.codecs.g711 import LAWS
-from ivrbench.audio.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from ivrbench.audio.frame import FRAME_MS
 from ivrbench.audio.tones import dtmf_tone
 from ivrbench.rtp.dtmf import EventPacket, dtmf_packets
 from ivrbench.rtp.packet import RtpPacket
@@ -29,10 +28,12 @@ from ivrbench.rtp.rtcp import (
 )
 from ivrbench.rtp.sequence import sequence_add, timestamp_add
 
+from .codec import CODECS, Line, at_rate, rate_of
 from .hearing import Ear, Hearing
 from .levels import LevelWindow
 
 if TYPE_CHECKING:
+    from ivrbench.sdp.description import Codec
     from ivrbench.sdp.negotiate import Agreement
     from ivrbench.sip.flow import Address
 
@@ -68,6 +69,7 @@ class RtpStream:
     Args:
         speaker: what we say.
         ears: get each frame heard: a recorder, a loudspeaker.
+        codecs: what may be agreed on, all of one sample rate.
         wall_minus_now_s: wall clock minus the clock of `now`, for the time stamps of RTCP.
         identity: where the numbers begin.
     """
@@ -77,10 +79,16 @@ class RtpStream:
         speaker: Speaker,
         ears: tuple[Ear, ...] = (),
         *,
+        codecs: tuple[Codec, ...] = CODECS[""],
         wall_minus_now_s: float = 0.0,
         identity: StreamIdentity | None = None,
     ) -> None:
-        self._speaker = speaker
+        self.codecs = codecs
+        self.rate_hz = rate_of(codecs)
+        """Sample rate of the frames."""
+        self._frame_samples = self.rate_hz * FRAME_MS // 1000
+        self._line: Line | None = None
+        self._speaker = at_rate(speaker, self.rate_hz)
         self._wall_minus_now_s = wall_minus_now_s
         self._identity = identity or StreamIdentity()
         self._sequence = self._identity.first_sequence
@@ -89,7 +97,7 @@ class RtpStream:
         self._key_packets: deque[EventPacket] = deque()
         self._key_timestamp = 0
         self._agreement: Agreement | None = None
-        self._hearing = Hearing(ears)
+        self._hearing = Hearing(ears, self._frame_samples)
         self._tone: deque[Frame] = deque()
         self.muted = False
         """True: silence is sent instead of what the speaker says; keys are still sent."""
@@ -101,6 +109,11 @@ class RtpStream:
         self._report_s = 0.0
         self._last_frame_s = 0.0
         self._rtt_ms: float | None = None
+
+    @property
+    def _frame_ts(self) -> int:
+        """A frame on the RTP clock."""
+        return self._line.frame_ts if self._line is not None else self._frame_samples
 
     @property
     def sending(self) -> bool:
@@ -119,10 +132,12 @@ class RtpStream:
 
     def agree(self, agreement: Agreement, now: float) -> None:
         """Go on with what offer and answer agreed on."""
-        if self._agreement is None:
+        before, self._agreement = self._agreement, agreement
+        if before is None:
             self._report_s = now + FIRST_REPORT_S
-        self._agreement = agreement
-        self._hearing.agree(agreement)
+        if self._line is None or before is None or before.codec.name != agreement.codec.name:
+            self._line = Line(agreement.codec, agreement.peer_fmtp)
+        self._hearing.agree(agreement, self._line)
 
     def receive_rtp(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram of the RTP port; what is not our call's audio is dropped."""
@@ -151,19 +166,22 @@ class RtpStream:
         """
         if self._agreement is None or self._agreement.dtmf_pt is None:
             return False
-        self._key_packets.extend(dtmf_packets(press.key, press.duration_ms, ptime_ms=FRAME_MS))
+        clock_hz = self._agreement.dtmf_clock_rate_hz
+        self._key_packets.extend(
+            dtmf_packets(press.key, press.duration_ms, ptime_ms=FRAME_MS, clock_rate_hz=clock_hz)
+        )
         self._key_timestamp = self._timestamp
         return True
 
     def speak(self, speaker: Speaker) -> None:
         """Say something else from now on."""
-        self._speaker = speaker
+        self._speaker = at_rate(speaker, self.rate_hz)
 
     def sound_key(self, press: Press) -> None:
         """Send a key as its two tones, beginning with the next frame."""
-        samples = dtmf_tone(press.key, press.duration_ms)
-        whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
-        self._tone.extend(samples[:whole].reshape(-1, FRAME_SAMPLES))
+        samples = dtmf_tone(press.key, press.duration_ms, rate_hz=self.rate_hz)
+        whole = len(samples) // self._frame_samples * self._frame_samples
+        self._tone.extend(samples[:whole].reshape(-1, self._frame_samples))
 
     def next_edge(self) -> tuple[bool, float] | None:
         """Where sound next began (True) or ended (False) at our ear; None if that was all."""
@@ -175,9 +193,9 @@ class RtpStream:
 
     def run_frame(self, now: float) -> None:
         """Say and hear one frame."""
-        samples = self._speaker.next_frame(FRAME_SAMPLES)
+        samples = self._speaker.next_frame(self._frame_samples)
         if self.muted:
-            samples = np.zeros(FRAME_SAMPLES, np.int16)
+            samples = np.zeros(self._frame_samples, np.int16)
         if self._tone:
             samples = self._tone.popleft()
         self.said.add(samples)
@@ -186,7 +204,7 @@ class RtpStream:
             self._send_frame(agreement, samples)
         else:
             self._marker = True
-        self._timestamp = timestamp_add(self._timestamp, FRAME_SAMPLES)
+        self._timestamp = timestamp_add(self._timestamp, self._frame_ts)
         self._last_frame_s = now
         self._hearing.run_frame(now)
         if agreement is not None and self._report_s <= now:
@@ -195,7 +213,7 @@ class RtpStream:
 
     def skip(self, frames: int) -> None:
         """Leave out frames there was no time for; the RTP clock goes on."""
-        self._timestamp = timestamp_add(self._timestamp, frames * FRAME_SAMPLES)
+        self._timestamp = timestamp_add(self._timestamp, frames * self._frame_ts)
 
     def end(self, now: float) -> None:
         """Say goodbye by RTCP (RFC 3550 §6.3.7)."""
@@ -225,7 +243,8 @@ class RtpStream:
             # RFC 3551 §4.1: the marker shows where audio begins again after a gap.
             self._marker = True
             return
-        payload = LAWS[agreement.codec.name].encode(samples).tobytes()
+        assert self._line is not None, "it comes with the agreement"
+        payload = self._line.encode(samples)
         pt = agreement.codec.payload_type
         self._send(agreement, pt, self._timestamp, payload, self._marker)
         self._marker = False
@@ -252,11 +271,11 @@ class RtpStream:
         self._rtcp_out.append((data, agreement.remote_rtcp))
 
     def _sender_report(self, blocks: tuple[ReportBlock, ...], now: float) -> SenderReport:
-        passed_samples = round((now - self._last_frame_s) * SAMPLE_RATE_HZ)
+        passed_ts = round((now - self._last_frame_s) * self._frame_ts * 1000 / FRAME_MS)
         return SenderReport(
             ssrc=self._identity.ssrc,
             ntp_timestamp=self._ntp(now),
-            rtp_timestamp=timestamp_add(self._timestamp, passed_samples - FRAME_SAMPLES),
+            rtp_timestamp=timestamp_add(self._timestamp, passed_ts - self._frame_ts),
             packets=self._sent_packets,
             octets=self._sent_octets,
             reports=blocks,

@@ -1,4 +1,4 @@
-"""What the phone says: a file, a text, a tone or silence, in frames of 20 ms at 8 kHz."""
+"""What the phone says: a file, a text, a tone or silence, in frames of 20 ms."""
 
 from __future__ import annotations
 
@@ -40,11 +40,15 @@ class Voice:
     """Samples said once, then silence; or over and over.
 
     Args:
-        samples: mono, 16 bit, 8 kHz; may be empty.
+        samples: mono, 16 bit; may be empty.
         loop: True starts again at the end.
+        rate_hz: their sample rate.
     """
 
-    def __init__(self, samples: Frame, *, loop: bool = False) -> None:
+    def __init__(
+        self, samples: Frame, *, loop: bool = False, rate_hz: int = SAMPLE_RATE_HZ
+    ) -> None:
+        self.rate_hz = rate_hz
         self._samples = samples
         self._loop = loop and len(samples) > 0
         self._position = 0
@@ -62,48 +66,49 @@ class Voice:
         return frame
 
 
-def silent_voice() -> Voice:
+def silent_voice(*, rate_hz: int = SAMPLE_RATE_HZ) -> Voice:
     """A caller who says nothing; silence is still sent, packet by packet."""
-    return Voice(np.zeros(0, np.int16))
+    return Voice(np.zeros(0, np.int16), rate_hz=rate_hz)
 
 
-def tone_voice(frequency_hz: int) -> Voice:
+def tone_voice(frequency_hz: int, *, rate_hz: int = SAMPLE_RATE_HZ) -> Voice:
     """A steady tone.
 
     Args:
         frequency_hz: a whole number, so that one second repeats without a click.
+        rate_hz: sample rate.
 
     Raises:
         ConfigError: a telephone cannot carry it.
     """
-    if not 0 < frequency_hz < SAMPLE_RATE_HZ // 2:
+    if not 0 < frequency_hz < rate_hz // 2:
         raise ConfigError(
             f"a tone of {frequency_hz} Hz does not fit a telephone line; "
-            f"use 1 to {SAMPLE_RATE_HZ // 2 - 1} Hz"
+            f"use 1 to {rate_hz // 2 - 1} Hz"
         )
-    return Voice(sine(frequency_hz, 1000), loop=True)
+    return Voice(sine(frequency_hz, 1000, rate_hz=rate_hz), loop=True, rate_hz=rate_hz)
 
 
-def text_voice(text: str, *, language: str = "") -> Voice:
+def text_voice(text: str, *, language: str = "", rate_hz: int = SAMPLE_RATE_HZ) -> Voice:
     """A text, spoken once by text to speech; takes a moment.
 
     Raises:
         ConfigError: the extra `tts` is not installed, or it cannot speak that.
     """
     try:
-        return Voice(synthesise(text, language=language, rate_hz=SAMPLE_RATE_HZ))
+        return Voice(synthesise(text, language=language, rate_hz=rate_hz), rate_hz=rate_hz)
     except MediaError as exc:
         raise ConfigError(str(exc)) from exc
 
 
-def file_voice(path: Path, *, loop: bool) -> Voice:
+def file_voice(path: Path, *, loop: bool, rate_hz: int = SAMPLE_RATE_HZ) -> Voice:
     """A WAV file, resampled to 8 kHz.
 
     Raises:
         ConfigError: it cannot be read or played.
     """
     try:
-        return Voice(load_as(path, SAMPLE_RATE_HZ), loop=loop)
+        return Voice(load_as(path, rate_hz), loop=loop, rate_hz=rate_hz)
     except OSError as exc:
         raise ConfigError(f"cannot read it: {exc.strerror}", file=str(path)) from exc
     except MediaError as exc:

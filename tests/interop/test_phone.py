@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ivrbench.observe.commands import PlaceTestCall, TellPhone
+from ivrbench.observe.events import KeyReceived
 from ivrbench.observe.phones import PhoneEnded, PhoneProgressed
 
 from .lab.baresip import Baresip
 from .lab.engine import Engine
-from .lab.scripts import COLLECTS, PLAYS, RECORDS, settings
-from .lab.sound import level_dbfs, match, read_wav, speechlike, tone, write_wav
+from .lab.scripts import BOTH, COLLECTS, PLAYS, RECORDS, settings
+from .lab.sound import level_dbfs, match, read_wav, speechlike, tone, write_wav, write_wide
+from .test_baresip_media import share_of_tone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +76,25 @@ async def test_phone_presses_keys(tmp_path: Path) -> None:
     assert (code, figures["keys"]) == (0, "123#")
     keys = [pair.split(":")[0] for pair in (tmp_path / "keys.txt").read_text().split()]
     assert keys == ["1", "2", "3", "11"]
+
+
+@pytest.mark.parametrize(("codec", "rate_hz"), [("g722", 16_000), ("opus", 48_000)])
+async def test_wideband_codecs(tmp_path: Path, codec: str, rate_hz: int) -> None:
+    """`--codec`: a tone no G.711 call could carry is in both recordings, keys arrive."""
+    engine = Engine(tmp_path / "engine", {"both": BOTH})
+    prompt = write_wide(tmp_path / "prompt.wav", 5000.0)
+    settings(engine.conf.parent, "both", prompt=prompt, file=tmp_path / "message.wav")
+    heard = tmp_path / "heard.wav"
+    options = ("--codec", codec, "--tone", "6000", "--record", str(heard), "--for", "2")
+    async with engine:
+        code, _ = await call(engine, "both", *options, "--keys", "1#")
+        await engine.until_done(1)
+    assert code == 0
+    assert [event.key for event in engine.seen(KeyReceived)] == [1, 11]
+    for path, hz in ((heard, 5000.0), (tmp_path / "message.wav", 6000.0)):
+        share, recorded_hz = share_of_tone(path, hz)
+        assert recorded_hz == rate_hz
+        assert share > 0.9
 
 
 @pytest.mark.parametrize("by", ["info", "inband"])

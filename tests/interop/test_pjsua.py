@@ -16,7 +16,7 @@ import pytest
 from ivrbench.observe.events import KeyReceived, MediaAgreed
 
 from .lab.engine import Engine
-from .lab.scripts import settings
+from .lab.scripts import BOTH, settings
 from .lab.sound import tone, write_wav
 from .test_baresip_media import share_of_tone
 
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
 
-BOTH = """
-    from ivr import *
-    class IvrDialog(IvrDialogBase):
-        def onSessionStart(self):
-            self.tone, self.message = IvrAudioFile(), IvrAudioFile()
-            self.tone.open(config["prompt"], AUDIO_READ)
-            self.message.open(config["file"], AUDIO_WRITE)
-            self.enqueue(self.tone, self.message)
-        def onBye(self):
-            self.message.close()
-            self.stopSession()
-    """
 CALL = Path(__file__).parent / "lab" / "pjsua_call.py"
 OFF, MANDATORY = 0, 2
 SECONDS = 2.5

@@ -169,7 +169,7 @@ async def test_texts_are_spoken_and_cards_chosen(monkeypatch: pytest.MonkeyPatch
     """`say text` speaks, `say microphone` and `speaker` open cards, also in a call without."""
     used: list[dict[str, str]] = []
     monkeypatch.setattr(Sound, "use", lambda self, **cards: used.append(cards))
-    monkeypatch.setattr(control_module, "text_voice", lambda text: tone_voice(300))
+    monkeypatch.setattr(control_module, "text_voice", lambda text, rate_hz: tone_voice(300))
     network = Network(Peer(200)).dial().run(0.1)
     control = make_control(network)
     assert await control.do("say text Good morning")

@@ -1,4 +1,4 @@
-"""Scripts that play, collect keys and record; what they use is in their `NAME.conf`."""
+"""Scripts that play, collect keys, record, or do both; what they use is in their `NAME.conf`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["COLLECTS", "PLAYS", "RECORDS", "settings"]
+__all__ = ["BOTH", "COLLECTS", "PLAYS", "RECORDS", "settings"]
 
 PLAYS = """
     from ivr import *
@@ -46,6 +46,19 @@ RECORDS = """
             self.message.setRecordTime(3000)
             self.enqueue(None, self.message)
         def onEmptyQueue(self):
+            self.message.close()
+            self.stopSession()
+    """
+
+BOTH = """
+    from ivr import *
+    class IvrDialog(IvrDialogBase):
+        def onSessionStart(self):
+            self.tone, self.message = IvrAudioFile(), IvrAudioFile()
+            self.tone.open(config["prompt"], AUDIO_READ)
+            self.message.open(config["file"], AUDIO_WRITE)
+            self.enqueue(self.tone, self.message)
+        def onBye(self):
             self.message.close()
             self.stopSession()
     """

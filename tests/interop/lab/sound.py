@@ -21,6 +21,7 @@ __all__ = [
     "tone",
     "tone_share",
     "write_wav",
+    "write_wide",
 ]
 
 RATE_HZ = 8_000
@@ -98,3 +99,13 @@ def match(heard: Samples, wanted: Samples) -> tuple[int, float]:
     normalised = scores / np.sqrt(np.maximum(local, 1e-9) * np.sum(wanted**2))
     best = int(np.argmax(normalised))
     return best, float(normalised[best])
+
+
+def write_wide(path: Path, hz: float, rate_hz: int = 48_000) -> Path:
+    """Five seconds of a tone at a rate that wideband codecs want."""
+    times_s = np.arange(rate_hz * 5) / rate_hz
+    pcm = (8000 * np.sin(2 * np.pi * hz * times_s)).astype("<i2")
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, rate_hz, len(pcm), "NONE", ""))
+        out.writeframes(pcm.tobytes())
+    return path
