@@ -6,7 +6,9 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Final
 
+from ivrbench.errors import RemoteProtocolError
 from ivrbench.observe.events import LegsJoined
+from ivrbench.rtp.info import parse_info
 from ivrbench.sip.compose import MAX_FORWARDS
 
 from .b2b_anchored import AnchoredAudio
@@ -128,6 +130,7 @@ class BackToBack:
     def audio_went_away(self) -> None:
         """The caller's audio goes to the callee, past us: the playlist stands still."""
         self.audio_elsewhere = True
+        self.session.silence.stop()
         self.session.port.apply_switches()
 
     def has(self, name: str) -> bool:
@@ -165,6 +168,8 @@ class BackToBack:
             return callee.audio.relays(leg, request, other)
         if request.method not in RELAYED:
             return False
+        if request.method == "INFO" and callee.audio.presses(leg) and _is_key(request):
+            return False  # it is pressed towards the other party, whatever that thinks of INFO
         self.relay.send(leg, request, other)
         return True
 
@@ -300,3 +305,11 @@ def _hops_left(invite: RequestFacts | EmptyRequest) -> int:
     if isinstance(invite, RequestFacts):
         hops = invite.request.header("max-forwards")
     return min(int(hops), MAX_FORWARDS) - 1 if hops.isdigit() and int(hops) else MAX_FORWARDS
+
+
+def _is_key(request: SipRequest) -> bool:
+    try:
+        parse_info(request.header("content-type"), request.body)
+    except RemoteProtocolError:
+        return False
+    return True

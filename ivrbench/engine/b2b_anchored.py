@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .b2b_callee import Callee
     from .dialling import Target
     from .leg import Leg
+    from .media_call import MediaCall
 
 __all__ = ["AnchoredAudio"]
 
@@ -139,11 +140,19 @@ class AnchoredAudio:
             return
         self._ours.changed()
 
+    def presses(self, leg: Leg) -> bool:
+        """Keys of this party can be pressed towards the other one, by RFC 4733."""
+        return self._joined and self._ears_of(leg) is not None
+
     def pressed(self, leg: Leg, key: int, duration_ms: int) -> None:
-        """A party pressed a key by RFC 4733: audio alone would not carry it to the other one."""
-        other = self._ours.media if leg is self._session.leg else self._session.media
-        agreement = self._callee.leg.agreement
-        if leg is not self._session.leg:
-            agreement = self._session.leg.agreement
-        if self._joined and other is not None and agreement and agreement.dtmf_pt is not None:
-            other.send_keys((key,), max(duration_ms, SHORTEST_KEY_MS))
+        """A party pressed a key, and audio alone would not carry it to the other one."""
+        ears = self._ears_of(leg)
+        if self._joined and ears is not None:
+            ears.send_keys((key,), max(duration_ms, SHORTEST_KEY_MS))
+
+    def _ears_of(self, leg: Leg) -> MediaCall | None:
+        """Where the other party hears keys, None if it cannot."""
+        near = self._session.leg
+        media = self._ours.media if leg is near else self._session.media
+        agreement = (self._callee.leg if leg is near else near).agreement
+        return media if agreement is not None and agreement.dtmf_pt is not None else None

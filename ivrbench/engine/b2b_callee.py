@@ -129,7 +129,7 @@ class Callee:
         self.session.tell("onOtherDtmf", key, duration_ms)
 
     def key_released(self, key: int, duration_ms: int) -> None:
-        """A key of RFC 4733 is up again."""
+        """A key of RFC 4733 or INFO is up again: the caller is to hear it too."""
         self.b2b.pressed(self.leg, key, duration_ms)
 
     # --- the end ------------------------------------------------------------------------------

@@ -329,6 +329,10 @@ class DirectAudio:
         body = there.told.tell(request.description)
         there.leg.call.ack(body, SDP, now=self._session.board.now())
 
+    def presses(self, leg: Leg) -> bool:
+        """No key goes through us."""
+        return False
+
     def pressed(self, leg: Leg, key: int, duration_ms: int) -> None:
         """Keys go with the audio, past us."""
 

@@ -46,7 +46,7 @@ class KeyOwner(Protocol):
         """One press; `because` is for people: "key 1"."""
 
     def key_released(self, key: int, duration_ms: int) -> None:
-        """RFC 4733 told that a key is up again; it may not have been told as a press yet."""
+        """RFC 4733 or INFO told that a key is up again; it may not have been told as a press."""
 
 
 class KeyInput:
@@ -80,6 +80,7 @@ class KeyInput:
 
     def receive_info(self, key: int, duration_ms: int) -> None:
         """A SIP INFO brought a key."""
+        self._owner.key_released(key, duration_ms)
         self._keys().receive_info(key, duration_ms, self._owner.board.now())
         self._report_keys()
 

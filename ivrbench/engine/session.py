@@ -158,7 +158,7 @@ class Session:
         self.tell("onDtmf", key, duration_ms, done=lambda _: setattr(playlist, "because", ""))
 
     def key_released(self, key: int, duration_ms: int) -> None:
-        """A key of RFC 4733 is up again: the other party is to hear it too."""
+        """A key of RFC 4733 or INFO is up again: the other party is to hear it too."""
         self.b2b.pressed(self.leg, key, duration_ms)
 
     def warn(self, text: str) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivrbench.engine.cdr import CdrFile
+from ivrbench.engine.uac import dial_out
 from ivrbench.observe.ladder import build_ladder, legs_of
+from ivrbench.scriptapi.uac import DialRequest
 from ivrbench.sip.events import AckReceived
 from ivrbench.sip.flow import Flow
 from tests.engine.callee import Callee
@@ -547,3 +549,45 @@ def test_callee_is_gone_before_its_audio_was_told(make_bench: MakeBench) -> None
     bench.wait(3)
     assert ann.got.count("INVITE") <= 1
     bench.until(lambda: bench.ended("c1"))
+
+
+@pytest.mark.parametrize("media", BOTH)
+def test_call_of_ours_and_a_callee(make_bench: MakeBench, media: str) -> None:
+    """A script that called somebody can connect a second party like any other."""
+    scene = Scene(make_bench, AFTER, Callee.accepts, b2b_media=media)
+    bench = scene.bench
+    eve = Callee(bench, ("192.0.2.52", 5060), 43_000, Callee.accepts)
+
+    async def begin() -> None:
+        uri = "sip:eve@192.0.2.52"
+        dial_out(bench.board, DialRequest(application="app", r_uri=uri, from_header="<sip:x@y>"))
+        bench.board.settle()
+
+    bench.run(begin())
+    bench.wait(1)
+    assert scene.bob.invite_request.header("from").startswith("<sip:eve@192.0.2.52>;tag=")
+    if media == "direct":
+        assert "m=audio 43000" in scene.bob.described
+        assert "m=audio 41000" in eve.described
+    else:
+        eve.speak(0.3, 0x11)
+        assert scene.is_heard(scene.bob, 0x11)
+    scene.bob.bye()
+    assert eve.got[-1] == "BYE"
+
+
+def test_connect_none_on_a_call_of_ours(make_bench: MakeBench) -> None:
+    """Nobody called anybody: a line in the log, and nothing else."""
+    scene = Scene(make_bench, "def onSessionStart(self):\n    self.connectCallee(None)")
+    bench = scene.bench
+    eve = Callee(bench, ("192.0.2.52", 5060), 43_000, Callee.accepts)
+
+    async def begin() -> None:
+        uri = "sip:eve@192.0.2.52"
+        dial_out(bench.board, DialRequest(application="app", r_uri=uri, from_header="<sip:x@y>"))
+        bench.board.settle()
+
+    bench.run(begin())
+    bench.wait(1)
+    assert bench.session.b2b.callee is None
+    eve.bye()

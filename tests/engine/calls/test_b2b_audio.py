@@ -56,21 +56,38 @@ def test_keys_of_both(make_bench: MakeBench) -> None:
     ann.bye()
 
 
-@pytest.mark.parametrize("media", BOTH)
-def test_info_keys(make_bench: MakeBench, media: str) -> None:
+def test_info_keys_past_us(make_bench: MakeBench) -> None:
     """Keys by INFO go to the other party as INFO, and the script hears of them all the same."""
-    scene = connected(make_bench, b2b_media=media)
-    ann, bob, bench = scene.ann, scene.bob, scene.bench
-    info = b"Signal=3\r\nDuration=100\r\n"
-    bob.request("INFO", info, "application/dtmf-relay")
-    bench.wait(0.5)
-    ann.request("INFO", info, "application/dtmf-relay")
-    bench.wait(0.5)
-    assert ann.got[-2:] == ["INFO", "200"]
-    assert bob.got[-2:] == ["200", "INFO"]
-    keys = [line for line in bench.said() if "key" in line]
-    assert keys == ["other key 3", "key 3"]
+    scene = connected(make_bench, b2b_media="direct")
+    press_by_info(scene)
+    assert scene.ann.got[-2:] == ["INFO", "200"]
+    assert scene.bob.got[-2:] == ["200", "INFO"]
+    scene.ann.bye()
+
+
+@pytest.mark.parametrize("formats", ["0 101", "0"])
+def test_info_keys_through_us(make_bench: MakeBench, formats: str) -> None:
+    """They are pressed by RFC 4733 where the other party knows it, else they stay INFO."""
+    scene = Scene(make_bench, AFTER, b2b_media="anchored")
+    ann, bob = scene.ann, scene.bob
+    ann.dial()
+    bob.accept(sdp(41_000, formats=formats, ip=BOB[0]))
+    press_by_info(scene)
+    heard = {h.packet.payload[0] for h in bob.heard if h.packet.payload_type == 101}
+    assert (heard, "INFO" in bob.got) == (({3}, False) if "101" in formats else (set(), True))
+    assert {h.packet.payload[0] for h in ann.heard if h.packet.payload_type == 101} == {3}
+    assert "INFO" not in ann.got
     ann.bye()
+
+
+def press_by_info(scene: Scene) -> None:
+    """The callee presses 3, then the caller."""
+    for one in (scene.bob, scene.ann):
+        one.request("INFO", b"Signal=3\r\nDuration=100\r\n", "application/dtmf-relay")
+        assert one.got[-1] == "200"
+        scene.bench.wait(0.5)
+    keys = [line for line in scene.bench.said() if "key" in line]
+    assert keys == ["other key 3", "key 3"]
 
 
 def test_translation_between_codecs(make_bench: MakeBench) -> None:
