@@ -12,11 +12,12 @@ with Bench("scripts") as bench:
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
+import tempfile
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ivrbench.config import Settings
+from ivrbench.config import Settings, load_settings
 from ivrbench.errors import ConfigError
 from ivrbench.testing.callee import Callee, Invited
 from ivrbench.testing.caller import Caller
@@ -43,7 +44,8 @@ class BenchBase(Stage):
 
     Args:
         script_path: the folder of the scripts.
-        settings: keys of `ivr.conf` that differ from the default, as `session_limit=1`.
+        settings: keys of `ivr.conf` that differ from the default, as `session_limit=1` or
+            `codec_order="PCMA"`: what would be written there.
 
     Raises:
         ConfigError: there is no such setting.
@@ -92,14 +94,17 @@ class BenchBase(Stage):
         """Bring the engine up; `dial` does it if it is not."""
         if self._is_open:
             return
-        self._is_open = True
         self._modules = {name: sys.modules.get(name) for name in REPLACED}
         self._excepthook = sys.excepthook
         script_path, conf_folder = self.choose_scripts()
         self.folders = [script_path]
         if conf_folder is not None:
             self._settings.setdefault("plugin_config_path", conf_folder)
-        self._open(Settings(script_path=script_path.absolute(), **self._settings))  # type: ignore[arg-type]
+        if not script_path.is_dir():
+            raise ConfigError(f"{script_path} is not a directory", key="script_path")
+        settings = _read({**self._settings, "script_path": script_path.absolute()})
+        self._is_open = True
+        self._open(settings)
         self.began_s = self.now()
 
     def close(self) -> None:
@@ -109,12 +114,14 @@ class BenchBase(Stage):
         self._is_open = False
         for agent in self._agents:
             agent.close()
-        self._close()
-        sys.excepthook = self._excepthook
-        for name, module in self._modules.items():
-            sys.modules.pop(name, None)
-            if module is not None:
-                sys.modules[name] = module
+        try:
+            self._close()
+        finally:
+            sys.excepthook = self._excepthook
+            for name, module in self._modules.items():
+                sys.modules.pop(name, None)
+                if module is not None:
+                    sys.modules[name] = module
 
     def _open(self, settings: Settings) -> None:
         raise NotImplementedError
@@ -215,6 +222,22 @@ class Bench(BenchBase):
         agent = Invited(self.network, remote)
         agent.on_change = self.changed
         self._agents.append(agent)
+
+
+def _read(given: dict[str, object]) -> Settings:
+    """Settings from what a test wrote: as text of `ivr.conf`, or of their own type already."""
+    texts = {
+        key: _text(value) for key, value in given.items() if isinstance(value, (str, int, float))
+    }
+    typed = {key: value for key, value in given.items() if key not in texts}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ivr.conf"
+        path.write_text("".join(f"{key} = {text}\n" for key, text in texts.items()))
+        return replace(load_settings(path, typed, strict=True), config_file=None)
+
+
+def _text(value: str | float) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 def _leads_to(uri: str, wanted: str) -> bool:
