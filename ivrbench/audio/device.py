@@ -32,6 +32,8 @@ NO_LIBRARY: Final = (
     "The sound library PortAudio is not installed. Install it with `apt install libportaudio2`, "
     "or make the call without sound."
 )
+NO_DEVICE: Final = "querying device -1"
+"""How the library says that the system has no choice to make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,8 @@ def _device_errors(what: str) -> Iterator[None]:
     except Exception as exc:
         # Its own errors have a base class that cannot be named without importing it.
         reason = " ".join(str(exc).split())
+        if NO_DEVICE in reason:
+            reason = "there is none"
         raise DeviceError(f"{what}: {reason}.") from exc
 
 

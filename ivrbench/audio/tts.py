@@ -110,7 +110,8 @@ _CACHE: Final = _Cache(MAX_CACHE_BYTES)
 def _speak(text: str, name: str) -> Spoken:
     if not is_installed():
         raise MediaError(
-            "Text to speech is not installed. Install it with `pip install ivrbench[tts]`."
+            "Text to speech is not installed. Install it with "
+            f"`{sys.executable} -m pip install espeakng-loader`."
         )
     # NUL ends a text for the library.
     said = text.replace("\0", " ").encode(errors="replace")

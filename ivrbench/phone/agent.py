@@ -18,7 +18,7 @@ from ivrbench.sip.flow import Address, Flow, host_port
 from .call import PhoneCall
 from .codec import ear_at_rate, offered, rate_of
 from .control import Control
-from .facts import Ended, Fact, Noted
+from .facts import EXIT_NO_NETWORK, Ended, Fact, Noted
 from .keys import Step, parse_keys
 from .network import BadNetwork
 from .options import CallOptions
@@ -105,6 +105,8 @@ class Agent:
         finally:
             self._loop.set_exception_handler(None)
         if not self._options.from_workbench:
+            if ended.exit_code == EXIT_NO_NETWORK and ":" not in self._options.target:
+                self._say("does the engine run? `ivrbench` or `ivrbench --serve` starts it")
             self._tell_recording()
         exit_code = EXIT_INTERRUPTED if self._interrupted else ended.exit_code
         if self._options.json:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ivrbench.sdp.negotiate import Agreement
 
 __all__ = [
+    "EXIT_NO_NETWORK",
     "Answered",
     "CardOpened",
     "Ended",

@@ -133,6 +133,8 @@ class Model:
     inspect: InspectChoice = field(default_factory=InspectChoice)
 
     _raised_at: set[tuple[str, int]] = field(default_factory=set)
+    _phone_note: str = ""
+    """The last thing a test phone noted: said once, not with every call."""
 
     # --- what the engine says -----------------------------------------------------------
 
@@ -177,7 +179,9 @@ class Model:
             case PhoneMeasured(phone=name) if self.phone and self.phone.name == name:
                 self.levels.append((at_s, event.out_dbfs, event.in_dbfs))
             case PhoneProgressed(phone=name, step="note", text=text) if name == self.test_phone:
-                self.news = News(at_s, f"{self.glyphs.warn} test phone: {text}", "warn")
+                if text != self._phone_note:
+                    self.news = News(at_s, f"{self.glyphs.warn} test phone: {text}", "warn")
+                self._phone_note = text
             case LegEnded(leg=leg) if leg == self.test_leg:
                 self.test_leg, self.keys_to_call = "", False
 

@@ -108,6 +108,19 @@ def test_a_busy_sound_card_is_an_error(library: Library) -> None:
     assert not library.opened[0].active
 
 
+def test_no_sound_card_is_said_in_words(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's own words for it, a device -1, help nobody."""
+
+    def query(**options: Any) -> Stream:
+        raise ValueError("Error querying device -1")
+
+    monkeypatch.setattr(library, "RawOutputStream", query, raising=False)
+    with pytest.raises(
+        DeviceError, match=r"^The loudspeaker could not be opened: there is none\.$"
+    ):
+        open_speaker(lambda: b"", rate_hz=8000, frame_samples=160)
+
+
 def test_cards_are_looked_for_again(library: Library) -> None:
     """PortAudio sees a card that was plugged in later only if it is started again."""
     rescan_devices()

@@ -82,7 +82,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     """The sentence names the extra."""
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     monkeypatch.setattr("ivrbench.audio.tts.is_installed", lambda: False)
-    with pytest.raises(MediaError, match=r"pip install ivrbench\[tts\]"):
+    with pytest.raises(MediaError, match=r"pip install espeakng-loader"):
         synthesise("Hello", rate_hz=8000)
 
 
