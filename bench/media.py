@@ -49,8 +49,20 @@ MARGIN_S = 0.5
 PAIR_PORT = 46000
 PAIRS = ((1000, False), (400, True), (1000, False), (400, True), (1000, False), (400, True))
 """Calls of each of two workers, and whether they are encrypted."""
-ROUNDS = ((300, (False,)), (1000, (False,)), (1000, (False,)), (1000, (False, True)))
-"""Calls, and whether they are busy; before each round the floor is measured."""
+KINDS = {
+    "": "worker",
+    "record": "worker, 1/3 record, 10 watched",
+    "mix": "worker, 1/3 in rooms of three",
+    "record mix": "worker, 1/3 record, 1/3 mix",
+}
+"""What the calls do besides playing, and how the table says it."""
+ROUNDS = (
+    (300, ("",)),
+    (1000, ("", "record mix")),
+    (1000, ("", "record", "mix", "record mix")),
+    (1000, ("", "record", "mix", "record mix")),
+)
+"""Calls, and what they do; before each round the floor is measured."""
 
 
 def compile_floor(folder: Path) -> Path:
@@ -112,10 +124,10 @@ def measure_floor(program: Path, calls: int) -> dict[str, Any]:
 class Bench:
     """One run of the worker."""
 
-    def __init__(self, program: Path, calls: int, *, busy: bool) -> None:
+    def __init__(self, program: Path, calls: int, kind: str) -> None:
         self.program = program
         self.calls = calls
-        self.busy = busy
+        self.kind = kind
         self.reports: list[WorkerReported] = []
         self.levels = 0
 
@@ -125,7 +137,7 @@ class Bench:
         self.levels += sum(isinstance(event, CallReported) for event in events)
 
     def fill(self, client: MediaClient, folder: Path) -> PortPool:
-        """Open the calls, each playing a prompt in a loop; if `busy`, a third records."""
+        """Open the calls, each playing a prompt in a loop, recording, or in a room with two."""
         noise = np.random.default_rng(1).integers(0, 256, 800_000, np.uint8).tobytes()
         clip = client.arena.clip("noise", "PCMU", lambda: (noise, 0xFF, 8000))
         pool = PortPool("127.0.0.1", BASE_PORT, BASE_PORT + 2 * self.calls)
@@ -144,14 +156,18 @@ class Bench:
             )
             client.send(OpenCall(call, stream), pool.allocate().detach())
             recorder = 0
-            if self.busy and call % 3 == 0:
+            if "mix" in self.kind and call % 3 == 1:
+                room = 1 + call // 9
+                client.send(PlayItem(call, 1, None, 0, room=room, hears=True, speaks=True))
+                continue
+            if "record" in self.kind and call % 3 == 0:
                 recorder = call
                 flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
                 fd = os.open(folder / f"{call}.wav", flags, 0o600)
                 client.send(OpenRecorder(recorder), [fd])
             part = ClipPart(clip.offset, clip.n_samples, loop=True)
             client.send(PlayItem(call, 1, part, recorder))
-        if self.busy:
+        if self.kind == "record":
             client.send(WatchCalls(tuple(range(1, 11))))
         return pool
 
@@ -172,7 +188,7 @@ class Bench:
         reports = self.reports[n_reports + 1 :]
         await client.close()
         return {
-            "what": "worker, 1/3 record, 10 watched" if self.busy else "worker",
+            "what": KINDS[self.kind],
             "calls": self.calls,
             "priority": client.ready.priority,
             "cpu_ms_per_call_s": used / (self.calls * passed) * 1000,
@@ -268,11 +284,11 @@ def one_pair(program: Path, calls: int, encrypted: bool) -> dict[str, Any]:
 
 
 def one_round(
-    program: Path, folder: Path, calls: int, kinds: tuple[bool, ...]
+    program: Path, folder: Path, calls: int, kinds: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """The floor once, and each kind of worker once."""
     floor = measure_floor(program, calls)
-    workers = [asyncio.run(Bench(program, calls, busy=busy).run(folder)) for busy in kinds]
+    workers = [asyncio.run(Bench(program, calls, kind).run(folder)) for kind in kinds]
     for row in (floor, *workers):
         row["x_floor"] = row["cpu_ms_per_call_s"] / floor["cpu_ms_per_call_s"]
     return [floor, *workers]

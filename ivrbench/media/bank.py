@@ -125,8 +125,7 @@ class Bank:
         for done in range(max(self._tick, tick - RING_TICKS), tick):
             here = self._at(done)
             if len(self.order):
-                said = self._said[self.order, here].astype(np.int32)
-                self._sums[self.rooms, here] = np.add.reduceat(said, self.starts, axis=0)
+                self._sums[self.rooms, here] = self._room_sums(here)
             # Whoever says nothing in that time is silent in it.
             self._said[:, self._at(done + 1 + AHEAD_TICKS)] = 0
         self._tick = tick
@@ -163,6 +162,14 @@ class Bank:
         """What each of `order` said just before `tick`."""
         parts = [self._said[self.order, ring] for ring, _ in self._spans_before(tick, samples)]
         return np.concatenate(parts, axis=1)
+
+    def _room_sums(self, here: slice) -> NDArray[np.int32]:
+        """What is said in each room, by differences of running sums: faster than `reduceat`."""
+        running = np.zeros((len(self.order) + 1, self._block), np.int32)
+        np.cumsum(self._said[self.order, here], axis=0, dtype=np.int32, out=running[1:])
+        ends = np.append(self.starts[1:], len(self.order))
+        sums: NDArray[np.int32] = running[ends] - running[self.starts]
+        return sums
 
     def _rearrange(self) -> None:
         self._changed = False

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ivrbench.media.codecs import LaneCodec
     from ivrbench.media.coder import Coder
     from ivrbench.media.mixing import Member, Mix
+    from ivrbench.media.recorder import Recorder
 
 __all__ = ["TICK_MS", "Lane"]
 
@@ -203,6 +204,8 @@ class Lane:
         """Rows whose peer holds a key down."""
         self.recording: set[int] = set()
         """Rows whose current item records."""
+        self.steady: dict[int, Recorder] = {}
+        """Of `recording`, those whose frames go straight to reels; their recorders."""
         self.taped: set[int] = set()
         """Rows whose call is recorded as a whole."""
         self.hushed: dict[int, int] = {}
@@ -281,7 +284,7 @@ class Lane:
         for rows in (self.held_keys, self.recording, self.watched, self.busy, self.toned):
             rows.discard(row)
         self.taped.discard(row)
-        for things in (self.slides, self.concealers, self.noises, self.hushed):
+        for things in (self.slides, self.concealers, self.noises, self.hushed, self.steady):
             things.pop(row, None)
         if self.members.pop(row, None) is not None:
             self.members_changed = True

@@ -82,15 +82,31 @@ def _measure(lane: Lane, pcm: NDArray[np.int16]) -> None:
 
 
 def _record(lane: Lane, pcm: NDArray[np.int16], present: NDArray[np.bool_]) -> None:
-    listening = lane.listeners
-    states = zip(
-        listening.tolist(),
-        pcm,
-        present.tolist(),
-        lane.hears[listening].tolist(),
-        lane.runs[listening].tolist(),
-        strict=True,
-    )
-    for row, frame, came, hears, runs in states:
-        if runs and row in lane.recording:
-            call_at(lane, row).playlist.record(frame, came=came, hears=hears)
+    slow = lane.recording.difference(lane.steady)
+    slow.update(_record_steady(lane, pcm))
+    for row in slow:
+        if lane.runs[row]:
+            index = int(np.searchsorted(lane.listeners, row))
+            came, hears = bool(present[index]), bool(lane.hears[row])
+            call_at(lane, row).playlist.record(pcm[index], came=came, hears=hears)
+
+
+def _record_steady(lane: Lane, pcm: NDArray[np.int16]) -> list[int]:
+    """Take the frames of all recordings that are under way, at once.
+
+    Returns:
+        The rows that need a closer look: a pause, or the limit is near.
+    """
+    recorders = list(lane.steady.values())
+    if not recorders:
+        return []
+    rows = np.fromiter(lane.steady, np.int64, len(recorders))
+    reels = recorders[0].reels
+    assert reels is not None, "who is steady has begun"
+    slots = np.fromiter((recorder.slot for recorder in recorders), np.int64, len(recorders))
+    wanted = lane.hears[rows] & (lane.runs[rows] > 0)
+    plain = (reels.left[slots] > lane.frame) & ~reels.held[slots]
+    now = wanted & plain
+    reels.take(slots[now], pcm[np.searchsorted(lane.listeners, rows[now])])
+    near: list[int] = rows[wanted & ~plain].tolist()
+    return near

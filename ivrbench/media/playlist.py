@@ -37,7 +37,7 @@ class Item:
         "loop",
         "number",
         "play",
-        "recorded_samples",
+        "recorded_before",
         "recorder",
         "records",
         "room",
@@ -68,7 +68,8 @@ class Item:
         """The recorder is this item's at present."""
         self.begun = False
         """The recording has begun: the first packet came."""
-        self.recorded_samples = 0
+        self.recorded_before = 0
+        """What was in the recorder when the item began, in samples."""
         self.room = 0
         """The call is in this room while the item lasts, 0 for none."""
         self.hears = self.speaks = self.muted = False
@@ -78,7 +79,8 @@ class Item:
         """How much of this item has been recorded."""
         if self.recorder is None or not self.recorder.rate_hz:
             return 0
-        return self.recorded_samples * 1000 // self.recorder.rate_hz
+        new = self.recorder.n_samples - self.recorded_before
+        return new * 1000 // self.recorder.rate_hz
 
     def __repr__(self) -> str:
         return f"Item({self.number}, {self.play}, recorder={self.recorder})"
@@ -199,12 +201,14 @@ class Playlist:
         assert recorder is not None, "an item that records has a recorder"
         if recorder.channels == 2:
             sent = sent_now(self.lane, self.row)
-            item.recorded_samples += recorder.write(pcm, self.lane.codec.rate_hz, sent)
+            recorder.write(pcm, self.lane.codec.rate_hz, sent)
             item.begun = True
         # The recording begins with the first packet; from then on gaps are part of it.
         elif (came or item.begun) and hears:
             item.begun = True
-            item.recorded_samples += recorder.write(pcm, self.lane.codec.rate_hz)
+            recorder.write(pcm, self.lane.codec.rate_hz)
+            if recorder.takes(self.lane.codec.rate_hz):
+                self.lane.steady[self.row] = recorder
         if recorder.full:
             self.end("recorded")
 
@@ -289,6 +293,7 @@ class Playlist:
         played_ms = self.played_ms
         self.current = None
         self.lane.recording.discard(self.row)
+        self.lane.steady.pop(self.row, None)
         self.lane.starting.discard(self.row)
         if item.recorder is not None and item.records:
             item.recorder.in_use = False
@@ -308,6 +313,7 @@ class Playlist:
                 continue
             if recorder is not None:
                 recorder.in_use = item.records = True
+                item.recorded_before = recorder.n_samples
             self._load(item, item.start)
             if item.room:
                 self._owner.enter_room(item)

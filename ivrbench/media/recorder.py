@@ -11,18 +11,16 @@ from ivrbench.audio.frame import SAMPLE_RATE_HZ
 from ivrbench.audio.rate_change import RateChanger
 from ivrbench.media.bank import saturated
 from ivrbench.media.disk import SUBTYPES, DirectWriter, WavSink
+from ivrbench.media.reels import UNLIMITED, Reels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from ivrbench.media.disk import RecordingFile
 
 __all__ = ["Recorder"]
-
-UNLIMITED = 1 << 60
-"""Samples; more than any disk holds."""
-BLOCK_MS = 1000
-"""Handed to the disk at once. Less often would lose more in a crash."""
 
 
 class Recorder:
@@ -35,6 +33,7 @@ class Recorder:
         rate_hz: of the file; 0: that of the first audio that is recorded.
         limit_ms: length over the recorder's whole life, -1 = none.
         writer: who writes.
+        shelf: gives the reels for a rate and a number of channels.
         channels: 1, or 2 for the caller left and the IVR right.
     """
 
@@ -46,24 +45,25 @@ class Recorder:
         rate_hz: int,
         limit_ms: int,
         writer: DirectWriter,
+        shelf: Callable[[int, int], Reels],
         channels: int = 1,
     ) -> None:
         self.number = number
         self.rate_hz = rate_hz
         self.sample_format = sample_format if sample_format in SUBTYPES else "pcm16"
         self.limit_ms = limit_ms
-        self._limit_samples = self._limit(rate_hz) if rate_hz or not limit_ms else UNLIMITED
-        self.n_samples = 0
         self.error = ""
         self.in_use = False
-        """An item is recording into it."""
+        """An item, a call or a room is recording into it."""
         self.channels = channels
-        self.paused = False
-        """Nothing is recorded for now."""
+        self._paused = False
+        self.reels: Reels | None = None
+        """Where its samples wait; None: nothing has been recorded."""
+        self.slot = -1
         self.sink = WavSink(file, self.sample_format, rate_hz or SAMPLE_RATE_HZ, channels)
+        self._shelf = shelf
+        self._limit = 0
         self._writer = writer
-        self._block = np.empty(0, np.int16)
-        self._filled = 0
         self._changer: tuple[int, RateChanger] | None = None
         """From which rate; each channel has a slot."""
         writer.submit(self.sink, b"")
@@ -72,9 +72,33 @@ class Recorder:
         return f"Recorder({self.number}, {self.n_samples} samples, {self.error or 'ok'})"
 
     @property
+    def n_samples(self) -> int:
+        """What has been recorded, in samples of one channel."""
+        if self.reels is None:
+            return 0
+        return (self._limit - int(self.reels.left[self.slot])) // self.channels
+
+    @property
     def full(self) -> bool:
         """No more will be taken: the limit is reached."""
-        return self.n_samples >= self._limit_samples
+        if self.reels is None:
+            return self.limit_ms == 0
+        return int(self.reels.left[self.slot]) <= 0
+
+    @property
+    def paused(self) -> bool:
+        """Nothing is recorded for now."""
+        return self._paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        self._paused = paused
+        if self.reels is not None:
+            self.reels.held[self.slot] = paused
+
+    def takes(self, rate_hz: int) -> bool:
+        """Whether frames of this rate may go straight to its reel."""
+        return self.channels == 1 and self.reels is not None and self.rate_hz == rate_hz
 
     def write(
         self,
@@ -96,31 +120,28 @@ class Recorder:
             return 0
         if self.channels == 2:
             pcm = np.stack([pcm, np.zeros_like(pcm) if sent is None else sent], axis=1)
+        reels = self.reels if self.reels is not None else self._begin(rate_hz)
         if rate_hz != self.rate_hz:
-            pcm = self._fit(pcm, rate_hz)
-        n = min(len(pcm), self._limit_samples - self.n_samples)
-        filled, more = self._filled, n * self.channels
-        if filled + more > len(self._block):
-            self._hand_over(0, close=False)
-            filled = 0
-            if more > len(self._block):
-                size = self.rate_hz * BLOCK_MS // 1000 * self.channels
-                self._block = np.empty(size, np.int16)
-        self._block[filled : filled + more] = pcm[:n].reshape(-1)
-        self._filled = filled + more
-        self.n_samples += n
-        return n
+            pcm = self._resample(pcm, rate_hz)
+        flat = pcm.reshape(-1)[: int(reels.left[self.slot])]
+        if int(reels.filled[self.slot]) + len(flat) > reels.size:
+            self.hand_over()
+        at = int(reels.filled[self.slot])
+        reels.samples[self.slot, at : at + len(flat)] = flat
+        reels.filled[self.slot] += len(flat)
+        reels.left[self.slot] -= len(flat)
+        return len(flat) // self.channels
 
-    def _fit(self, pcm: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:
-        """Take over the rate of the first audio; bring all other to that rate."""
+    def _begin(self, rate_hz: int) -> Reels:
+        """The first audio: take its rate over, unless another one was asked for."""
         if not self.rate_hz:
             self.rate_hz = self.sink.rate_hz = rate_hz
-            self._limit_samples = self._limit(rate_hz)
-            return pcm
-        return self._resample(pcm, rate_hz)
-
-    def _limit(self, rate_hz: int) -> int:
-        return self.limit_ms * rate_hz // 1000 if self.limit_ms >= 0 else UNLIMITED
+        self._limit = UNLIMITED
+        if self.limit_ms >= 0:
+            self._limit = self.limit_ms * self.rate_hz // 1000 * self.channels
+        reels = self.reels = self._shelf(self.rate_hz, self.channels)
+        self.slot = reels.enter(self, self._limit)
+        return reels
 
     def _resample(self, pcm: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:
         """The call's codec changed to another rate, or another call records into the file."""
@@ -130,18 +151,30 @@ class Recorder:
         changed = saturated(self._changer[1].process(range(self.channels), sides))
         return changed[0] if self.channels == 1 else changed.T
 
+    def hand_over(self, token: int = 0, *, close: bool = False) -> None:
+        """Give what waits to the disk.
+
+        Args:
+            token: above 0: the writer reports with it when all samples and the header are written.
+            close: give the file up.
+        """
+        data = b""
+        if self.reels is not None:
+            n = int(self.reels.filled[self.slot])
+            data = self._encoded(self.reels.samples[self.slot, :n])
+            self.reels.filled[self.slot] = 0
+        self._writer.submit(self.sink, data, token=token, close=close)
+
     def seal(self, token: int) -> None:
         """Have all samples and the header written; the writer's report carries `token`."""
-        self._hand_over(token, close=False)
+        self.hand_over(token)
 
     def close(self, token: int) -> None:
         """As `seal`, and give the file up."""
-        self._hand_over(token, close=True)
-
-    def _hand_over(self, token: int, *, close: bool) -> None:
-        data = self._encoded(self._block[: self._filled])
-        self._filled = 0
-        self._writer.submit(self.sink, data, token=token, close=close)
+        self.hand_over(token, close=True)
+        if self.reels is not None:
+            self.reels.leave(self.slot)
+            self.reels = None
 
     def _encoded(self, pcm: NDArray[np.int16]) -> bytes:
         if self.sample_format == "alaw":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ivrbench.media import messages
 from ivrbench.media.recorder import Recorder
+from ivrbench.media.reels import Reels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ class RecorderTable:
         self._writer = writer
         self._outbox = outbox
         self._recorders: dict[int, Recorder] = {}
+        self._reels: dict[tuple[int, int], Reels] = {}
         self.stopped: Callable[[Recorder, str], None] = lambda recorder, reason: None
         """Called when somebody may be recording into one that is over."""
 
@@ -53,8 +55,17 @@ class RecorderTable:
             command.rate_hz,
             command.limit_ms,
             self._writer,
+            self._shelf,
             command.channels,
         )
+
+    def _shelf(self, rate_hz: int, channels: int) -> Reels:
+        """Where recorders of one kind keep their samples."""
+        key = (rate_hz, channels)
+        reels = self._reels.get(key)
+        if reels is None:
+            reels = self._reels[key] = Reels(rate_hz, channels)
+        return reels
 
     def pause(self, number: int, paused: bool) -> None:
         """Let a recorder record nothing, or go on."""

@@ -80,6 +80,8 @@ class RoomTable:
         self._banks: dict[tuple[int, bool], Bank] = {}
         self._floors: dict[Bank, LoudestSpeaker] = {}
         self._tick = 0
+        self._active: set[int] = set()
+        """Rooms where more goes on than calls: clips, recordings."""
 
     def __repr__(self) -> str:
         return f"RoomTable({len(self)} rooms)"
@@ -170,11 +172,19 @@ class RoomTable:
             bank.settle(self._tick)
         return bank
 
+    def _settle_down(self, room: Room) -> None:
+        """Nothing may go on in a room any more; one without calls is over."""
+        if not self._is_used(room):
+            self._active.discard(room.number)
+            if not room.calls and room.number in self._rooms:
+                self._drop(room)
+
     def _is_used(self, room: Room) -> bool:
         return bool(room.clips) or room.voice is not None or room.recorder is not None
 
     def _drop(self, room: Room) -> None:
         del self._rooms[room.number]
+        self._active.discard(room.number)
         room.bank.close_room(room.row)
 
     def _sit(self, room: Room, call: Call, member: Member) -> None:
@@ -217,6 +227,7 @@ class RoomTable:
     def play(self, command: messages.PlayInRoom) -> None:
         """Let a room hear a clip."""
         self._room(command.room).clips.append(command)
+        self._active.add(command.room)
 
     def flush(self, number: int, reason: str = "flushed") -> None:
         """Drop a room's clips."""
@@ -236,14 +247,14 @@ class RoomTable:
         room.recorder, room.recorded_samples = recorder, 0
         if recorder is not None:
             recorder.in_use = True
+            self._active.add(number)
         if old is not None:
             old.in_use = False
             event = messages.RoomRecorded(number, old.number, reason, recorded_ms)
             token = self._outbox.token()
             self._outbox.say_in_order(-old.number, event, token)
             old.seal(token)
-        if not room.calls and not self._is_used(room):
-            self._drop(room)
+        self._settle_down(room)
 
     def recorder_gone(self, recorder: Recorder, reason: str) -> None:
         """What a room is recorded into is over."""
@@ -262,8 +273,7 @@ class RoomTable:
         if room.voice is not None:
             room.bank.leave(room.voice.slot)
             room.voice = None
-        if not room.calls and not self._is_used(room):
-            self._drop(room)
+        self._settle_down(room)
 
     # -- a tick
 
@@ -274,7 +284,7 @@ class RoomTable:
             bank.settle(tick)
             if conference and len(bank) and tick % FRAME_TICKS == 0:
                 self._find_speakers(bank, tick)
-        for room in [room for room in self._rooms.values() if self._is_used(room)]:
+        for room in [self._rooms[number] for number in self._active if number in self._rooms]:
             if (tick + room.number) % FRAME_TICKS == 0:
                 if room.recorder is not None:
                     self._record(room, room.recorder, tick)
