@@ -199,7 +199,7 @@ class Dialling:
                 ways = await router.find(target.next_hop)
             else:
                 ways = await router.find(uri, route)
-        except LocalProtocolError as exc:
+        except (LocalProtocolError, OSError) as exc:
             self._finding = None
             self._give_up(UNREACHABLE, str(exc))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -67,14 +68,15 @@ class Dialout:
 
         Raises:
             TimeoutError: neither happened in time.
+            RuntimeError: the caller is an `async def` handler, which has to await instead.
         """
+        if not self._result.done() and _is_on_a_loop():
+            raise RuntimeError("wait() would stop every call: `await` the handle instead")
         return self._result.result(timeout)[0]
 
     def __await__(self) -> Generator[object, None, int]:
-        # Loaded by scripts that wait anyway.
-        import asyncio
-
-        code, _ = yield from asyncio.wrap_future(self._result).__await__()
+        # Shielded: a handler whose call ends meanwhile takes its own wait away, not the others'.
+        code, _ = yield from asyncio.shield(asyncio.wrap_future(self._result)).__await__()
         return code
 
     def settle(self, code: int, reason: str) -> None:
@@ -184,6 +186,14 @@ class IvrUAC:
             no_answer_s=no_answer_s,
         )
         return the_host().dial_out(request)
+
+
+def _is_on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _check_uri(uri: str) -> None:

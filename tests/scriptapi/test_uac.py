@@ -63,6 +63,27 @@ def test_times_that_cannot_be(ivr: Any) -> None:
             ivr.IvrUAC().dialout(*ARGUMENTS, timeout=timeout)
 
 
+def test_waits_are_on_their_own() -> None:
+    """A handler that is given up takes nobody's result away; one on the loop must not block."""
+    handle = Dialout("t1")
+
+    async def waits() -> int:
+        return await handle
+
+    async def main() -> int:
+        given_up, kept = asyncio.create_task(waits()), asyncio.create_task(waits())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(RuntimeError, match="await"):
+            handle.wait()
+        handle.settle(486, "Busy Here")
+        assert handle.wait() == 486, "it is known: nobody waits"
+        return await kept
+
+    assert asyncio.run(main()) == 486
+    assert handle.code == 486
+
+
 def test_handle() -> None:
     """The first word counts; who waits gets the code."""
     handle = Dialout("t1")

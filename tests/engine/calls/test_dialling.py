@@ -536,6 +536,31 @@ def test_session_that_is_finished_at_once(make_bench: MakeBench) -> None:
     bench.wait()
 
 
+def test_requests_of_the_callee(make_bench: MakeBench) -> None:
+    """On a leg that we called the callee may hold the call, press keys and ask what we can."""
+    bench = make_bench(
+        APP
+        + """
+    def onDtmf(self, key, duration):
+        said.append(("key", key))
+    def onHold(self):
+        said.append("held")
+"""
+    )
+    callee = Callee(bench)
+    dial(bench)
+    callee.accept()
+    callee.press(5)
+    callee.request("INFO", b"Signal=7\r\nDuration=100\r\n", "application/dtmf-relay")
+    callee.request("OPTIONS")
+    held = callee.sdp("sendonly")
+    callee.do(lambda call, now: call.reinvite(held, now=now))
+    bench.wait(0.5)
+    assert bench.said()[-3:] == [("key", 5), ("key", 7), "held"]
+    assert callee.got.count("200") == 3
+    callee.bye()
+
+
 def test_session_timer_as_caller(make_bench: MakeBench) -> None:
     """RFC 4028: our INVITE asks for an interval, and refreshing keeps the call up."""
     bench = make_bench(APP, enable_session_timer=True, session_expires=100)

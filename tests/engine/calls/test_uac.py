@@ -124,6 +124,26 @@ def test_awaiting_the_answer(make_bench: MakeBench) -> None:
     caller.bye()
 
 
+def test_from_a_thread_of_the_script(make_bench: MakeBench) -> None:
+    """createThread: a script calls when it has loaded, without any call of its own."""
+    text = f"""
+from ivr import *
+said = []
+
+def work():
+    said.append(IvrUAC().dialout({ARGUMENTS}).wait(60))
+
+createThread(work)
+
+class IvrDialog(IvrDialogBase):
+    pass
+"""
+    bench = make_bench({"app": text, "called": CALLED})
+    callee = Callee(bench, ("192.0.2.98", 5060), 41_000, Callee.accepts)
+    bench.until(lambda: 200 in bench.said())
+    callee.bye()
+
+
 def test_unknown_script(make_bench: MakeBench) -> None:
     """The handle knows at once; the workbench sees a leg that failed."""
     arguments = ARGUMENTS.replace('"called"', '"nobody"')
