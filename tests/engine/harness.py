@@ -99,6 +99,19 @@ class Bench(Stage):
         """A media worker comes up."""
         await self.engine.new_worker()
 
+    def kill_worker(self) -> None:
+        """The media worker dies without a word, and its sockets with it."""
+        for call in list(self.media.plane._calls.values()):
+            for port in call.keying.ports:
+                port.close()
+        self.media.pump = lambda now: None  # type: ignore[method-assign]
+        self.media.send = lambda command, fds=(): None  # type: ignore[method-assign]
+        self.board.media.lost(self.worker, "killed by signal 9")
+
+    def replace_worker(self) -> None:
+        """The next media worker comes up."""
+        self.run(self.engine.new_worker(self.worker))
+
     @property
     def lose(self) -> Callable[[bytes], bool]:
         """Decides which SIP messages get lost."""
