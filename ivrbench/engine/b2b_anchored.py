@@ -126,6 +126,8 @@ class AnchoredAudio:
 
     def acked(self, leg: Leg, request: SipRequest) -> None:
         """An ACK came; the answer in it is between that party and us."""
+        if leg is self._callee.leg and request.description:
+            self._ours.changed()
         self.join_media()
 
     def asked(self, request: SipRequest) -> None:

@@ -144,6 +144,8 @@ class Callee:
 
     def fail(self, reason: str) -> None:
         """It is of no use any more: as if it had hung up."""
+        if self.is_dropped or self.is_over:
+            return
         log.warning("%s", reason, extra={"leg": self.leg.name})
         self._ended_by, self._reason = "engine", reason
         was_calling = self.leg.dialling is not None

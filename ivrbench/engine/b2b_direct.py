@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace as replaced
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.errors import SdpError
+from ivrbench.errors import LocalProtocolError, SdpError
 
 from .b2b_headers import response_headers
 from .b2b_sdp import Description, is_same_media, on_hold
@@ -99,7 +99,11 @@ class Party:
 
     def _send(self, body: bytes, done: Callable[[bytes | None], None]) -> None:
         self._done = done
-        self._offered = self.leg.call.reinvite(body, now=self._session.board.now())
+        try:
+            self._offered = self.leg.call.reinvite(body, now=self._session.board.now())
+        except LocalProtocolError as exc:  # it is hanging up
+            log.info("re-INVITE: %s", exc, extra={"leg": self.leg.name})
+            done(None)
 
     def replied(self, event: ProvisionalReceived | ResponseReceived | RequestTimedOut) -> bool:
         """A reply came; True if it was to such an offer, so that nobody else takes it."""

@@ -88,7 +88,10 @@ def _acked(callee: Callee, event: AckReceived) -> None:
     leg = callee.leg
     if leg.awaits_answer:
         try:
-            leg.receive_answer(event.request)
+            if event.request.description:
+                leg.receive_answer(event.request)
+            else:
+                leg.drop_offer()
         except SdpError as exc:
             callee.fail(f"the answer in the callee's ACK: {exc}")
             return

@@ -16,6 +16,8 @@ from .two_legs import AFTER, BEFORE, BOB, BOTH, Scene
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ivrbench.sip.invite import InviteCall
+
     from .conftest import MakeBench
 
 APART = (
@@ -302,3 +304,108 @@ def test_answer_without_description(make_bench: MakeBench) -> None:
     scene.bench.wait()
     assert scene.bob.got[-1] == "BYE"
     assert scene.ann.got[-1] >= "400"
+
+
+def test_phones_that_never_agree(make_bench: MakeBench) -> None:
+    """Each answers something else each time: after some rounds they are left alone."""
+    scene = Scene(make_bench, AFTER, Callee.accepts, b2b_media="direct")
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    ports = iter(range(50_000, 60_000, 2))
+    for one in (ann, bob):
+        one.sdp = lambda direction="", ip=one.flow.local[0]: sdp(next(ports), ip=ip)  # type: ignore[method-assign]
+    ann.dial()
+    bench.wait(5)
+    assert 3 <= ann.got.count("INVITE") <= 5
+    assert len(bench.board.sessions) == 1
+    ann.bye()
+
+
+def test_callee_refuses_the_callers_answer(make_bench: MakeBench) -> None:
+    """The call stays: the callee goes on with what it knows of the caller."""
+    scene = Scene(make_bench, AFTER, Callee.accepts, b2b_media="direct")
+    ann, bob = scene.ann, scene.bob
+    bob.reinvite_code = 488
+    first = sdp(44_000, ip=ann.flow.local[0])
+    ann.invite(body=first)
+    scene.bench.wait(1)
+    assert bob.got == ["INVITE", "ACK", "INVITE"]
+    assert len(scene.bench.board.sessions) == 1
+    ann.bye()
+
+
+def test_caller_refuses_our_audio(make_bench: MakeBench) -> None:
+    """connectAudio() that is refused: a line in the log, and the call stays as it is."""
+    scene = connected(make_bench, APART, b2b_media="direct")
+    ann = scene.ann
+    ann.reinvite_code = 488
+    ann.request("INFO", b"Signal=1\r\nDuration=100\r\n", "application/dtmf-relay")
+    scene.bench.wait(1)
+    assert not ann.heard_since(scene.bench.clock.now() - 0.2)
+    ann.reinvite_code = 200
+    ann.request("INFO", b"Signal=1\r\nDuration=100\r\n", "application/dtmf-relay")
+    scene.bench.wait(1)
+    assert ann.heard_since(scene.bench.clock.now() - 0.2)
+    ann.bye()
+
+
+def test_early_audio_the_caller_cannot_have(make_bench: MakeBench) -> None:
+    """No codec in common with the caller: the announcement is not heard, 488 at the answer."""
+    scene = Scene(make_bench, BEFORE, b2b_media="anchored")
+    scene.ann.invite(body=sdp(formats="18"))
+    scene.bench.wait()
+    scene.bob.provisional(183, described=True)
+    assert scene.ann.got == ["100"]
+    scene.bob.accept()
+    scene.bench.until(lambda: scene.bench.ended("c1"))
+    scene.bench.wait()
+    assert scene.ann.got[-1] == "488"
+
+
+def test_answer_that_crosses_our_cancel(make_bench: MakeBench) -> None:
+    """The callee answers while it is given up: it gets ACK and BYE, the script hears nothing."""
+    body = (
+        AFTER
+        + """
+def onOtherReply(self, code, reason):
+    said.append("other %d" % code)
+    if code == 180:
+        self.terminateOtherLeg()
+"""
+    )
+
+    def ring_and_answer(callee: Callee, call: InviteCall) -> None:
+        callee.rings(call)
+        callee.accepts(call)
+
+    scene = Scene(make_bench, body, ring_and_answer, b2b_media="anchored")
+    scene.ann.dial()
+    scene.bench.wait(1)
+    assert "other 200" not in scene.bench.said() or scene.bob.got[-1] == "BYE"
+    assert scene.bob.got[-1] == "BYE"
+    assert scene.bench.session.b2b.callee is None
+    scene.ann.bye()
+
+
+def test_prompt_into_the_conversation(make_bench: MakeBench) -> None:
+    """What the caller's playlist plays is mixed in for the caller alone."""
+    body = (
+        AFTER
+        + """
+def onTimer(self, id):
+    silence = IvrNullAudio()
+    silence.init(300)
+    self.enqueue(silence, None)
+def onEmptyQueue(self):
+    said.append("empty")
+def onOtherReply(self, code, reason):
+    said.append("other %d" % code)
+    if code == 200:
+        self.setTimer(1, 0.5)
+"""
+    )
+    scene = connected(make_bench, body, b2b_media="anchored")
+    scene.bench.wait(1.5)
+    assert scene.bench.said()[-1] == "empty"
+    scene.bob.speak(0.3, 0x22)
+    assert scene.is_heard(scene.ann, 0x22)
+    scene.ann.bye()

@@ -237,3 +237,83 @@ def test_update_goes_on_as_a_reinvite(make_bench: MakeBench) -> None:
     assert ann.got[-1] == "200"
     assert len(bob.got) == asked
     ann.bye()
+
+
+NOT_RELAYED = (
+    AFTER
+    + """
+def onOtherReply(self, code, reason):
+    if code == 200:
+        self.setNoRelayonly()
+    said.append("other %d" % code)
+"""
+)
+
+
+@pytest.mark.parametrize("media", BOTH)
+def test_reinvites_of_the_callee_answered_here(make_bench: MakeBench, media: str) -> None:
+    """Without relay the caller hears nothing of them; with and without offer."""
+    scene = connected(make_bench, NOT_RELAYED, b2b_media=media)
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    before = len(ann.got)
+    bob.do(lambda call, now: call.reinvite(bob.sdp("sendonly"), now=now))
+    assert bob.got[-1] == "200"
+    bob.do(lambda call, now: call.reinvite(b"", (), "", now=now))
+    bench.wait()
+    assert bob.got[-1] == "200"
+    assert ("m=audio 40000" if media == "direct" else "m=audio 1000") in bob.described
+    bob.do(lambda call, now: call.reinvite(b"nonsense", now=now))
+    assert bob.got[-1] == "400"
+    assert len(ann.got) == before
+    ann.bye()
+
+
+def test_ack_of_the_callee_without_answer(make_bench: MakeBench) -> None:
+    """Our offer was not answered: what was agreed on before stands."""
+    scene = connected(make_bench, NOT_RELAYED, b2b_media="anchored")
+    ann, bob = scene.ann, scene.bob
+    bob.late_answer = lambda: b""  # type: ignore[method-assign]
+    bob.do(lambda call, now: call.reinvite(b"", (), "", now=now))
+    scene.bench.wait()
+    ann.speak(0.3, 0x11)
+    assert scene.is_heard(bob, 0x11)
+    bob.late_answer = lambda: b"nonsense"  # type: ignore[method-assign]
+    bob.do(lambda call, now: call.reinvite(b"", (), "", now=now))
+    scene.bench.until(lambda: scene.bench.ended("c1"))
+    assert "onOtherBye" in scene.bench.said()
+
+
+def test_ack_that_brings_no_answer_for_the_other(make_bench: MakeBench) -> None:
+    """Past us: the other party would wait for it for ever."""
+    scene = connected(make_bench, b2b_media="direct")
+    scene.bob.late_answer = lambda: b""  # type: ignore[method-assign]
+    scene.bob.do(lambda call, now: call.reinvite(b"", (), "", now=now))
+    scene.bench.until(lambda: scene.bench.ended("c1"))
+    assert scene.ended("c1b").reason == "an ACK brought no answer to the other party's offer"
+
+
+def test_callee_never_confirms(make_bench: MakeBench) -> None:
+    """No ACK to the answer of its re-INVITE: the core hangs up, the caller follows."""
+    scene = connected(make_bench, NOT_RELAYED, b2b_media="anchored")
+    bench = scene.bench
+    bench.lose = lambda data: data.startswith(b"ACK")
+    scene.bob.do(lambda call, now: call.reinvite(scene.bob.sdp(), now=now))
+    bench.until(lambda: bench.ended("c1"))
+    assert "onOtherBye" in bench.said()
+    assert scene.ended("c1b").reason == "the caller never confirmed our answer"
+    bench.lose = lambda data: False
+
+
+def test_callee_takes_its_reinvite_back(make_bench: MakeBench) -> None:
+    """CANCEL of a re-INVITE of the callee cancels it at the caller too."""
+    scene = connected(make_bench, b2b_media="direct")
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    note = ann._note
+    ann._note = lambda event, now: None  # type: ignore[method-assign]
+    bob.do(lambda call, now: call.reinvite(bob.sdp("sendonly"), now=now))
+    bob.do(lambda call, now: call.cancel(now=now))
+    ann._note = note  # type: ignore[method-assign]
+    bench.wait(0.5)
+    assert bob.got[-1] == "487"
+    assert "> CANCEL" in scene.messages("c1")
+    ann.bye()
