@@ -311,8 +311,11 @@ def test_phones_that_never_agree(make_bench: MakeBench) -> None:
     scene = Scene(make_bench, AFTER, Callee.accepts, b2b_media="direct")
     ann, bob, bench = scene.ann, scene.bob, scene.bench
     ports = iter(range(50_000, 60_000, 2))
-    for one in (ann, bob):
-        one.sdp = lambda direction="", ip=one.flow.local[0]: sdp(next(ports), ip=ip)  # type: ignore[method-assign]
+
+    def another(direction: str = "") -> bytes:
+        return sdp(next(ports), direction=direction)
+
+    ann.sdp = bob.sdp = another  # type: ignore[method-assign]
     ann.dial()
     bench.wait(5)
     assert 3 <= ann.got.count("INVITE") <= 5
