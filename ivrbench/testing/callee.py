@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Callee", "Invited"]
 
+__tracebackhide__ = True  # pytest shows the line of the test instead
+
 
 class Invited(UserAgent):
     """A telephone that can be called, when it has no call.

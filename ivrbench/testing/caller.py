@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Caller", "Recording"]
 
+__tracebackhide__ = True  # pytest shows the line of the test instead
+
 SPEECH: Final = "speech.wav"
 """What `IvrAudioFile.tts` calls its sound."""
 LONGEST_S: Final = 3600.0
@@ -122,12 +124,14 @@ class Caller(Party):
             whole: wait for its end; it must not be cut off.
         """
         text = str(what)
-        expected = f"the script plays {text} within {within_s:g} s"
+        name = text if self._stage.find(text) or " " not in text else f'"{text}"'
+        expected = f"the script plays {name} within {within_s:g} s"
         item = self._next_item(expected, within_s)
         if not item.play or not self._is(item, what):
             self._fail(expected, f"{short(item.play) or f'it records {item.record}'}")
         if item.play == SPEECH and text != SPEECH:
-            self.hears(text, within_s=1.0, at_least_s=ENOUGH_S)
+            if not self._is_heard(self._sound(text)[0], 1.0, ENOUGH_S):
+                self._fail(expected, "another text is spoken")
         if whole:
             self._plays_to_the_end(item, text)
 

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ivrbench.audio.codecs.codec import Pcm
+    from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.message import SipResponse
     from ivrbench.testing.agent import UserAgent
     from ivrbench.testing.stage import Stage
 
 __all__ = ["Party"]
+
+__tracebackhide__ = True  # pytest shows the line of the test instead
 
 SILENT_DBFS: Final = -50.0
 TONE_WINDOW_S: Final = 0.2
@@ -59,6 +62,10 @@ class Party:
         self._call_id = ""
         agent.on_change = stage.changed
         agent.mouth.breathes = True
+
+    def is_of(self, call: InviteCall) -> None:
+        """This end's call; its telephone may have another one later."""
+        self._call_id = call.dialog.call_id
 
     # --- what happened ------------------------------------------------------------------------
 
@@ -240,15 +247,19 @@ class Party:
             self._hears_tone((sound,) if isinstance(sound, (int, float)) else sound, within_s)
             return
         pcm, name = self._sound(sound)
-        pcm = np.trim_zeros(pcm)[: round(at_least_s * SAMPLE_RATE_HZ)]
-        end_s = self._stage.now() + within_s + len(pcm) / SAMPLE_RATE_HZ + LISTEN_EVERY_S
-        best = find(pcm, self.agent.ear.pcm(since_s))
-        while best.likeness < ALIKE and self._stage.now() < end_s and not self.over:
-            self._stage.wait(LISTEN_EVERY_S)
-            best = find(pcm, self.agent.ear.pcm(since_s))
-        if best.likeness < ALIKE:
+        if not self._is_heard(pcm, within_s, at_least_s):
             self._fail(f"{name} is heard within {within_s:g} s", self._heard_instead(since_s))
         self._since_s = self._stage.now()
+
+    def _is_heard(self, pcm: Pcm, within_s: float, at_least_s: float) -> bool:
+        """Let time pass until the beginning of a sound was heard, or it cannot be any more."""
+        pcm = np.trim_zeros(pcm)[: round(at_least_s * SAMPLE_RATE_HZ)]
+        end_s = self._stage.now() + within_s + len(pcm) / SAMPLE_RATE_HZ + LISTEN_EVERY_S
+        while find(pcm, self.agent.ear.pcm(self._since_s)).likeness < ALIKE:
+            if self._stage.now() >= end_s or self.over:
+                return False
+            self._stage.wait(LISTEN_EVERY_S)
+        return True
 
     def _hears_tone(self, tone: tuple[float, ...], within_s: float) -> None:
         since_s, end_s = self._since_s, self._stage.now() + within_s
@@ -371,7 +382,6 @@ class Party:
         return bool(condition())
 
     def _fail(self, expected: str, got: str) -> NoReturn:
-        __tracebackhide__ = True
         stage, leg = self._stage, self.leg
         began_s = stage.began_s
         steps = [(at_s - began_s, event) for at_s, event in stage.steps]
