@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING, cast
 
 from textual.app import App, SuspendNotSupported
@@ -214,7 +215,9 @@ class Actions(App[str]):
         command = editor_command(os.environ, file, line)
         try:
             with self.suspend():
-                subprocess.run(command, check=False)
+                # Ours are pipes: what is on the screen is not to be written over.
+                out, err = sys.__stdout__, sys.__stderr__
+                subprocess.run(command, check=False, stdout=out, stderr=err)
         except OSError as error:
             self.say(f"{command[0]} does not start: {error.strerror}. Set $EDITOR.", "bad")
         except SuspendNotSupported:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import sys
 from collections import deque
@@ -33,7 +34,7 @@ from ivrbench.tui.screens.inspect import InspectScreen
 from ivrbench.tui.screens.ladder import LadderScreen
 from ivrbench.tui.screens.log import LogScreen
 from ivrbench.tui.screens.script import ScriptScreen
-from ivrbench.tui.terminal import guarded_stderr, speaks_unicode
+from ivrbench.tui.terminal import guarded_terminal, speaks_unicode
 from ivrbench.tui.theme import ASCII, UNICODE
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Workbench(Actions):
         self._drawn_at_s = 0.0
         self._owner_shown = ""
         self._loop_of_screen: asyncio.AbstractEventLoop | None = None
+        self._context_of_screen = contextvars.Context()
 
     def on_unmount(self) -> None:
         """Leave nothing behind."""
@@ -116,6 +118,7 @@ class Workbench(Actions):
     def on_mount(self) -> None:
         """Connect, and keep the clock on the screen going."""
         self._loop_of_screen = asyncio.get_running_loop()
+        self._context_of_screen = contextvars.copy_context()
         keys, problems = read_keys(keys_file(os.environ))
         self.set_keymap(keys)
         if problems:
@@ -211,7 +214,9 @@ class Workbench(Actions):
         """A library or a child process wrote on standard error; called on another thread."""
         try:
             if self._loop_of_screen is not None:
-                self._loop_of_screen.call_soon_threadsafe(self._log_noise, text)
+                # Textual finds its application in the context: the thread has none.
+                context = self._context_of_screen.copy()
+                self._loop_of_screen.call_soon_threadsafe(self._log_noise, text, context=context)
         except RuntimeError:
             pass  # the screen is gone, and its log with it
 
@@ -297,7 +302,7 @@ def run(
     ascii_only = not in_browser and not speaks_unicode()
     app = Workbench(partial(ControlClient.connect, control_socket), engine, ascii_only=ascii_only)
     app.prepares_screens = True
-    with contextlib.nullcontext() if in_browser else guarded_stderr(app.take_noise):
+    with contextlib.nullcontext() if in_browser else guarded_terminal(app.take_noise):
         choice = app.run()
     if engine is not None and choice in ("keep", "drain"):
         engine.release()

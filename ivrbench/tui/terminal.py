@@ -1,8 +1,8 @@
-"""Keeps what C libraries and child processes write on standard error off the screen.
+"""Keeps what C libraries and child processes write on the terminal off the screen.
 
-Textual draws on `sys.__stderr__`, so descriptor 2 cannot simply be closed: the terminal gets a
-descriptor of its own, and 2 becomes a pipe whose lines go into the log. Where 2 is no terminal
-(`ivrbench 2>file`) it is left alone, and the terminal is standard output's.
+Textual draws on `sys.__stderr__`, so the descriptors cannot simply be closed: the terminal gets a
+descriptor of its own, and 1 and 2 become a pipe whose lines go into the log. One that is no
+terminal (`ivrbench 2>file`) is left alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
 
-__all__ = ["guarded_stderr", "speaks_unicode"]
+__all__ = ["guarded_terminal", "speaks_unicode"]
 
 
 def speaks_unicode() -> bool:
@@ -29,41 +29,44 @@ def speaks_unicode() -> bool:
 
 
 @contextlib.contextmanager
-def guarded_stderr(on_line: Callable[[str], None]) -> Iterator[None]:
+def guarded_terminal(on_line: Callable[[str], None]) -> Iterator[None]:
     """Guard the screen while Textual draws on it.
 
     Args:
         on_line: called, on another thread, with each line that was kept off the screen.
     """
-    before = sys.__stderr__
-    is_terminal = os.isatty(2)
+    before = sys.__stdout__, sys.__stderr__
+    noisy = [fd for fd in (1, 2) if os.isatty(fd)]
     # Buffered bytes must not come out on the screen later, or on the wrong descriptor.
-    encoding = getattr(before, "encoding", None) or "utf-8"
-    terminal = os.fdopen(os.dup(2 if is_terminal else 1), "w", encoding=encoding)
-    sys.__stderr__ = terminal  # type: ignore[misc]  # the one place Textual draws on
+    encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
+    terminal = os.fdopen(os.dup(2 if 2 in noisy else 1), "w", encoding=encoding)
+    # The places where Textual draws, and where it asks for the terminal's size.
+    sys.__stdout__ = sys.__stderr__ = terminal  # type: ignore[misc]
     try:
-        with _piped(on_line) if is_terminal else contextlib.nullcontext():
+        with _piped(noisy, on_line) if noisy else contextlib.nullcontext():
             yield
     finally:
-        sys.__stderr__ = before  # type: ignore[misc]
+        sys.__stdout__, sys.__stderr__ = before  # type: ignore[misc]
         _close(terminal)
 
 
 @contextlib.contextmanager
-def _piped(on_line: Callable[[str], None]) -> Iterator[None]:
-    """Descriptor 2 is a pipe for a while."""
-    kept_fd = os.dup(2)
+def _piped(fds: list[int], on_line: Callable[[str], None]) -> Iterator[None]:
+    """These descriptors are a pipe for a while."""
+    kept = {fd: os.dup(fd) for fd in fds}
     read_fd, write_fd = os.pipe()
-    os.dup2(write_fd, 2)
+    for fd in fds:
+        os.dup2(write_fd, fd)
     os.close(write_fd)
     reading = threading.Thread(target=_collect, args=(read_fd, on_line), daemon=True)
     reading.start()
     try:
         yield
     finally:
-        # Descriptor 2 was the pipe's last writer, unless a child process still has it.
-        os.dup2(kept_fd, 2)
-        os.close(kept_fd)
+        # They were the pipe's last writers, unless a child process still has them.
+        for fd, before_fd in kept.items():
+            os.dup2(before_fd, fd)
+            os.close(before_fd)
         reading.join(timeout=0.5)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +12,16 @@ from ivrbench.observe import commands
 from ivrbench.observe import events as ev
 from ivrbench.tui import bindings, script_keys
 from ivrbench.tui.widgets.filter_line import FilterLine
-from tests.tui.conftest import NARROW, WIDE, Process, screen_text, settle, strip_text, workbench
+from tests.tui.conftest import (
+    NARROW,
+    WIDE,
+    Process,
+    screen_text,
+    settle,
+    strip_text,
+    until,
+    workbench,
+)
 from tests.tui.fake_engine import bench_events, leg_up, loaded, mailbox_failed
 
 if TYPE_CHECKING:
@@ -369,7 +378,10 @@ async def test_noise_on_standard_error_is_in_the_log(engine: FakeEngine) -> None
     async with workbench(engine) as (app, pilot):
         await pilot.press("f7")
         await settle(app, pilot, engine)
-        await asyncio.to_thread(app.take_noise, "ALSA lib pcm.c: no such device")
+        app.draw_now()  # so that the next drawing has to wait
+        thread = threading.Thread(target=app.take_noise, args=("ALSA lib pcm.c: no such device",))
+        thread.start()
+        thread.join()
         await settle(app, pilot, engine)
         assert "ALSA lib pcm.c: no such device" in screen_text(app)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pty
+import struct
 import sys
+import termios
 from pathlib import Path
 
 import pytest
 
 from ivrbench.tui.keymap import keys_file, read_keys
 from ivrbench.tui.outside import clipboard_file, editor_command
-from ivrbench.tui.terminal import guarded_stderr
+from ivrbench.tui.terminal import guarded_terminal
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,7 @@ def test_noise_on_standard_error_does_not_reach_the_screen() -> None:
     os.dup2(replacement, 2)
     kept: list[str] = []
     try:
-        with guarded_stderr(kept.append):
+        with guarded_terminal(kept.append):
             os.write(2, b"ALSA lib pcm.c: no such device\n")
             assert sys.__stderr__ is not None
             sys.__stderr__.write("drawn")
@@ -70,7 +74,7 @@ def test_standard_error_in_a_file_leaves_the_screen_on_standard_output(tmp_path:
     os.dup2(file, 2)
     kept: list[str] = []
     try:
-        with guarded_stderr(kept.append):
+        with guarded_terminal(kept.append):
             os.write(2, b"noise\n")
             assert sys.__stderr__ is not None
             sys.__stderr__.write("drawn")
@@ -84,6 +88,55 @@ def test_standard_error_in_a_file_leaves_the_screen_on_standard_output(tmp_path:
     os.close(terminal)
     assert (tmp_path / "noise").read_bytes() == b"noise\n"
     assert kept == []
+
+
+NOISY = """
+import os
+from ivrbench.tui.app import Workbench
+from ivrbench.tui.terminal import guarded_terminal
+from tests.tui.fake_engine import FakeEngine, bench_events
+
+engine = FakeEngine()
+engine.play(bench_events())
+
+
+class Noisy(Workbench):
+    def draw_now(self):
+        super().draw_now()
+        if self.model.link != "up":
+            return
+        if not self.model.noise_lines:
+            os.write(1, b"\\aprintf of a library\\n")
+            os.write(2, b"\\aALSA lib pcm.c\\n")
+            os.system("echo \\\\\\\\aa child process")
+        elif self.model.noise_lines >= 3:
+            self.set_timer(0.05, self.exit)
+
+
+app = Noisy(engine.connect, clock=engine.clock)
+with guarded_terminal(app.take_noise):
+    app.run()
+"""
+
+
+def test_noise_in_a_real_terminal_is_in_the_log_only() -> None:
+    """C libraries and child processes write on descriptors 1 and 2: nothing of it is on the
+    screen but the lines of the log."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM="xterm-256color", PYTHONPATH=str(Path(__file__).parents[2]))
+        os.execv(sys.executable, [sys.executable, "-c", NOISY])
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the other side is closed
+        while data := os.read(terminal, 65_536):
+            shown += data
+    os.close(terminal)
+    assert os.waitpid(pid, 0)[1] == 0, shown.decode()
+    assert b"pin_collect" in shown
+    for noise in (b"printf of a library", b"ALSA lib pcm.c", b"a child process"):
+        assert noise in shown, "the log shows it"
+        assert b"\a" + noise not in shown
 
 
 def test_keys_of_the_person(tmp_path: Path) -> None:
