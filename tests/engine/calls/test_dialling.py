@@ -493,6 +493,16 @@ def test_answer_without_a_usable_description(make_bench: MakeBench, body: bytes)
     assert bench.nothing_left()
 
 
+def test_replaces(make_bench: MakeBench) -> None:
+    """RFC 3891: `Replaces` among the headers is sent; a phone without that call says 481."""
+    bench = make_bench(APP)
+    callee = Callee(bench)
+    handle = dial(bench, hdrs="Replaces: abc;to-tag=1;from-tag=2\r\nRequire: replaces\r\n")
+    assert callee.invites == [], "its stack knows no such call"
+    assert handle.code == 481
+    assert bench.nothing_left()
+
+
 def test_header_that_cannot_be_sent(make_bench: MakeBench) -> None:
     """A header the core writes itself fails the call, with a sentence."""
     bench = make_bench(APP)
