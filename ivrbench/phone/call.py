@@ -111,6 +111,7 @@ class PhoneCall:
             f"<{settings.uri}>",
             body=self._offer_answer.make_offer(),
             credentials=settings.credentials,
+            call_id=settings.call_id,
             now=now,
         )
         self._take_events(now)

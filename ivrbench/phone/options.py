@@ -53,6 +53,8 @@ class CallOptions:
     """Who logs in where a password is asked for, "" for nobody."""
     password: str = ""
     """With that user; never from the command line, which others can see."""
+    call_id: str = ""
+    """Call-ID, for whoever wants to find the call afterwards; "": one is made up."""
     control_socket: Path | None = None
     """Control socket of a running engine, asked where a script's name is served."""
     listen: tuple[Listen, ...] = ()

@@ -27,6 +27,8 @@ class CallSettings:
     """Where we receive audio."""
     from_: str
     """From value without tag."""
+    call_id: str = ""
+    """"": one is made up."""
     keys: tuple[Step, ...] = ()
     """Pressed once the call is up."""
     keys_by: str = "auto"
