@@ -121,6 +121,23 @@ def measure_floor(program: Path, calls: int) -> dict[str, Any]:
     }
 
 
+def stream_to(port: int, srtp: SrtpParams | None = None) -> StreamParams:
+    """What the calls have agreed with whoever is at this port."""
+    return StreamParams(
+        codec="PCMU",
+        payload_type=0,
+        dtmf_payload_type=101,
+        ptime_ms=20,
+        remote_rtp=("127.0.0.1", port),
+        remote_rtcp=("127.0.0.1", port + 1),
+        send=True,
+        receive=True,
+        latch=False,
+        dead_rtp_s=300.0,
+        srtp=srtp,
+    )
+
+
 class Bench:
     """One run of the worker."""
 
@@ -142,19 +159,7 @@ class Bench:
         clip = client.arena.clip("noise", "PCMU", lambda: (noise, 0xFF, 8000))
         pool = PortPool("127.0.0.1", BASE_PORT, BASE_PORT + 2 * self.calls)
         for call in range(1, self.calls + 1):
-            stream = StreamParams(
-                codec="PCMU",
-                payload_type=0,
-                dtmf_payload_type=101,
-                ptime_ms=20,
-                remote_rtp=("127.0.0.1", PEER_PORT),
-                remote_rtcp=("127.0.0.1", PEER_PORT + 1),
-                send=True,
-                receive=True,
-                latch=False,
-                dead_rtp_s=300.0,
-            )
-            client.send(OpenCall(call, stream), pool.allocate().detach())
+            client.send(OpenCall(call, stream_to(PEER_PORT)), pool.allocate().detach())
             recorder = 0
             if "mix" in self.kind and call % 3 == 1:
                 room = 1 + call // 9
@@ -230,20 +235,8 @@ class Pair:
             port = there + 2 * (call - 1)
             keys = (bytes([1]) * 30, bytes([2]) * 30)
             suite, (send, receive) = "AES_CM_128_HMAC_SHA1_80", keys[:: -1 if mirrored else 1]
-            stream = StreamParams(
-                codec="PCMU",
-                payload_type=0,
-                dtmf_payload_type=101,
-                ptime_ms=20,
-                remote_rtp=("127.0.0.1", port),
-                remote_rtcp=("127.0.0.1", port + 1),
-                send=True,
-                receive=True,
-                latch=False,
-                dead_rtp_s=300.0,
-                srtp=SrtpParams(suite, send, receive) if self.encrypted else None,
-            )
-            client.send(OpenCall(call, stream), pool.allocate().detach())
+            srtp = SrtpParams(suite, send, receive) if self.encrypted else None
+            client.send(OpenCall(call, stream_to(port, srtp)), pool.allocate().detach())
             client.send(PlayItem(call, 1, ClipPart(clip.offset, clip.n_samples, loop=True), 0))
 
     async def run(self) -> dict[str, Any]:

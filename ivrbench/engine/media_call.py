@@ -238,17 +238,14 @@ class MediaCall:
     def open_recorder(
         self,
         fd: int,
-        law: str,
-        limit_ms: int,
-        channels: int,
+        how: messages.OpenRecorder,
         closed: Callable[[messages.RecorderClosed], None],
     ) -> int:
         """Make a file ready to record into; the descriptor becomes the worker's."""
         number = self.session.board.media.next_number()
         self.worker.recorders[number] = closed
         self._recorders.add(number)
-        command = messages.OpenRecorder(number, law, limit_ms, channels=channels)
-        self._send(command, (fd,))
+        self._send(replace(how, recorder=number), (fd,))
         return number
 
     def close_recorder(self, recorder: int) -> None:

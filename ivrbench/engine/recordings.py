@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.audio.files import WavSubtype, wav_header
@@ -37,7 +38,6 @@ class _Recording:
         self._recordings = recordings
         self.audio = audio
         self.name = audio.name
-        self.law = LAWS[audio.subtype]
         self.limit_ms = file.record_limit_ms
         self.channels = 2 if file.stereo else 1
         self.paused = False
@@ -46,6 +46,12 @@ class _Recording:
         """The worker's number for it; 0: not there yet."""
         self.is_closing = False
         self.closed = threading.Event()
+
+    def how(self) -> messages.OpenRecorder:
+        """How it is to be opened at the worker."""
+        audio = self.audio
+        law, container = LAWS[audio.subtype], audio.container
+        return messages.OpenRecorder(0, law, self.limit_ms, audio.rate_hz, self.channels, container)
 
     def set_loop(self, loop: bool) -> None:
         """A recording has no loop."""
@@ -78,10 +84,12 @@ class _Recording:
         """What a worker that died left on the disk, with a header that covers it all."""
         audio, rate_hz = self.audio, SAMPLE_RATE_HZ
         n_bytes = audio.data_bytes - audio.data_bytes % self.frame_bytes
+        rate_hz = audio.rate_hz or rate_hz
         try:
             header = os.pread(audio.fd, audio.header_bytes, 0)
-            rate_hz = int.from_bytes(header[RATE_AT], "little") or rate_hz
-            os.pwrite(audio.fd, wav_header(n_bytes, audio.subtype, rate_hz, self.channels), 0)
+            if header:
+                rate_hz = int.from_bytes(header[RATE_AT], "little") or rate_hz
+                os.pwrite(audio.fd, wav_header(n_bytes, audio.subtype, rate_hz, self.channels), 0)
         except OSError as exc:
             log.error("%s: %s", self.name, exc.strerror)
         return RecorderClosed(self.recorder, n_bytes, "the media worker ended", rate_hz)
@@ -141,13 +149,9 @@ class Recordings:
             return 0
         if not recording.recorder:
             fd, recording.fd = recording.fd, -1
-            recording.recorder = self._media.open_recorder(
-                fd,
-                recording.law,
-                recording.limit_ms,
-                recording.channels,
-                lambda e: self._closed(handle, e),
-            )
+            how = recording.how()
+            closed = partial(self._closed, handle)
+            recording.recorder = self._media.open_recorder(fd, how, closed)
             self.pause(recording, recording.paused)
         return recording.recorder
 

@@ -17,7 +17,7 @@ from ivrbench.audio.files import WavSubtype, wav_header
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DirectWriter", "DiskReport", "DiskWriter", "FdFile", "RecordingFile", "WavSink"]
+__all__ = ["DirectWriter", "DiskReport", "DiskWriter", "FdFile", "RecordingFile", "Sink", "WavSink"]
 
 SUBTYPES = {"pcm16": WavSubtype.PCM16, "alaw": WavSubtype.ALAW, "ulaw": WavSubtype.ULAW}
 """How samples are written, by the name that `OpenRecorder` uses."""
@@ -46,23 +46,43 @@ class FdFile:
         os.close(self._fd)
 
 
-class WavSink:
-    """One WAV file being written. Used by the writing thread alone, but for `rate_hz`.
+class Sink(Protocol):
+    """A file being written. Used by the writing thread alone, but for `rate_hz`.
 
     Attributes:
         rate_hz: of the samples; may be set until the first of them is submitted.
-        n_bytes: audio bytes on disk.
+        n_bytes: bytes of samples that were taken.
         error: why writing stopped, "" while all is well.
     """
 
+    rate_hz: int
+    n_bytes: int
+    error: str
+
+    def append(self, data: bytes) -> None:
+        """Write samples, if any; what is in the file can be played then."""
+
+    def close(self) -> None:
+        """Give the file up."""
+
+
+class WavSink:
+    """One WAV file being written, or samples without a header."""
+
     def __init__(
-        self, file: RecordingFile, sample_format: str, rate_hz: int, channels: int = 1
+        self,
+        file: RecordingFile,
+        sample_format: str,
+        rate_hz: int,
+        channels: int = 1,
+        *,
+        has_header: bool = True,
     ) -> None:
         self._file = file
         self._subtype = SUBTYPES[sample_format]
         self.rate_hz = rate_hz
         self._channels = channels
-        self._header_bytes = len(wav_header(0, self._subtype, rate_hz))
+        self._header_bytes = len(wav_header(0, self._subtype, rate_hz)) if has_header else 0
         self.n_bytes = 0
         self.error = ""
 
@@ -70,7 +90,8 @@ class WavSink:
         """Write audio, if any, and then the header that covers it. After an error: nothing."""
         if not self.error:
             self._guarded(self._write_data, data)
-            self._guarded(self._write_header)
+            if self._header_bytes:
+                self._guarded(self._write_header)
 
     def close(self) -> None:
         """Give the file up; its header is already right."""
@@ -104,7 +125,7 @@ class WavSink:
 class DiskReport(NamedTuple):
     """What the writer says about a sink."""
 
-    sink: WavSink
+    sink: Sink
     token: int
     """Of the `submit` that asked for a report, 0 if the report is about an error."""
     n_bytes: int
@@ -118,7 +139,7 @@ class DirectWriter:
         self._reports: deque[DiskReport] = deque()
         self._failed: set[int] = set()
 
-    def submit(self, sink: WavSink, data: bytes, *, token: int = 0, close: bool = False) -> None:
+    def submit(self, sink: Sink, data: bytes, *, token: int = 0, close: bool = False) -> None:
         """Have `data` written.
 
         Args:
@@ -153,11 +174,11 @@ class DiskWriter(DirectWriter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._jobs: queue.SimpleQueue[tuple[WavSink, bytes, int, bool] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Sink, bytes, int, bool] | None] = queue.SimpleQueue()
         # Started with the first recording: a process with one thread has cheaper system calls.
         self._thread: threading.Thread | None = None
 
-    def submit(self, sink: WavSink, data: bytes, *, token: int = 0, close: bool = False) -> None:
+    def submit(self, sink: Sink, data: bytes, *, token: int = 0, close: bool = False) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
             self._thread.start()

@@ -302,6 +302,8 @@ class OpenRecorder(Message, frozen=True):
     channels: int = 1
     """2: the caller left, what the caller hears right; it begins with the item, not with the first
     packet, and goes on while nothing is received."""
+    container: str = "wav"
+    """Kind of file: "wav", "raw" (samples alone) or "mp3"."""
 
 
 class CloseRecorder(Message, frozen=True):

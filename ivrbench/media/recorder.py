@@ -10,6 +10,7 @@ from ivrbench.audio.codecs import g711
 from ivrbench.audio.frame import SAMPLE_RATE_HZ
 from ivrbench.audio.rate_change import RateChanger
 from ivrbench.media.bank import saturated
+from ivrbench.media.coded_sink import Mp3Sink
 from ivrbench.media.disk import SUBTYPES, DirectWriter, WavSink
 from ivrbench.media.reels import UNLIMITED, Reels
 
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ivrbench.media.disk import RecordingFile
+    from ivrbench.media.disk import RecordingFile, Sink
 
 __all__ = ["Recorder"]
 
 
 class Recorder:
-    """Samples for one WAV file.
+    """Samples for one file.
 
     Args:
         number: the engine's number for it.
@@ -35,6 +36,7 @@ class Recorder:
         writer: who writes.
         shelf: gives the reels for a rate and a number of channels.
         channels: 1, or 2 for the caller left and the IVR right.
+        container: "wav", "raw" or "mp3".
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Recorder:
         writer: DirectWriter,
         shelf: Callable[[int, int], Reels],
         channels: int = 1,
+        container: str = "wav",
     ) -> None:
         self.number = number
         self.rate_hz = rate_hz
@@ -60,13 +63,20 @@ class Recorder:
         self.reels: Reels | None = None
         """Where its samples wait; None: nothing has been recorded."""
         self.slot = -1
-        self.sink = WavSink(file, self.sample_format, rate_hz or SAMPLE_RATE_HZ, channels)
+        self.sink = self._sink(file, container)
         self._shelf = shelf
         self._limit = 0
         self._writer = writer
         self._changer: tuple[int, RateChanger] | None = None
         """From which rate; each channel has a slot."""
         writer.submit(self.sink, b"")
+
+    def _sink(self, file: RecordingFile, container: str) -> Sink:
+        rate_hz = self.rate_hz or SAMPLE_RATE_HZ
+        if container == "mp3":
+            return Mp3Sink(file, rate_hz, self.channels)
+        has_header = container == "wav"
+        return WavSink(file, self.sample_format, rate_hz, self.channels, has_header=has_header)
 
     def __repr__(self) -> str:
         return f"Recorder({self.number}, {self.n_samples} samples, {self.error or 'ok'})"

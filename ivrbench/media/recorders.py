@@ -57,6 +57,7 @@ class RecorderTable:
             self._writer,
             self._shelf,
             command.channels,
+            command.container,
         )
 
     def _shelf(self, rate_hz: int, channels: int) -> Reels:

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from ivrbench.audio.files import WavSubtype, probe, probe_wav, wav_header
+from ivrbench.audio.files import WavSubtype, probe, probe_wav, wav_header, write_format
 from ivrbench.errors import MediaError
 from ivrbench.scriptapi.host import the_host
 
@@ -25,6 +25,7 @@ __all__ = ["OpenAudio", "from_bytes", "read_file", "read_stream", "write_file", 
 _READ_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block the script
 _WRITE_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
 _EXTENSION: Final = ".wav"
+_MP3: Final = ".mp3"
 _BLOCK_BYTES: Final = 1 << 20
 
 
@@ -39,6 +40,8 @@ class OpenAudio:
         fd: the descriptor; closed with this object.
         writing: opened with AUDIO_WRITE.
         subtype: how samples are written.
+        container: kind of file that is written: "wav", "raw" or "mp3".
+        rate_hz: the rate that the name of a file to write stands for, 0 if it is the call's.
         data_bytes: of a file opened for reading, from its header.
         version: same for all openings of the same content; None: what the file system says.
     """
@@ -51,6 +54,8 @@ class OpenAudio:
         *,
         writing: bool,
         subtype: WavSubtype = WavSubtype.PCM16,
+        container: str = "wav",
+        rate_hz: int = 0,
         data_bytes: int = 0,
         version: Hashable | None = None,
     ) -> None:
@@ -59,6 +64,8 @@ class OpenAudio:
         self.fd = fd
         self.writing = writing
         self.subtype = subtype
+        self.container = container
+        self.rate_hz = rate_hz
         self.stream: BinaryIO | None = None
         """The file object of `fpopen`."""
         self.copies_back = False
@@ -85,7 +92,7 @@ class OpenAudio:
     @property
     def header_bytes(self) -> int:
         """Where the samples of a recording begin."""
-        return len(wav_header(0, self.subtype))
+        return len(wav_header(0, self.subtype)) if self.container == "wav" else 0
 
     @property
     def version(self) -> Hashable:
@@ -203,9 +210,9 @@ def write_file(name: str, subtype: str, *, is_tmp: bool) -> OpenAudio:
         is_tmp: it has no name on disk.
 
     Raises:
-        OSError: it cannot be written, or its name does not end in `.wav`.
+        OSError: it cannot be written, or its name is none of a recording.
     """
-    _must_be_wav(name)
+    _kind_of(name, subtype)
     path = "" if is_tmp else os.path.abspath(name)
     fd = _anonymous() if is_tmp else os.open(name, _WRITE_FLAGS, 0o666)
     return _to_write(name, path, fd, subtype)
@@ -215,9 +222,9 @@ def write_stream(name: str, subtype: str, stream: BinaryIO) -> OpenAudio:
     """Record into a file object, from its beginning on.
 
     Raises:
-        OSError: it cannot be written, or the name does not end in `.wav`.
+        OSError: it cannot be written, or the name is none of a recording.
     """
-    _must_be_wav(name)
+    _kind_of(name, subtype)
     stream.seek(0)
     stream.truncate()
     stream.flush()
@@ -232,14 +239,17 @@ def write_stream(name: str, subtype: str, stream: BinaryIO) -> OpenAudio:
 
 
 def _to_write(name: str, path: str, fd: int, subtype: str) -> OpenAudio:
-    coding = _subtype(subtype)
+    container, rate_hz, coding = _kind_of(name, subtype)
     try:
         _must_be_file(fd)
-        os.pwrite(fd, wav_header(0, coding), 0)
+        if container == "wav":
+            os.pwrite(fd, wav_header(0, coding), 0)
     except BaseException:
         os.close(fd)
         raise
-    return OpenAudio(name, path, fd, writing=True, subtype=coding)
+    return OpenAudio(
+        name, path, fd, writing=True, subtype=coding, container=container, rate_hz=rate_hz
+    )
 
 
 def _data_bytes(file: BinaryIO, name: str) -> int:
@@ -280,9 +290,20 @@ def _must_be_file(fd: int) -> None:
         raise OSError("it is not a regular file")
 
 
-def _must_be_wav(name: str) -> None:
-    if os.path.splitext(name)[1] != _EXTENSION:
-        raise OSError("recordings must be .wav files")
+def _kind_of(name: str, subtype: str) -> tuple[str, int, WavSubtype]:
+    """Container, rate and coding of a recording, by its extension, which is case-sensitive."""
+    extension = os.path.splitext(name)[1]
+    if extension == _MP3:
+        return "mp3", 0, WavSubtype.PCM16
+    if extension == _EXTENSION:
+        return "wav", 0, _subtype(subtype)
+    try:
+        if extension == extension.lower():
+            how = write_format(name)
+            return "raw", how.rate_hz or 0, how.subtype
+    except MediaError:
+        pass
+    raise OSError("recordings can be .wav, .mp3, .ulaw, .alaw, .raw, .sln or .sln16 files")
 
 
 def _subtype(name: str) -> WavSubtype:

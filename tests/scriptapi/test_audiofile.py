@@ -334,7 +334,7 @@ def test_export_of_a_named_file(tmp_path: Path, prompt: Path) -> None:
         (("x.wav", 3, io.BytesIO()), TypeError),
         ((5, READ, io.BytesIO()), TypeError),
         (("x.wav", READ, io.BytesIO(b"nothing")), OSError),
-        (("x.mp3", WRITE, io.BytesIO()), OSError),
+        (("x.ogg", WRITE, io.BytesIO()), OSError),
     ],
 )
 def test_wrong_file_objects(args: tuple[Any, ...], error: type[Exception]) -> None:

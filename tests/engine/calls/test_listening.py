@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from ivrbench.audio.files import decode_file
 from ivrbench.media.disk import FdFile
 from ivrbench.observe.events import ItemEnded, RecordingEnded
 from tests.engine.harness import Bench, Caller
@@ -183,6 +184,67 @@ def onSessionStart(self):
     assert len(sides(path)[0]) > 0
     reasons = [e.reason for e in bench.of(ItemEnded) if isinstance(e, ItemEnded)]
     assert reasons == (["error"] if what == "item" else [])
+    assert bench.ended() is None
+    caller.bye()
+
+
+@pytest.mark.parametrize("kind", [".mp3", ".sln", ".sln16", ".ulaw", ".alaw", ".wav|Mu-Law"])
+def test_kinds_of_files(make_bench: MakeBench, tmp_path: Path, kind: str) -> None:
+    """The extension says how; what was recorded plays at its own speed and level."""
+    path = tmp_path / f"r{kind}"
+    body = f"""
+def onSessionStart(self):
+    self.file = IvrAudioFile()
+    self.file.open({str(path)!r}, AUDIO_WRITE)
+    self.file.setRecordTime(2000)
+    self.enqueue(None, self.file)
+def onEmptyQueue(self):
+    self.file.close()
+    said.append(self.queueIsEmpty())
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    caller.speak(2.5, 0x10)
+    bench.wait(0.3)
+    assert bench.said() == [True]
+    assert ended(bench) == [(2000, "")]
+    written = path.with_suffix(".wav") if "|" in kind else path
+    pcm, rate_hz = decode_file(written)
+    assert rate_hz == (16_000 if kind == ".sln16" else 8000)
+    assert len(pcm) / rate_hz == pytest.approx(2.0, abs=0.15)
+    loud = abs(pcm[rate_hz // 2 : rate_hz].astype(float))
+    if kind != ".mp3":  # which drops what never changes
+        assert loud.mean() == pytest.approx(15_996, rel=0.02)
+    caller.bye()
+
+
+def test_mp3_on_a_full_disk(
+    make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As any other: what is there plays, the script hears of it, the call goes on."""
+    path = tmp_path / "r.mp3"
+    body = f"""
+def onSessionStart(self):
+    self.record_call({str(path)!r})
+"""
+
+    def write_at(file: FdFile, data: bytes, offset: int) -> int:
+        if offset + len(data) > 5000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.pwrite(file._fd, data, offset)
+
+    monkeypatch.setattr(FdFile, "write_at", write_at)
+    bench = make_bench(script(body + TELLS))
+    caller = Caller(bench)
+    caller.dial()
+    for value in range(0x10, 0x70, 3):
+        caller.speak(0.2, value)
+    bench.wait(0.2)
+    error = "recording stopped: No space left on device"
+    assert bench.said() == [(str(path), error)]
+    pcm, _ = decode_file(path)
+    assert len(pcm) > 4000
     assert bench.ended() is None
     caller.bye()
 
