@@ -412,3 +412,57 @@ def onOtherReply(self, code, reason):
     scene.bob.speak(0.3, 0x22)
     assert scene.is_heard(scene.ann, 0x22)
     scene.ann.bye()
+
+
+def test_media_worker_dies(make_bench: MakeBench) -> None:
+    """Both legs come back on new ports, and hear each other again."""
+    scene = connected(make_bench, b2b_media="anchored")
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    bench.kill_worker()
+    bench.wait(0.5)
+    bench.replace_worker()
+    bench.wait(1)
+    assert ann.got[-1] == "INVITE"
+    assert bob.got[-2:] == ["INVITE", "ACK"]
+    ann.speak(0.4, 0x11)
+    assert scene.is_heard(bob, 0x11)
+    bob.speak(0.4, 0x22)
+    assert scene.is_heard(ann, 0x22)
+    ann.bye()
+
+
+def test_media_worker_dies_and_the_callee_refuses(make_bench: MakeBench) -> None:
+    """A callee without audio is of no use: as if it had hung up."""
+    scene = connected(make_bench, b2b_media="anchored")
+    scene.bob.reinvite_code = 488
+    scene.bench.kill_worker()
+    scene.bench.wait(0.5)
+    scene.bench.replace_worker()
+    scene.bench.until(lambda: scene.bench.ended("c1"))
+    scene.bench.wait()
+    assert "onOtherBye" in scene.bench.said()
+    assert "refused new ports" in scene.ended("c1b").reason
+
+
+def test_callee_cannot_have_what_it_wants(make_bench: MakeBench) -> None:
+    """A re-INVITE of the callee without a codec of ours gets 488; the call goes on."""
+    scene = connected(make_bench, b2b_media="anchored")
+    bob = scene.bob
+    body = sdp(41_000, formats="18", ip=BOB[0])
+    bob.do(lambda call, now: call.reinvite(body, now=now))
+    assert bob.got[-1] == "488"
+    scene.ann.speak(0.3, 0x11)
+    assert scene.is_heard(bob, 0x11)
+    scene.ann.bye()
+
+
+def test_callers_dialog_stays_busy(make_bench: MakeBench) -> None:
+    """An ACK that never comes: the offer waits, and goes with the call."""
+    scene = Scene(make_bench, AFTER, Callee.accepts, b2b_media="direct")
+    bench = scene.bench
+    bench.lose = lambda data: data.startswith(b"ACK sip:") and b"192.0.2.99" in data[:200]
+    scene.ann.dial()
+    bench.until(lambda: bench.ended("c1"), within_s=120)
+    bench.lose = lambda data: False
+    bench.wait(1)
+    assert scene.bob.got[-1] == "BYE"
