@@ -234,6 +234,12 @@ def _call_parser() -> argparse.ArgumentParser:
         help="the only codec offered; without: G.711. g722 and opus are wideband",
     )
     add("--json", action="store_true", help="the call's figures as one JSON object at the end")
+    add(
+        "--save-test",
+        type=Path,
+        metavar="FILE.py",
+        help="add the call to a file of tests that pytest runs; NAME only, of a running engine",
+    )
     add("--control-socket", type=Path, metavar="SOCKET", help="the engine to ask for NAME")
     add("--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one")
     add("--from-workbench", action="store_true", help=argparse.SUPPRESS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from getpass import getpass
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ from ivrbench.phone import agent
 from ivrbench.phone.options import CallOptions
 
 from .arguments import DEFAULT_CONFIG
+from .save_test import save_test
 from .sockets import running_engine
 
 if TYPE_CHECKING:
@@ -33,11 +35,16 @@ def call(options: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: the settings cannot be used.
+        ControlError: the call cannot be saved as a test.
     """
     config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
     settings = load_settings(config) if config else Settings()
     user, password = login_of(options, settings)
-    return agent.run(
+    call_id = f"{secrets.token_hex(12)}@ivrbench" if options.save_test else ""
+    control_socket = options.control_socket or settings.control_socket or running_engine()
+    if options.save_test and control_socket is None:
+        raise ConfigError("--save-test: no engine runs here that could tell what the call was")
+    code = agent.run(
         CallOptions(
             target=options.target,
             keys=options.keys,
@@ -57,12 +64,16 @@ def call(options: argparse.Namespace) -> int:
             network=options.network,
             user=user,
             password=password,
-            control_socket=options.control_socket or settings.control_socket or running_engine(),
+            call_id=call_id,
+            control_socket=control_socket,
             listen=settings.listeners,
             json=options.json,
             from_workbench=options.from_workbench,
         )
     )
+    if options.save_test and control_socket is not None:
+        print(save_test(control_socket, call_id, options.save_test), file=sys.stderr)
+    return code
 
 
 def login_of(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:

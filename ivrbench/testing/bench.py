@@ -167,7 +167,8 @@ class BenchBase(Stage):
         if params:
             more.append(("P-App-Param", ";".join(f"{k}={v}" for k, v in params.items())))
         self.note_step(made, f"caller dials {uri or script}")
-        agent.invite(script, uri=uri, caller=caller, headers=more, body=body)
+        invited = agent.invite(script, uri=uri, caller=caller, headers=more, body=body)
+        made.is_of(invited)
         return made
 
     # --- who is called ------------------------------------------------------------------------

@@ -1,0 +1,59 @@
+"""`ivrbench call --save-test`: the call that was just made, as a pytest test."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from ivrbench.errors import ControlError
+from ivrbench.observe.case import case_of
+from ivrbench.observe.case_source import save_case
+from ivrbench.observe.client import ControlClient
+from ivrbench.observe.history import History
+from ivrbench.observe.ladder import legs_of
+from ivrbench.observe.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ivrbench.observe.snapshot import LegView
+
+__all__ = ["save_test"]
+
+OVER_WITHIN_S: Final = 5.0
+"""A script may take its time after the caller has hung up."""
+
+
+def save_test(control_socket: Path, call_id: str, file: Path) -> str:
+    """Ask the engine what the call was, and add it to a file of tests.
+
+    Returns:
+        a sentence for the user.
+
+    Raises:
+        ControlError: the call cannot become a test, or the file cannot be written.
+        EngineGone: the engine is not there any more.
+    """
+    case = case_of(asyncio.run(_legs(control_socket, call_id)))
+    return f"saved: {save_case(case, file)} in {file}"
+
+
+async def _legs(control_socket: Path, call_id: str) -> list[LegView]:
+    client = await ControlClient.connect(str(control_socket))
+    history = History()
+    try:
+        async with asyncio.timeout(OVER_WITHIN_S):
+            async for message in client:
+                if isinstance(message, Snapshot):
+                    history = History.resume(message)
+                else:
+                    for stamped in message:
+                        history.apply(stamped)
+                for leg in history.done.values():
+                    if leg.started.call_id == call_id:
+                        return legs_of(history, leg.name)
+    except TimeoutError:
+        raise ControlError("the call is not over: the script keeps its session") from None
+    finally:
+        await client.close()
+    raise ControlError("the engine does not know the call")
