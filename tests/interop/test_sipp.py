@@ -172,7 +172,7 @@ async def test_ten_percent_loss(
     assert (result.exit_code, result.successful) == (0, 50), result.errors
     assert dropped > 20
     assert result.retransmissions > 0
-    # SIPp takes a repeated 200 to its INVITE for that to its BYE. Where ACK and BYE were lost, we wait
-    # 32 s for the one and then as long for the answer to our own BYE.
+    # SIPp takes a repeated 200 to its INVITE for that to its BYE. Where ACK and BYE were lost, we
+    # wait 32 s for the one and then as long for the answer to our own BYE.
     await engine.until_done(50, within_s=90)
     await no_port_is_left(engine)
