@@ -67,20 +67,23 @@ async def test_sipsak_pings(tmp_path: Path, need: Callable[[str], None]) -> None
             assert "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS" in text
 
 
+@pytest.mark.parametrize("encryption", ["", "srtp-mand", "dtls_srtp"])
 async def test_baresip_calls_over_tls(
-    tmp_path: Path, caller_wav: Path, need: Callable[[str], None]
+    tmp_path: Path, caller_wav: Path, need: Callable[[str], None], encryption: str
 ) -> None:
-    """A call over TLS, all its messages; the phone hangs up by the same connection."""
+    """A call over TLS, all its messages, with audio in the clear or with keys of either kind; the
+    phone hangs up by the same connection.
+    """
     need("baresip")
     (tmp_path / "certificates").mkdir()
     cert = Certificates(tmp_path / "certificates").file(IP)
     engine = Engine(
         tmp_path / "engine",
         {"answers": ANSWERS},
-        f"tls_cert = {cert}\n",
+        f"tls_cert = {cert}\nsrtp = {'required' if encryption else 'off'}\n",
         ("--listen", f"tls:{IP}:0"),
     )
-    phone = Baresip(tmp_path / "phone", caller_wav, transport="tls")
+    phone = Baresip(tmp_path / "phone", caller_wav, transport="tls", encryption=encryption)
     async with engine, phone:
         await phone.dial("answers", engine.port("tls"))
         await engine.until_leg("up")
