@@ -3,6 +3,7 @@ RFC 3725)."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 from dataclasses import replace as replaced
 from typing import TYPE_CHECKING, Final
@@ -36,6 +37,8 @@ MAX_TRIES: Final = 50
 MAX_ROUNDS: Final = 3
 """Offers in a row until both know the same; phones that never agree are left alone."""
 
+_numbers = itertools.count(1)
+
 
 class Party:
     """One party's descriptions: what it said of its audio, and what it was told of the other's.
@@ -64,6 +67,19 @@ class Party:
         waits = call.invite_pending or call.offer_sent or call.offer_received
         return waits or leg.awaits_answer or not leg.answered_s
 
+    def tell(self, body: bytes) -> bytes:
+        """A description of the other party as it is sent to this one.
+
+        RFC 3264 §8: one count of versions, whether it is told of the other's audio or of ours.
+        """
+        sdp, told = self.leg.sdp, self.told
+        if sdp is not None:
+            told.version = max(told.version, sdp.local.session_version)
+        sent = told.tell(body)
+        if sdp is not None:
+            sdp.local = replaced(sdp.local, session_version=told.version)
+        return sent
+
     def offer(self, body: bytes, done: Callable[[bytes | None], None]) -> None:
         """Send the other party's description in a re-INVITE, as soon as the dialog allows.
 
@@ -73,7 +89,7 @@ class Party:
             body: of the other party.
             done: called with the party's answer, None if it refused.
         """
-        self._when_free(lambda: self._send(self.told.tell(body), done), lambda: done(None))
+        self._when_free(lambda: self._send(self.tell(body), done), lambda: done(None))
 
     def forget_offers(self) -> None:
         """Whatever waits to be sent is of no use any more."""
@@ -123,14 +139,12 @@ class Party:
     def _send_ours(self) -> None:
         sdp = self.leg.sdp
         assert sdp is not None, "a leg of a session has ports"
-        # RFC 3264 §8: one count of versions, whoever the descriptions are of.
-        sdp.local = replaced(sdp.local, session_version=self.told.version)
         self._send(sdp.make_offer(), self._ours_answered)
 
     def _ours_answered(self, answer: bytes | None) -> None:
         leg, sdp = self.leg, self.leg.sdp
         assert sdp is not None, "the offer was made"
-        self.told.sent, self.told.version = b"", sdp.local.session_version
+        self.told.sent = b""
         try:
             if answer is None:
                 raise SdpError("the caller refused our audio")
@@ -160,8 +174,8 @@ class DirectAudio:
         self._session = session = callee.session
         self._near = self._b2b.near or _near_party(session)
         self._b2b.near = self._near
-        number = int(session.board.clock.wall()) << 20
-        told = Description(number + id(callee) % 0xFFFFF, 0, self._near.told.address)
+        number = int(session.board.clock.wall()) << 20 | next(_numbers) & 0xFFFFF
+        told = Description(number, 0, self._near.told.address)
         self._far = Party(session, callee.leg, told)
         self._is_late_early = False
         """A reliable 1xx brought the callee's offer; its PRACK put it on hold for now."""
@@ -172,7 +186,7 @@ class DirectAudio:
     def prepare(self, target: Target) -> Target:
         """What the INVITE is to be: with the caller's description."""
         heard = self._near.heard = self._near.heard or _heard_from(self._session.leg)
-        return replaced(target, body=self._far.told.tell(heard) if heard else b"")
+        return replaced(target, body=self._far.tell(heard) if heard else b"")
 
     # --- the callee's answer ------------------------------------------------------------------
 
@@ -186,7 +200,7 @@ class DirectAudio:
         invite = self._b2b.waiting_invite
         if invite is None or reply.code < RINGING:
             return
-        body = b"" if is_late or not description else self._near.told.tell(description)
+        body = b"" if is_late or not description else self._near.tell(description)
         self._told_early = body or self._told_early
         headers = response_headers(reply)
         self._session.leg.pass_on(invite, reply.code, reply.reason, headers, body)
@@ -197,7 +211,7 @@ class DirectAudio:
         An answer with the offer's own formats and no audio fits every offer (RFC 3264 §6.1).
         """
         self._is_late_early = True
-        answer = on_hold(self._far.told.tell(reply.description))
+        answer = on_hold(self._far.tell(reply.description))
         self._callee.leg.call.prack(reply, answer, now=self._session.board.now())
 
     def answered(self, reply: SipResponse) -> None:
@@ -216,7 +230,7 @@ class DirectAudio:
         if invite is None:
             self.join()
             return
-        body = self._near.told.tell(far.heard)
+        body = self._near.tell(far.heard)
         headers = response_headers(reply)
         if not self._near.heard:
             self._late = (invite, far)
@@ -288,7 +302,7 @@ class DirectAudio:
         body = b""
         if description:
             here.heard = description
-            body = there.told.tell(description)
+            body = there.tell(description)
         elif request.method == "INVITE":
             self._late = (request, there)
 
@@ -296,7 +310,7 @@ class DirectAudio:
             said = response.description
             if said:
                 there.heard = said
-            return here.told.tell(said) if said else b""
+            return here.tell(said) if said else b""
 
         self._b2b.relay.send(leg, request, other, body, describe)
         return True
@@ -330,7 +344,7 @@ class DirectAudio:
             self._is_late_early = False
             there.offer(request.description, _ignore)
             return
-        body = there.told.tell(request.description)
+        body = there.tell(request.description)
         there.leg.call.ack(body, SDP, now=self._session.board.now())
 
     def presses(self, leg: Leg) -> bool:

@@ -19,7 +19,10 @@ from tests.engine.harness import ENGINE, sdp
 from .two_legs import AFTER, BEFORE, BOB, BOTH, Scene, refuses
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from ivrbench.sip.invite import InviteCall
 
     from .conftest import MakeBench
 
@@ -591,3 +594,58 @@ def test_connect_none_on_a_call_of_ours(make_bench: MakeBench) -> None:
     bench.wait(1)
     assert bench.session.b2b.callee is None
     eve.bye()
+
+
+def hang_up(scene: Scene) -> None:
+    scene.ann.bye()
+
+
+def hang_up_at_once(scene: Scene) -> None:
+    now = scene.bench.clock.now()
+    for one in (scene.bob, scene.ann):
+        assert one.call is not None
+        one.call.bye(now=now)
+        one.do(lambda call, now: None)
+
+
+def drop_the_network(scene: Scene) -> None:
+    scene.bench.lose = lambda data: True
+    scene.bench.session.hang_up("engine", "the test")
+
+
+def give_up(scene: Scene) -> None:
+    scene.ann.do(lambda call, now: call.bye(now=now))
+
+
+@pytest.mark.parametrize("media", BOTH)
+@pytest.mark.parametrize(
+    ("body", "answers", "end"),
+    [
+        (AFTER, Callee.accepts, hang_up),
+        (AFTER, Callee.accepts, hang_up_at_once),
+        (AFTER, Callee.accepts, drop_the_network),
+        (AFTER, Callee.rings, hang_up),
+        (BEFORE, Callee.rings, give_up),
+        (BEFORE, refuses(486), give_up),
+        (BEFORE, None, give_up),
+    ],
+    ids=["BYE", "both BYE", "no network", "BYE, ringing", "CANCEL", "busy", "CANCEL, no answer"],
+)
+def test_nothing_is_left(
+    make_bench: MakeBench,
+    body: str,
+    answers: Callable[[Callee, InviteCall], None] | None,
+    end: Callable[[Scene], None],
+    media: str,
+) -> None:
+    """Whatever the end: no session, leg, port, media call or transaction stays."""
+    scene = Scene(make_bench, body, answers, b2b_media=media)
+    scene.ann.invite()
+    scene.bench.wait(0.5)
+    end(scene)
+    scene.bench.wait(70)
+    assert scene.bench.nothing_left()
+    stats = scene.bench.board.endpoint.stats()
+    assert (stats.calls, stats.server_transactions, stats.client_transactions) == (0, 0, 0)
+    scene.ended("c1b")
+    scene.ended("c1")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ivrbench.audio.files import decode_file
-from ivrbench.observe.events import KeyReceived
+from ivrbench.observe.events import KeyReceived, SipTraced
 from tests.engine.callee import Callee
 from tests.engine.harness import sdp
 
@@ -466,3 +467,55 @@ def test_callers_dialog_stays_busy(make_bench: MakeBench) -> None:
     bench.lose = lambda data: False
     bench.wait(1)
     assert scene.bob.got[-1] == "BYE"
+
+
+def versions(scene: Scene) -> list[int]:
+    """Versions of all descriptions the caller was told, in order."""
+    sent = [e.raw for e in scene.bench.of(SipTraced) if isinstance(e, SipTraced) and e.sent]
+    return [int(n) for raw in sent for n in re.findall(rb"^o=\S+ \S+ (\d+)", raw, re.M)]
+
+
+def test_audio_comes_back_as_scripts_of_old_do_it(make_bench: MakeBench) -> None:
+    """setNoRelayonly() and sendRequest("INVITE", "") after the callee is gone (ivr-api §2.6.7)."""
+    body = """
+def onSessionStart(self):
+    self.disconnectMedia()
+    self.mute()
+    self.connectCallee("<sip:bob@192.0.2.50>", "sip:bob@192.0.2.50")
+def onOtherBye(self):
+    self.setNoRelayonly()
+    self.unmute()
+    self.connectMedia()
+    self.sendRequest("INVITE", "")
+onOtherDtmf = None
+"""
+    scene = connected(make_bench, body)
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    assert "m=audio 40000" in bob.described, "auto is direct for such a script"
+    bench.wait(0.5)
+    bob.bye()
+    bench.wait(1)
+    assert scene.messages("c1")[-3:] == ["> INVITE", "< 200 OK (SDP)", "> ACK (SDP)"]
+    assert ann.heard_since(bench.clock.now() - 0.2)
+    told = versions(scene)
+    assert told == sorted(set(told)), "RFC 3264 §8: each change has the next version"
+    ann.bye()
+
+
+def test_refreshes_stay_on_their_leg(make_bench: MakeBench) -> None:
+    """RFC 4028: each leg is refreshed for itself, with the description it has."""
+    scene = Scene(
+        make_bench, AFTER, b2b_media="direct", enable_session_timer=True, session_expires=90
+    )
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    ann.dial()
+    headers = (("Session-Expires", "90;refresher=uac"), ("Require", "timer"))
+    bob.do(lambda call, now: call.accept(headers, bob.sdp(), "application/sdp", now=now))
+    bench.wait(1)
+    told, offers = ann.described, ann.got.count("INVITE")
+    bench.wait(100)
+    assert "UPDATE" in bob.got
+    assert ann.got.count("INVITE") == offers
+    assert ann.described == told
+    assert not bench.ended("c1")
+    ann.bye()
