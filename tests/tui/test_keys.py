@@ -19,7 +19,6 @@ from tests.tui.conftest import (
     screen_text,
     settle,
     strip_text,
-    until,
     workbench,
 )
 from tests.tui.fake_engine import bench_events, leg_up, loaded, mailbox_failed

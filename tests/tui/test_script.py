@@ -92,7 +92,7 @@ async def test_pinning(engine: FakeEngine) -> None:
         await settle(app, pilot, engine)
         shown = screen_text(app)
         assert "menu@1 is pinned and serves new calls; menu@3 loaded and does not." in shown
-        assert "pinned" in shown
+        assert "PINNED" in shown
         assert "held" in shown
         await pilot.press("p")
         await settle(app, pilot, engine)

@@ -203,7 +203,7 @@ def generation_lines(model: Model, script: ScriptView, width: int) -> list[Line]
         if failed is not None:
             note = f"{failed.error_type} :{failed.line}" if failed.line else failed.error_type
         if script.pinned and script.pinned == generation.generation:
-            note = f"pinned, {note}"
+            word = f"{glyphs.ok} PINNED"
         if generation.threads:
             note += f", {count(generation.threads, 'thread')} running"
         lines.append(
