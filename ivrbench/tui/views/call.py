@@ -24,6 +24,7 @@ from ivrbench.observe.inspection import CallTouched
 from ivrbench.tui.views.feel import way_text
 from ivrbench.tui.views.inspect import changes_text
 from ivrbench.tui.views.leg import CLIP_DBFS, is_slow, meter, monitored
+from ivrbench.tui.views.rooms import room_text
 
 if TYPE_CHECKING:
     from ivrbench.observe.events import Stamped
@@ -323,7 +324,7 @@ def _audio_happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, 
         case LegEnded():
             return f"over: by {event.by} {event.code} {event.reason}", "", "dim"
         case _:
-            return "", "", ""
+            return f"  {room_text(event)}".rstrip(), "", "dim"
 
 
 def _item_name(leg: LegView, number: int) -> str:

@@ -19,6 +19,7 @@ from ivrbench.observe.events import (
 from ivrbench.observe.history import KEY_NAMES
 from ivrbench.observe.inspection import CallTouched
 from ivrbench.tui.text import Column, Line, Span, cells, fit, line, row, seconds
+from ivrbench.tui.views.rooms import room_text
 
 if TYPE_CHECKING:
     from ivrbench.observe.events import LegMeasured
@@ -264,7 +265,7 @@ def _other(event: object) -> tuple[str, str]:
         return f"  talks with {event.other}{way}" if event.other else "  hears us again", "dim"
     if isinstance(event, MediaRestored):
         return f"audio is back after {event.away_ms} ms: {event.reason}", "warn"
-    return "", ""
+    return f"  {room_text(event)}".rstrip(), "dim"
 
 
 def is_slow(event: HandlerCalled) -> bool:
