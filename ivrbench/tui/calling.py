@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ivrbench.observe.commands import HangUp, ListSoundCards, TellPhone
+from ivrbench.observe.commands import DialOut, HangUp, ListSoundCards, TellPhone
 from ivrbench.observe.phones import KEYS_BY
 from ivrbench.tui.outside import heard_file
 from ivrbench.tui.phone_choice import next_phone, place_call
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NETWORKS", "Calling"]
 
+REPEATS_WITHIN_S = 0.045
+"""Keyboards repeat 25 to 40 times a second; nobody presses a key twice so quickly."""
 SYSTEM = "default"
 """In place of a sound card's name: what the system chooses."""
 NETWORKS = (
@@ -54,6 +56,7 @@ class Calling:
         self._redial: Redial | None = None
         self._again = False
         """Call again as soon as the call that is up is over."""
+        self._key, self._pressed_s = "", -1.0
         self._asked_at_s = -1.0
         """When to look for the next key of a redial, so that one timer is enough."""
 
@@ -126,6 +129,18 @@ class Calling:
 
     # --- the phone ----------------------------------------------------------------------
 
+    def press(self, key: str) -> None:
+        """A key of the keyboard: one that repeats by itself is one long key, not many."""
+        app, now = self._app, self._app.clock.now()
+        repeats = key == self._key and now - self._pressed_s < REPEATS_WITHIN_S
+        self._key, self._pressed_s = key, now
+        if repeats:
+            self.tell("hold-on", key)
+        else:
+            app.model.send_key(key)
+            app.draw_now()
+            self.tell("press", key)
+
     def tell(self, verb: str, argument: str = "") -> None:
         """Steer the phone of the test call."""
         phone = self._app.model.phone_to_tell
@@ -160,12 +175,25 @@ class Calling:
         self._app.model.dial_to = target
         self.dial(target)
 
+    def ask_call_out(self, script: str) -> None:
+        """Ask whom a script is to call; its answer goes on the strip."""
+
+        def call_out(uri: str) -> None:
+            self._app.change(DialOut(script=script, uri=uri), f"let {script} call {uri}")
+
+        self._prompt(f"{script} calls", "a SIP URI, such as sip:ann@192.0.2.7", "", call_out)
+
     def ask_keys(self) -> None:
         """Ask for a string of keys, and press them."""
         if not self._app.model.phone_to_tell:
             self._app.say("no test call is up: c makes one", "warn")
             return
-        self._prompt("Type keys", "0-9 * # A-D; a comma is a pause of 0.5 s", "", self._press_typed)
+        self._prompt(
+            "Type keys",
+            "0-9 * # A-D; , pauses 0.5 s; 5(400) is held for 400 ms",
+            "",
+            self._press_typed,
+        )
 
     def _press_typed(self, keys: str) -> None:
         self._app.model.send_key(keys)

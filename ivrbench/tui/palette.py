@@ -46,6 +46,11 @@ def _calls(app: Workbench) -> Iterator[SystemCommand]:
             yield SystemCommand(
                 f"Call: dial {name}", f"Call it with the test phone{why}", partial(app.dial, name)
             )
+            yield SystemCommand(
+                f"Call: {name} calls…",
+                "Let it call a SIP URI",
+                partial(app.calling.ask_call_out, name),
+            )
     leg = app.model.selected_leg
     name = leg.name if leg is not None and leg.ended is None else ""
     yield SystemCommand(

@@ -45,6 +45,7 @@ PHONE_VERBS: Final = (
 )
 HELP: Final = (
     "call NAME|sip:URI      the test phone calls; press, mute, hold … are about that call",
+    "dial NAME sip:URI      a script calls somebody",
     "press 12#              keys; a comma is a pause of 0.5 s",
     "mute on|off   hold on|off   keys-by rfc4733|info|inband|auto",
     "say silence | tone HZ | wav FILE | text WORDS | microphone",

@@ -1,4 +1,4 @@
-"""Verbs of the line console about versions of scripts and attributes of calls."""
+"""Verbs of the line console about scripts: their calls, versions and attributes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ivrbench.observe.commands import Evaluate, PinScript, RollBack
+from ivrbench.observe.commands import DialOut, Evaluate, PinScript, RollBack
 from ivrbench.tui.new_script import TEMPLATES, write_script
 from ivrbench.tui.views.inspect import moment_lines, tree_lines
 from ivrbench.tui.views.script import generation_lines
@@ -153,7 +153,16 @@ async def _evaluate(console: Console, words: str) -> None:
     await console.ask(Evaluate(name, text.removeprefix("!").strip(), text.startswith("!")))
 
 
+async def _dial(console: Console, words: str) -> None:
+    name, _, uri = words.partition(" ")
+    if not uri:
+        console.say("error", text="dial NAME sip:URI, as in dial menu sip:ann@192.0.2.7")
+    elif _script(console, name) is not None:
+        await console.ask(DialOut(script=name, uri=uri.strip()))
+
+
 VERBS: Final[dict[str, Callable[[Console, str], Awaitable[None]]]] = {
+    "dial": _dial,
     "versions": _versions,
     "diff": _diff,
     "rollback": _roll_back,

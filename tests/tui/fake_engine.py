@@ -172,6 +172,9 @@ class FakeEngine:
                 phone = f"p{self._n_calls}"
                 self.publish(PhoneStarted(phone=phone, target=target, recording=command.record))
                 self.publish(*leg_up(leg, target, self._serving(target), "test phone"))
+            case commands.DialOut(script=script, uri=uri):
+                text = f"c90: {script} calls {uri}"
+                return commands.Answered(command.request, ok=True, text=text, leg="c90")
             case commands.ListSoundCards():
                 cards = (commands.SoundCard("USB Headset", 1, 2), commands.SoundCard("HDMI", 0, 2))
                 return commands.Answered(command.request, ok=True, cards=cards)
