@@ -20,11 +20,13 @@ class MemoryNetwork:
         impair: gets data, source and destination, gives the datagrams that arrive: none for
             loss, two for a duplicate; it may keep some for later calls to reorder them.
         refused: destinations where nobody listens; the next send to them raises.
+        now: when packets arrive, for sockets that stamp them.
     """
 
     def __init__(self) -> None:
         self.impair: Callable[[bytes, Address, Address], list[bytes]] | None = None
         self.refused: set[Address] = set()
+        self.now: Callable[[], float] = lambda: 0.0
         self._sockets: dict[Address, MemorySocket] = {}
 
     def __repr__(self) -> str:
@@ -96,11 +98,16 @@ class MemoryRtpSocket(MemorySocket):
     def __init__(self, network: MemoryNetwork, local: Address) -> None:
         super().__init__(network, local)
         self._peer: Address | None = None
-        self._from_peer: deque[bytes] = deque()
+        self._from_peer: deque[tuple[bytes, float]] = deque()
+        self._stamps = False
+        self.arrived_s = 0.0
+
+    def stamp(self, on: bool) -> None:
+        self._stamps, self.arrived_s = on, 0.0
 
     def deliver(self, data: bytes, source: Address) -> None:
         if source == self._peer:
-            self._from_peer.append(data)
+            self._from_peer.append((data, self.network.now()))
         else:
             super().deliver(data, source)
 
@@ -111,8 +118,10 @@ class MemoryRtpSocket(MemorySocket):
     def recv_into(self, buffer: memoryview, /) -> int:
         if not self._from_peer:
             raise BlockingIOError(11, "Resource temporarily unavailable")
-        data = self._from_peer.popleft()[: len(buffer)]
+        data, arrived_s = self._from_peer.popleft()
+        data = data[: len(buffer)]
         buffer[: len(data)] = data
+        self.arrived_s = arrived_s if self._stamps else 0.0
         return len(data)
 
     def connect(self, peer: Address) -> None:

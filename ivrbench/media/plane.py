@@ -343,9 +343,10 @@ class MediaPlane:
             self._watch(call)
 
     def _watch(self, call: Call) -> None:
-        if call.number not in self._watched:
-            call.meters = None
-            call.lane.watched.discard(call.row)
-        elif call.meters is None:
-            call.meters = (Meter(), Meter())
-            call.lane.watched.add(call.row)
+        is_watched = call.number in self._watched
+        if is_watched == (call.meters is not None):
+            return
+        call.meters = (Meter(), Meter()) if is_watched else None
+        (call.lane.watched.add if is_watched else call.lane.watched.discard)(call.row)
+        call.keying.rtp.stamp(is_watched)
+        call.lane.changed = True

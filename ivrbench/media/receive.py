@@ -204,13 +204,29 @@ def _place_all(
     np.copyto(lane.last_rx[:n], now, where=plain)
     # RFC 3550 A.8, in units of the RTP clock.
     transit = np.uint32(int(now * lane.codec.clock_hz) & 0xFFFF_FFFF) - ts
+    if lane.watched:
+        _refine(lane, transit, ts)
     d = np.abs((transit - lane.transit[:n]).view(np.int32))
     np.copyto(lane.transit[:n], transit, where=plain)
     np.copyto(lane.jitter[:n], lane.jitter[:n] + (d - lane.jitter[:n]) / 16, where=plain)
 
 
+def _refine(lane: Lane, transit: NDArray[np.uint32], ts: NDArray[np.uint32]) -> None:
+    """Where somebody watches, packets count from when they came, not from when they were read."""
+    for row in lane.watched:
+        arrived_s = _arrived_s(lane, row)
+        if arrived_s:
+            transit[row] = (int(arrived_s * lane.codec.clock_hz) - int(ts[row])) & 0xFFFF_FFFF
+
+
+def _arrived_s(lane: Lane, row: int) -> float:
+    call = lane.calls[row]
+    return call.keying.rtp.arrived_s if call is not None and row in lane.watched else 0.0
+
+
 def note_arrival(lane: Lane, row: int, ts: int, now: float) -> None:
     """Jitter (RFC 3550 A.8) by one packet of a row."""
+    now = _arrived_s(lane, row) or now
     transit = (int(now * lane.codec.clock_hz) - ts) & 0xFFFF_FFFF
     if lane.synced[row]:
         d = abs(((transit - int(lane.transit[row]) + HALF) & 0xFFFF_FFFF) - HALF)

@@ -12,6 +12,9 @@ import contextlib
 import errno
 import select
 import socket
+import struct
+import time
+from functools import partial
 from typing import NamedTuple, Protocol
 
 __all__ = [
@@ -27,6 +30,9 @@ __all__ = [
 
 Address = tuple[str, int]
 
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h
+STAMP = struct.Struct("qq")
+STAMP_SPACE = socket.CMSG_SPACE(STAMP.size)
 MAX_DATAGRAM_BYTES = 2048
 """An Ethernet frame is 1500; anything longer is not for us."""
 
@@ -40,6 +46,13 @@ class Datagram(NamedTuple):
 
 class RtpSocket(Protocol):
     """A call's RTP port."""
+
+    @property
+    def arrived_s(self) -> float:
+        """When the packet read last came, on the clock of the ticks; 0.0: that is not known."""
+
+    def stamp(self, on: bool) -> None:
+        """Know `arrived_s` from now on, or not any more."""
 
     def send(self, data: memoryview | bytes, /) -> int:
         """Send to the peer. Raises OSError; only after `connect`."""
@@ -90,8 +103,10 @@ class UdpRtpSocket:
         bound.setblocking(False)
         self._bound = bound
         self._peer_socket: socket.socket | None = None
-        self.send = bound.send
-        self.recv_into = bound.recv_into
+        self.arrived_s = 0.0
+        self._stamps = False
+        self._monotonic_minus_wall_s = 0.0
+        self._read_from(bound)
 
     def fileno(self) -> int:
         return self._bound.fileno()
@@ -109,8 +124,30 @@ class UdpRtpSocket:
         if self._peer_socket is not None:
             self._peer_socket.close()
         self._peer_socket = fresh
-        self.send = fresh.send
-        self.recv_into = fresh.recv_into
+        self._read_from(fresh)
+
+    def stamp(self, on: bool) -> None:
+        # Only while somebody watches: one socket that asks for it makes the kernel stamp every
+        # packet of the machine, measured as 5 % of a call's cost.
+        self._stamps = on
+        self.arrived_s = 0.0
+        self._monotonic_minus_wall_s = time.monotonic() - time.time()
+        self._read_from(self._peer_socket or self._bound)
+
+    def _read_from(self, sock: socket.socket) -> None:
+        self.send = sock.send
+        self.recv_into = partial(self._read_stamped, sock) if self._stamps else sock.recv_into
+        with contextlib.suppress(OSError):  # without it, times are those of the ticks
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, self._stamps)
+
+    def _read_stamped(self, sock: socket.socket, buffer: memoryview, /) -> int:
+        n_bytes, ancillary, _, _ = sock.recvmsg_into([buffer], STAMP_SPACE)
+        for _, kind, data in ancillary:
+            if kind == SO_TIMESTAMPNS and len(data) == STAMP.size:
+                seconds, nanoseconds = STAMP.unpack(data)
+                wall_s = seconds + nanoseconds / 1e9
+                self.arrived_s = wall_s + self._monotonic_minus_wall_s
+        return n_bytes
 
     def stray(self) -> Datagram | None:
         return _receive(self._bound)
@@ -192,8 +229,7 @@ def _check(sock: socket.socket, peer: Address) -> None:
 
 
 def _receive(sock: socket.socket) -> Datagram | None:
-    # No SO_TIMESTAMP, though round-trip times would gain by it: one socket that asks for it makes
-    # the kernel stamp every packet of the machine, measured as 5 % of a call's cost.
+    # No time stamps, though round-trip times would gain by them: see `UdpRtpSocket.stamp`.
     try:
         data, source = sock.recvfrom(MAX_DATAGRAM_BYTES)
     except OSError:  # nothing there, or an ICMP error of an earlier send

@@ -97,6 +97,13 @@ class SecureRtpSocket:
                 return len(data)
         return 0
 
+    @property
+    def arrived_s(self) -> float:
+        return self.inner.arrived_s
+
+    def stamp(self, on: bool) -> None:
+        self.inner.stamp(on)
+
     def connect(self, peer: Address) -> None:
         self.inner.connect(peer)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 
-from ivrbench.media.messages import CallClosed, SetSwitches
+from ivrbench.media.messages import CallClosed, CallReported, SetSwitches, WatchCalls
+from ivrbench.rtp.packet import RtpPacket
 from ivrbench.rtp.rtcp import (
     Goodbye,
     ReceiverReport,
@@ -141,3 +143,23 @@ def test_garbage_and_strangers_on_the_rtcp_port() -> None:
     lab.close()
     counts = lab.of(CallClosed)[0].counts
     assert (counts.foreign, counts.invalid) == (1, 2)
+
+
+@pytest.mark.parametrize("law", ["PCMU", "L16"])
+def test_jitter_of_a_watched_call_is_that_of_the_network(law: str) -> None:
+    """Packets of a watched call count from when they came, not from the tick that read them."""
+    lab = Lab()
+    payload_type, n_bytes, step = (0, 160, 160) if law == "PCMU" else (96, 320, 160)
+    lab.open(codec=law, payload_type=payload_type)
+    lab.apply(WatchCalls((1,), 1000))
+    far = FarEnd(lab)
+    source = random.Random(5)
+    jitter_s = 0.006
+    for number in range(600):
+        at_s = lab.now + 0.007 + source.choice((0.0, jitter_s))
+        lab.network.now = lambda at_s=at_s: at_s  # type: ignore[misc]
+        packet = RtpPacket(payload_type, number, number * step, 7, bytes(n_bytes))
+        far.deliver(packet.to_bytes())
+        lab.run(20)
+    # |D| is 6 ms every other time: 3 ms on average (RFC 3550 A.8).
+    assert lab.of(CallReported)[-1].counts.jitter_ms == pytest.approx(3.0, abs=0.8)

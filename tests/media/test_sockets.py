@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import time
 
 import pytest
 
@@ -101,3 +103,26 @@ def test_unreachable_port_is_survived() -> None:
         assert len(back.recv(2000)) == 172
     plane.apply(CloseCall(1), 1.0)
     plane.close(1.0)
+
+
+def test_packets_are_stamped_while_somebody_watches() -> None:
+    """`arrived_s` is when the kernel got the packet, on the clock of the ticks."""
+    ours, far = bound(), bound()
+    rtp = UdpRtpSocket(ours)
+    rtp.connect(far.getsockname())
+    buffer = memoryview(bytearray(100))
+    for watched in (False, True, False):
+        rtp.stamp(watched)
+        before_s = time.monotonic()
+        far.sendto(b"x" * 50, ours.getsockname())
+        assert rtp._peer_socket is not None
+        select.select([rtp._peer_socket], [], [], 5.0)
+        assert rtp.recv_into(buffer) == 50
+        if watched:
+            assert before_s - 0.01 < rtp.arrived_s < time.monotonic() + 0.01
+        else:
+            assert rtp.arrived_s == 0.0
+    rtp.connect(far.getsockname())  # another socket, and the switch stays
+    rtp.stamp(True)
+    rtp.close()
+    far.close()
