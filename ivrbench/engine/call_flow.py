@@ -147,7 +147,7 @@ def _invited(session: Session, request: SipRequest, outcome: Outcome) -> None:
         if request is leg.call.invite_request:
             session.stop("error", f"onInvite raised {type(outcome.raised).__name__}")
         leg.reply(request, SERVER_ERROR)
-    else:
+    elif session.b2b.callee is None:
         text = f"onInvite returned {outcome.returned!r} (default suppressed)"
         session.warn(f"INVITE not answered: {text}")
 

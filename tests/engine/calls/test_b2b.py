@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.observe.events import LegWarned
 from ivrbench.observe.ladder import build_ladder, legs_of
 from ivrbench.sip.events import AckReceived
 from ivrbench.sip.flow import Flow
@@ -73,6 +74,7 @@ def test_connected_before_the_answer(make_bench: MakeBench, media: str) -> None:
     bench.wait()
     bob.provisional(180)
     assert ann.got == ["100", "180"]
+    assert not bench.of(LegWarned), "nothing is wrong with waiting for the callee"
     bob.accept()
     assert ann.got == ["100", "180", "200"]
     expected = "m=audio 41000" if media == "direct" else "m=audio 10000"
