@@ -16,7 +16,7 @@ from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sip.flow import Address, Flow, host_port
 
 from .call import PhoneCall
-from .codec import ear_at_rate, offered, rate_of
+from .codec import offered, rate_of
 from .control import Control
 from .facts import EXIT_NO_NETWORK, Ended, Fact, Noted
 from .keys import Step, parse_keys
@@ -83,7 +83,9 @@ class Agent:
         self._keys: tuple[Step, ...] = parse_keys(options.keys)
         self._open = ExitStack()
         self._recording: Recording | None = None
-        self._sound = Sound()
+        self._codecs = offered(options.codec)
+        self._rate_hz = rate_of(self._codecs)
+        self._sound = Sound(self._rate_hz)
         self._network = BadNetwork()
         self._network.set(options.network)
         self._call: PhoneCall | None = None
@@ -115,8 +117,6 @@ class Agent:
 
     async def _dial(self) -> None:
         # A text takes a moment to be spoken: the signals are heard meanwhile.
-        self._codecs = offered(self._options.codec)
-        self._rate_hz = rate_of(self._codecs)
         voice = await asyncio.to_thread(self._voice)
         self._stream = RtpStream(
             voice, self._ears(), codecs=self._codecs, wall_minus_now_s=self._wall_minus_now_s
@@ -209,12 +209,11 @@ class Agent:
         return silent_voice(rate_hz=self._rate_hz)
 
     def _ears(self) -> tuple[Ear, ...]:
-        loudspeaker = ear_at_rate(self._sound.hear, self._rate_hz)
         if self._options.record is None:
-            return (loudspeaker,)
+            return (self._sound.hear,)
         self._recording = Recording(self._options.record, self._rate_hz)
         self._open.callback(self._recording.close)
-        return self._recording.hear, loudspeaker
+        return self._recording.hear, self._sound.hear
 
     def _credentials(self, realm: str) -> tuple[str, str] | None:
         user = self._options.user

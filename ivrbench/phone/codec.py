@@ -17,13 +17,11 @@ from ivrbench.sdp.negotiate import PCMA, PCMU
 from .voice import Voice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ivrbench.audio.codecs.codec import CodecSpec
 
     from .voice import Frame, Speaker
 
-__all__ = ["CODECS", "Line", "at_rate", "ear_at_rate", "offered", "rate_of"]
+__all__ = ["CODECS", "Line", "at_rate", "offered", "rate_of"]
 
 CODECS: Final = {
     "": (PCMU, PCMA),
@@ -140,24 +138,7 @@ class _Resampled:
 
 
 def at_rate(speaker: Speaker, rate_hz: int) -> Speaker:
-    """A speaker as this sample rate needs it; sound cards have 8 kHz."""
-    own_hz = speaker.rate_hz if isinstance(speaker, Voice) else SAMPLE_RATE_HZ
-    return speaker if own_hz == rate_hz else _Resampled(speaker, own_hz, rate_hz)
-
-
-def ear_at_rate(ear: Callable[[Frame], None], rate_hz: int) -> Callable[[Frame], None]:
-    """An ear for 8 kHz, fed with frames of another rate."""
-    if rate_hz == SAMPLE_RATE_HZ:
-        return ear
-    resampler = StreamResampler(rate_hz, SAMPLE_RATE_HZ)
-    size = SAMPLE_RATE_HZ * FRAME_MS // 1000
-    ready = np.zeros(0, np.int16)
-
-    def hear(frame: Frame) -> None:
-        nonlocal ready
-        ready = np.concatenate([ready, resampler.resample(frame)])
-        while len(ready) >= size:
-            ear(ready[:size])
-            ready = ready[size:]
-
-    return hear
+    """A voice as this sample rate needs it; a sound card gives any by itself."""
+    if not isinstance(speaker, Voice) or speaker.rate_hz == rate_hz:
+        return speaker
+    return _Resampled(speaker, speaker.rate_hz, rate_hz)

@@ -93,10 +93,13 @@ class Control:
             self._call.keys.add(parse_keys(line))
             return False
         await action(self, argument.strip())
-        return verb not in ("press", "transfer", "hangup")
+        return verb not in ("press", "hold-on", "transfer", "hangup")
 
     async def _press(self, keys: str) -> None:
         self._call.keys.add(parse_keys(keys))
+
+    async def _hold_on(self, key: str) -> None:
+        self._call.keys.hold_on(key)
 
     async def _mute(self, argument: str) -> None:
         self._stream.muted = _on(argument)
@@ -174,6 +177,7 @@ def _whole(text: str) -> int:
 
 _VERBS: Final[dict[str, Callable[[Control, str], Awaitable[None]]]] = {
     "press": Control._press,
+    "hold-on": Control._hold_on,
     "mute": Control._mute,
     "hold": Control._hold,
     "keys-by": Control._keys_by,

@@ -40,6 +40,12 @@ class KeySender:
         """Press these after those still waiting."""
         self._queue.add(steps)
 
+    def hold_on(self, name: str) -> None:
+        """The key repeats on the keyboard: it is held longer, if it is still down."""
+        held = self._queue.hold_on(name)
+        if held is not None:
+            self._stream.hold_on(*held)
+
     def run_frame(self, now: float) -> KeyPressed | Noted | None:
         """Move on by one frame; gives what happened if a key went down."""
         press = self._queue.next_frame()

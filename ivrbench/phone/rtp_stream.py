@@ -166,12 +166,26 @@ class RtpStream:
         """
         if self._agreement is None or self._agreement.dtmf_pt is None:
             return False
-        clock_hz = self._agreement.dtmf_clock_rate_hz
-        self._key_packets.extend(
-            dtmf_packets(press.key, press.duration_ms, ptime_ms=FRAME_MS, clock_rate_hz=clock_hz)
-        )
+        self._key_packets.extend(self._packets_of(press, self._agreement))
         self._key_timestamp = self._timestamp
         return True
+
+    def hold_on(self, before: Press, now: Press) -> None:
+        """Hold the key that is being sent longer than `press` or `sound_key` was told."""
+        if self._key_packets and self._agreement is not None:
+            n_sent = len(self._packets_of(before, self._agreement)) - len(self._key_packets)
+            self._key_packets = deque(self._packets_of(now, self._agreement)[n_sent:])
+        elif self._tone:
+            # Its frames so far are whole periods of neither tone: the phase goes on, not anew.
+            n_left = len(self._tone)
+            self._tone.clear()
+            self.sound_key(now)
+            n_sent = before.duration_ms // FRAME_MS - n_left
+            self._tone = deque(list(self._tone)[n_sent:])
+
+    def _packets_of(self, press: Press, agreement: Agreement) -> list[EventPacket]:
+        clock_hz = agreement.dtmf_clock_rate_hz
+        return dtmf_packets(press.key, press.duration_ms, ptime_ms=FRAME_MS, clock_rate_hz=clock_hz)
 
     def speak(self, speaker: Speaker) -> None:
         """Say something else from now on."""

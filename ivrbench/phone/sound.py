@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ivrbench.audio.device import open_microphone, open_speaker, rescan_devices
-from ivrbench.audio.frame import FRAME_MS
+from ivrbench.audio.frame import FRAME_MS, SAMPLE_RATE_HZ
 from ivrbench.errors import DeviceError
 
 from .facts import CardOpened, Noted
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Sound"]
 
 RATES_HZ: Final = (48_000, 44_100, 16_000, 8000)
-"""What cards do by themselves comes first; audio is resampled to the codec's rate."""
+"""What cards do by themselves, where one does not do the rate of the call."""
 RETRY_S: Final = 2.0
 """How often a card that went away is looked for."""
 STALLED_S: Final = 4.0
@@ -48,16 +48,18 @@ class _Side:
     Args:
         name: which of them.
         effect: what it means for the call that it is not there.
+        rate_hz: of the call; a sound server does any, and resamples best.
     """
 
-    def __init__(self, name: str, effect: str) -> None:
+    def __init__(self, name: str, effect: str, rate_hz: int) -> None:
         self.name = name
         self.effect = effect
+        self._call_hz = rate_hz
         self.device = ""
         self.lost = False
         """It was open, and shall be again."""
         self.ring = Ring()
-        self.rate_hz = RATES_HZ[0]
+        self.rate_hz = rate_hz
         self.stream: DeviceStream | None = None
         self._turns = 0
         self._seen_turns, self._seen_s = 0, 0.0
@@ -75,7 +77,7 @@ class _Side:
             why it could not be opened, "" if it is.
         """
         troubles: list[str] = []
-        for rate_hz in RATES_HZ:
+        for rate_hz in dict.fromkeys((self._call_hz, *RATES_HZ)):
             self.ring, self.rate_hz = Ring(), rate_hz
             try:
                 self.stream = self._start(self.device or None, rate_hz, rate_hz // FRAMES_PER_S)
@@ -133,11 +135,14 @@ class Sound:
 
     Nothing is opened before `use`. Call `watch` a few times a second while a call is up, and
     `close` at its end.
+
+    Args:
+        rate_hz: sample rate of the call.
     """
 
-    def __init__(self) -> None:
-        self._microphone = _Microphone("microphone", "the caller says nothing")
-        self._speaker = _Speaker("loudspeaker", "nothing is heard here")
+    def __init__(self, rate_hz: int = SAMPLE_RATE_HZ) -> None:
+        self._microphone = _Microphone("microphone", "the caller says nothing", rate_hz)
+        self._speaker = _Speaker("loudspeaker", "nothing is heard here", rate_hz)
         self._from_card = Resampler(1, 1)
         self._to_card = Resampler(1, 1)
         self._heard: deque[Frame] = deque()

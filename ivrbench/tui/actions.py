@@ -86,6 +86,9 @@ class Actions(App[str]):
         if isinstance(screen, FrameScreen) and screen.is_paused:
             screen.action_pause()
             return
+        if isinstance(screen, FrameScreen) and screen.has_class("-zoom"):
+            screen.action_zoom()
+            return
         if isinstance(screen, FrameScreen) and screen.step_back():
             return
         if self.model.keys_to_call:
@@ -99,9 +102,7 @@ class Actions(App[str]):
     def action_press(self, key: str) -> None:
         """A key for the test call."""
         if key in DTMF_KEYS:
-            self.model.send_key(key)
-            self.draw_now()
-            self.workbench.calling.tell("press", key)
+            self.workbench.calling.press(key)
 
     def action_give_keys(self) -> None:
         """The keyboard to the test call."""
@@ -139,6 +140,10 @@ class Actions(App[str]):
     def action_hang_up(self) -> None:
         """End the selected call; not a test call: ask first."""
         hang_up(self.workbench)
+
+    def action_record(self) -> None:
+        """Write the selected call down as a test."""
+        self.workbench.case_runs.record()
 
     async def action_leave(self) -> None:
         """Leave; ask what becomes of calls that are not ours."""

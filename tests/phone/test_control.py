@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from ivrbench.audio.codecs.g711 import LAWS
 from ivrbench.clock import ManualClock
 from ivrbench.errors import ConfigError
 from ivrbench.phone import control as control_module
@@ -183,3 +184,35 @@ async def test_texts_are_spoken_and_cards_chosen(monkeypatch: pytest.MonkeyPatch
     assert "REFER" in network.do(lambda now: None).methods()
     with pytest.raises(ConfigError, match="no transfer now"):
         await make_control(Network(Peer(0)).dial()).do("transfer voicemail")
+
+
+@pytest.mark.parametrize("by", ["rfc4733", "inband"])
+async def test_key_that_repeats_is_one_long_key(by: str) -> None:
+    """A key held on the keyboard comes as 30 of it a second: one key, as long as they came."""
+    network = Network(Peer(200)).dial().run(0.1)
+    network.phone.keys.by = by
+    control = make_control(network)
+    await control.do("press 5")
+    for _ in range(20):
+        network.run(0.03)
+        await control.do("hold-on 5")
+    network.run(0.5)
+    if by == "rfc4733":
+        ((name, duration_ms),) = network.peer.keys_heard()
+        assert name == "5"
+        assert duration_ms == pytest.approx(690, abs=40)
+    else:
+        loud = [LAWS["PCMU"].decode(np.frombuffer(p.payload, np.uint8)) for p in network.peer.audio]
+        tone = np.concatenate([frame for frame in loud if np.abs(frame).max() > 1000])
+        assert len(tone) / 8 == pytest.approx(690, abs=40)
+        detector = np.abs(np.fft.rfft(tone.astype(float)))
+        hz = np.sort(np.argsort(detector)[-2:]) * 8000 / len(tone)
+        assert hz == pytest.approx([770, 1336], abs=3), "no jump in the tones"
+
+
+async def test_keys_have_the_length_they_were_given() -> None:
+    """`5(400)` is held for 400 ms."""
+    network = Network(Peer(200)).dial().run(0.1)
+    await make_control(network).do("press 5(400)6")
+    network.run(1.0)
+    assert network.peer.keys_heard() == [("5", 400), ("6", 100)]

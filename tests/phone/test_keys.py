@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivrbench.errors import ConfigError
-from ivrbench.phone.keys import GAP_MS, KEY_MS, KeyQueue, Pause, Press, parse_keys
+from ivrbench.phone.keys import GAP_MS, KEY_MS, MAX_REPEATED_MS, KeyQueue, Pause, Press, parse_keys
 
 
 def presses(text: str, frames: int = 200) -> list[tuple[int, str]]:
@@ -63,3 +63,43 @@ def test_no_key_is_lost(text: str) -> None:
     """Whatever the string, every key in it goes down once and in order."""
     wanted = [c.upper() for c in text if c not in ", "]
     assert [name for _, name in presses(text, frames=1000)] == wanted
+
+
+def test_lengths_stand_in_brackets() -> None:
+    """Behind a key or a pause, in milliseconds; others are refused with a sentence."""
+    assert parse_keys("5(400),(50)#") == (Press(5, 400), Pause(50), Press(11))
+    assert presses("1(300)2") == [(0, "1"), (360, "2")]
+    for text in ("5(10)", "5(99999)", ",(0)"):
+        with pytest.raises(ConfigError, match="lasts 20 to 10000 ms"):
+            parse_keys(text)
+    for text in ("5(", "(5)", "5(x)", "5()"):
+        with pytest.raises(ConfigError, match=r"no key '\('"):
+            parse_keys(text)
+
+
+def test_repeated_key_is_held() -> None:
+    """While it repeats in time, and 100 ms more; another key, or a late one, changes nothing."""
+    queue = KeyQueue(frame_ms=20)
+    queue.add(parse_keys("5"))
+    assert queue.next_frame() == Press(5)
+    assert queue.hold_on("5") is None, "it is held for 100 ms anyway"
+    queue.next_frame()
+    queue.next_frame()
+    assert queue.hold_on("6") is None
+    assert queue.hold_on("5") == (Press(5, 100), Press(5, 140))
+    for _ in range(7):
+        queue.next_frame()
+    assert queue.hold_on("5") is None, "it is up"
+
+
+def test_repeated_key_ends_after_two_seconds() -> None:
+    """A book on the keyboard does not hold a key for ever."""
+    queue = KeyQueue(frame_ms=20)
+    queue.add(parse_keys("5"))
+    longest = 0
+    for _ in range(200):
+        queue.next_frame()
+        held = queue.hold_on("5")
+        longest = max(longest, held[1].duration_ms if held else 0)
+    assert longest == MAX_REPEATED_MS
+    assert queue.idle

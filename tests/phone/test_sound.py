@@ -116,7 +116,7 @@ def test_card_and_call_may_have_any_rates(
 ) -> None:
     """What the microphone heard is said and what was heard is played, at the same level."""
     cards = plugged_in(monkeypatch, card_hz)
-    sound = Sound()
+    sound = Sound(call_hz)
     assert both(sound) == [
         f"microphone: default, {card_hz} Hz, 30 ms",
         f"loudspeaker: default, {card_hz} Hz, 30 ms",
@@ -139,7 +139,7 @@ def test_card_and_call_may_have_any_rates(
 def test_delays_are_the_drivers_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each side tells its own part of mouth→ear; a side that is not there has none."""
     cards = plugged_in(monkeypatch)
-    sound = Sound()
+    sound = Sound(48_000)
     assert (sound.microphone_ms, sound.speaker_ms) == (0, 0)
     sound.use(speaker="")
     settled(sound, 0.0)
@@ -254,6 +254,24 @@ def test_ring_never_grows() -> None:
         ring.put(b"x")
         ring.take()
     assert len(ring) < AHEAD_FRAMES
+
+
+@pytest.mark.parametrize(("from_hz", "to_hz"), [(48_000, 8000), (8000, 48_000), (44_100, 16_000)])
+def test_resampling_costs_no_time_and_folds_nothing(from_hz: int, to_hz: int) -> None:
+    """A frame in is a frame out; what the lower rate cannot carry is gone, not heard elsewhere."""
+
+    def through(hz: int) -> float:
+        resampler = Resampler(from_hz, to_hz)
+        t = np.arange(from_hz) / from_hz
+        sine = np.asarray(8000 * np.sin(2 * np.pi * hz * t), np.int16)
+        came = [resampler.put(frame) for frame in sine.reshape(-1, from_hz // 50)]
+        assert sum(map(len, came[:10])) >= 9
+        out = [part for parts in came for part in parts]
+        return float(np.sqrt(np.mean(np.concatenate(out[5:]).astype(float) ** 2)))
+
+    assert through(1000) == pytest.approx(8000 / np.sqrt(2), rel=0.02)
+    if to_hz < from_hz:
+        assert through(to_hz * 3 // 4) < 60  # -40 dB
 
 
 def test_same_rate_is_passed_through() -> None:

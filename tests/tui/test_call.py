@@ -116,6 +116,18 @@ async def test_sound_card_and_transfer(engine: FakeEngine) -> None:
         assert (placed.sound, placed.silent, placed.microphone) == (False, True, "")
 
 
+async def test_key_held_on_the_keyboard_is_one_key(engine: FakeEngine) -> None:
+    """Terminals do not say when a key goes up: they send it 30 times a second."""
+    engine.publish(loaded("menu", 1))
+    async with workbench(engine) as (app, pilot):
+        await press(app, pilot, engine, "f4", "c")
+        for wait_s in (0.5, 0.03, 0.03, 0.2):
+            engine.clock.advance(wait_s)  # type: ignore[attr-defined]
+            await press(app, pilot, engine, "5")
+        assert told(engine) == [("press", "5"), ("hold-on", "5"), ("hold-on", "5"), ("press", "5")]
+        assert "sent 5 5" in strip_text(app)
+
+
 async def test_several_test_calls(engine: FakeEngine) -> None:
     """`c` makes one more; `p` gives keys and screen to the other, `h` ends that one."""
     engine.publish(loaded("menu", 1))

@@ -84,6 +84,7 @@ async def test_keys_go_to_the_call_from_every_screen(engine: FakeEngine) -> None
         for screen in ("f5", "f7", "f2"):
             await pilot.press(screen)
             await settle(app, pilot, engine)
+            engine.clock.advance(0.2)  # type: ignore[attr-defined]  # quicker, it would be one key
             await pilot.press("7")
         await settle(app, pilot, engine)
         assert pressed(engine) == "777"
