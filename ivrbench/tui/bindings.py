@@ -179,6 +179,7 @@ CALL = [
     key("y", "copy", "call.copy", "Copy", "Copy what the script did"),
 ]
 
+    key("z", "zoom", "call.zoom", "Zoom", "Fill the screen with this pane, and back"),
 PROMPT = [
     key("escape", "leave", "prompt.leave", "Cancel", "Change nothing", show=True, display="esc"),
 ]
@@ -209,6 +210,7 @@ LADDER = [
     key("y", "copy", "ladder.copy", "Copy", "Copy the message"),
 ]
 
+    key("z", "zoom", "ladder.zoom", "Zoom", "Fill the screen with this pane, and back"),
 LOG = [
     key("slash", "filter", "log.filter", "Filter", "Type a filter", show=True, display="/"),
     key("v", "level", "log.more", "Level", "Show more or fewer levels", show=True),
@@ -261,6 +263,7 @@ HEALTH = [
     key("y", "copy", "health.copy", "Copy", "Copy this page", show=True),
     key("tab", "app.focus_next", "health.pane_next", "Next pane", "Go to the next pane"),
 ]
+    key("z", "zoom", "health.zoom", "Zoom", "Fill the screen with this pane, and back"),
 
 HELP = [
     key(

@@ -75,6 +75,7 @@ SCRIPT = [
         "Go to the pane before",
     ),
     key("L", "app.reload_all", "script.reload_all", "Reload all", "Load every script again"),
+    key("z", "zoom", "script.zoom", "Zoom", "Fill the screen with this pane, and back"),
     key("y", "copy", "script.copy", "Copy", "Copy the error, or the source"),
 ]
 
@@ -96,6 +97,7 @@ INSPECT = [
         "Previous pane",
         "The one before",
     ),
+    key("z", "zoom", "inspect.zoom", "Zoom", "Fill the screen with this pane, and back"),
     key("y", "copy", "inspect.copy", "Copy", "Copy the selected value"),
 ]
 

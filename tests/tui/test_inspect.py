@@ -154,3 +154,23 @@ async def test_no_call_at_all(engine: FakeEngine) -> None:
         await pilot.press("f6", "colon", "x", "enter")
         await settle(app, pilot, engine)
         assert "no call selected" in screen_text(app)
+
+
+async def test_every_screen_zooms(engine: FakeEngine) -> None:
+    """z fills the screen with the focused pane, esc brings the others back."""
+    engine.play(inspect_events())
+    async with workbench(engine) as (app, pilot):
+        for mode in ("bench", "ladder", "call", "script", "inspect", "health"):
+            app.action_go(mode)
+            await settle(app, pilot, engine)
+            n_borders = screen_text(app).count("┌")
+            await pilot.press("z")
+            await settle(app, pilot, engine)
+            zoomed = screen_text(app)
+            assert n_borders > 0
+            assert zoomed.count("┌") == 0, mode
+            assert zoomed.count("┏") == 1, mode
+            assert len(zoomed.splitlines()[2].rstrip()) == 120, mode
+            await pilot.press("escape")
+            await settle(app, pilot, engine)
+            assert screen_text(app).count("┌") == n_borders, mode

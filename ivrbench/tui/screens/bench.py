@@ -135,16 +135,6 @@ class BenchScreen(FrameScreen):
         self.query_one("#scripts" if self.has_class("-scripts") else "#legs").focus()
         self.call_after_refresh(self.draw)
 
-    def action_zoom(self) -> None:
-        """The focused pane alone, and back."""
-        pane = self.focused
-        if isinstance(pane, Pane):
-            self.set_class(not self.has_class("-zoom"), "-zoom")
-            for other in self.query("#body *"):
-                is_shown = other is pane or other is pane.parent
-                other.set_class(is_shown and self.has_class("-zoom"), "-zoomed")
-            self.call_after_refresh(self.draw)
-
     def action_level(self) -> None:
         """More levels, round to errors."""
         model = self.bench.model
@@ -198,9 +188,7 @@ class BenchScreen(FrameScreen):
     def step_back(self) -> bool:
         """Undo one thing: the zoom, the drawer, or a filter."""
         model = self.bench.model
-        if self.has_class("-zoom"):
-            self.action_zoom()
-        elif self.has_class("-scripts"):
+        if self.has_class("-scripts"):
             self.action_toggle_scripts()
         elif model.legs_filter or model.log_filter:
             model.legs_filter = model.log_filter = Filter()

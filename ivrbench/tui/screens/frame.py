@@ -84,6 +84,18 @@ class FrameScreen(Screen[None]):
         if not self.is_paused or self.BROWSES_PAUSED:
             self.draw_body(model, now_s)
 
+    def action_zoom(self) -> None:
+        """The focused pane alone, and back."""
+        is_zoomed = not self.has_class("-zoom")
+        pane = self.focused
+        if is_zoomed and not isinstance(pane, Pane):
+            return
+        self.set_class(is_zoomed, "-zoom")
+        shown = pane.ancestors_with_self if is_zoomed and pane is not None else ()
+        for widget in self.query("#body *"):
+            widget.set_class(widget in shown, "-zoomed")
+        self.call_after_refresh(self.draw)
+
     def give_keys_to(self, line: FilterLine) -> None:
         """Let a line that may just have appeared be typed into, at once.
 
