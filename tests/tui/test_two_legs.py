@@ -1,48 +1,64 @@
-"""A call with two legs of a real engine: one ladder, one object in the Inspector."""
+"""A call with two parties: both legs in the list, on the Call screen and in the ladder."""
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import TYPE_CHECKING
 
-import pytest
-
+from ivrbench.observe import events as ev
 from ivrbench.tui.model import Model
-from ivrbench.tui.views import inspect, ladder
-from ivrbench.tui.views.ladder_files import FORMATS, ladder_file
-from tests.engine.callee import Callee
-from tests.engine.calls.conftest import make_bench as make_bench
-from tests.engine.calls.two_legs import AFTER, BEFORE, BOTH, Scene
+from ivrbench.tui.views import ladder, legs
+from ivrbench.tui.views.leg import media_lines, playlist_lines
+from tests.tui.fake_engine import FakeEngine, leg_up, loaded
 
 if TYPE_CHECKING:
-    from tests.engine.calls.conftest import MakeBench
+    from collections.abc import Iterator
 
 
-@pytest.mark.parametrize("media", BOTH)
-@pytest.mark.parametrize("body", [AFTER, BEFORE], ids=["after", "before"])
-def test_both_legs_in_one_picture(make_bench: MakeBench, media: str, body: str) -> None:
-    """The caller's messages left of us, the callee's right, whatever leg is selected."""
-    scene = Scene(make_bench, body, Callee.accepts, b2b_media=media)
-    scene.ann.dial()
-    scene.bench.wait(1.0)
-    history = scene.bench.hub.history
-    model = Model(zone=UTC, history=history)
-    names = [leg for leg in history.live if leg.startswith("c1")]
-    assert len(names) == 2
-    for name in names:
-        model.leg = name
-        legs, picture = ladder.picture(model, name)
-        assert [leg.name for leg in legs] == names
-        assert picture.us == 1
-        assert len(picture.columns) == 3
-        labels = {(row.start, row.end, row.label.partition(" ")[0]) for row in picture.rows}
-        assert {(0, 1, "INVITE"), (1, 0, "200"), (1, 2, "INVITE"), (2, 1, "200")} <= labels
-        text = "\n".join(line.text for line in ladder.ladder_lines(model, picture, 118))
-        assert "connectCallee" in text
-        assert "bob@192.0.2.50" in text
-        for extension in FORMATS:
-            assert ladder_file(model, legs, picture, extension)
-        shown = model.inspected_leg
-        assert shown is not None
-        assert shown.name == names[0]
-        assert inspect.moments(shown)
+def second_leg(leg: str, pair: str) -> Iterator[ev.Event]:
+    """A callee who answered."""
+    yield ev.LegStarted(
+        leg, "out", "b2bua", 1, "sip:bob@10.0.0.6", "x", "sip:bob@10.0.0.6", "9", pair
+    )
+    yield ev.LegChanged(leg, "up", 200, "OK")
+
+
+def shown(model: Model) -> list[str]:
+    """The list of legs as text."""
+    return [line.text for line in legs.leg_lines(model, 0.0, 78)]
+
+
+def test_both_legs_stand_together() -> None:
+    """The second leg stands below its first one, and each says whom it talks with."""
+    engine = FakeEngine()
+    engine.publish(loaded("b2bua", 1), *leg_up("c1", "b2bua", 1, "sip:ann@10.0.0.5"))
+    engine.publish(*second_leg("c1b", "c1"), *leg_up("c2", "b2bua", 1, "sip:eve@10.0.0.9"))
+    engine.publish(ev.LegsJoined("c1", "c1b", past_us=True))
+    model = Model(history=engine.hub.history)
+    assert legs.leg_keys(model) == ["c2", "c1", "c1b"]
+    rows = shown(model)
+    first = next(n for n, text in enumerate(rows) if "ann@10.0.0.5" in text)
+    assert "with c1b, direct" in rows[first]
+    assert "└b" in rows[first + 1]
+    assert "with c1" in rows[first + 1]
+    model.leg = "c1b"
+    callee, caller = model.history.leg("c1b"), model.history.leg("c1")
+    assert callee is not None
+    assert caller is not None
+    assert "hears c1" in "".join(line.text for line in playlist_lines(model, callee, 78, 10))
+    timeline = "".join(line.text for line in media_lines(model, caller, 78, 20))
+    assert "talks with c1b, their audio past us" in timeline
+    pictured, _ = ladder.picture(model, "c1b")
+    assert [leg.name for leg in pictured] == ["c1", "c1b"]
+
+
+def test_apart_again() -> None:
+    """connectAudio(), and the end of one of them."""
+    engine = FakeEngine()
+    engine.publish(loaded("b2bua", 1), *leg_up("c1", "b2bua", 1, "sip:ann@10.0.0.5"))
+    engine.publish(*second_leg("c1b", "c1"), ev.LegsJoined("c1", "c1b"))
+    model = Model(history=engine.hub.history)
+    assert sum("with c1" in text for text in shown(model)) == 2
+    engine.publish(ev.LegsJoined("c1", ""))
+    assert not any("with c1" in text for text in shown(model))
+    engine.publish(ev.LegsJoined("c9", "c9b"))
+    assert model.history.leg("c9") is None
