@@ -15,12 +15,13 @@ import sys
 import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ivrbench.config import Settings, load_settings
 from ivrbench.errors import ConfigError
 from ivrbench.testing.callee import Callee, Invited
 from ivrbench.testing.caller import Caller
+from ivrbench.testing.dates import REAL_DATETIME
 from ivrbench.testing.stage import Stage
 from ivrbench.testing.virtual import VirtualEngine
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Bench", "BenchBase"]
 
+NOON_S: Final = REAL_DATETIME(2026, 6, 1, 12).timestamp()
+"""Monday, in the time zone of the machine: a test does not depend on the hour it runs at."""
 REPLACED = ("ivr", "log")
 """Modules the engine puts into `sys.modules`; they are put back."""
 
@@ -199,11 +202,24 @@ class Bench(BenchBase):
     """
 
     engine: VirtualEngine
+    _wall_s = NOON_S
+
+    def starts_at(self, moment: str) -> None:
+        """Set the wall clock the scripts see, before the first call.
+
+        Args:
+            moment: local time, "2026-12-24 18:30"; without it, it is noon of a Monday.
+
+        Raises:
+            ValueError: it is no such time.
+        """
+        assert not self._is_open, "set the clock before the first call"
+        self._wall_s = REAL_DATETIME.fromisoformat(moment).timestamp()
 
     def _open(self, settings: Settings) -> None:
         early: list[Any] = []
         told = early.append
-        self.engine = VirtualEngine(settings, lambda event: told(event))
+        self.engine = VirtualEngine(settings, lambda event: told(event), wall_s=self._wall_s)
         self._run = self.engine.run
         self.network = self.engine.network
         for event in early:

@@ -1,4 +1,4 @@
-"""What scripts under test find in `time`, `threading` and `concurrent.futures`: virtual time.
+"""What scripts find in `time`, `datetime`, `threading` and `concurrent.futures`: virtual time.
 
 Only code of scripts sees it: the threads of a bench, `async def` handlers, and scripts while they
 load. For everybody else these functions do what they always do. When the last bench is closed they
@@ -8,6 +8,7 @@ are put back.
 from __future__ import annotations
 
 import concurrent.futures as futures
+import datetime
 import queue
 import sys
 import threading
@@ -17,6 +18,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ivrbench.testing.dates import Date, Datetime
 from ivrbench.testing.threads import (
     REAL_LOCK,
     REAL_START,
@@ -85,6 +87,8 @@ def _replacements() -> list[tuple[object, str, Function]]:
         (time, "gmtime", _of_now(time.gmtime)),
         (time, "ctime", _of_now(time.ctime)),
         (time, "strftime", partial(_strftime, time.strftime, time.localtime)),
+        (datetime, "date", Date),
+        (datetime, "datetime", Datetime),
         # The standard library's own waiting, which has `monotonic` by another name.
         (threading, "_time", monotonic),
         (queue, "time", monotonic),

@@ -121,6 +121,7 @@ class VirtualEngine:
         settings: with the folder of the scripts.
         tell: called with each event, in the loop's thread.
         cdr: call records; None: none.
+        wall_s: what the wall clock says at the beginning, seconds since 1970.
     """
 
     def __init__(
@@ -128,9 +129,10 @@ class VirtualEngine:
         settings: Settings,
         tell: Callable[[events.Event], object],
         cdr: CdrFile | None = None,
+        wall_s: float = 1_700_000_000.0,
     ) -> None:
         self.settings = settings
-        self.clock = ManualClock()
+        self.clock = ManualClock(wall_s=wall_s)
         self.loop = VirtualLoop(self.clock)
         self.threads = ScriptThreads(self.loop, self.clock)
         follow_virtual_time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import queue
 import threading
 import time
@@ -114,6 +115,27 @@ said.append(round(time.monotonic() - began, 3))
 said.append(time.strftime("%H:%M:%S") == time.strftime("%H:%M:%S", time.localtime(time.time())))
 """
     assert run(bench, ivr_scripts, body) == [60.0, True]
+
+
+def test_dates(bench: Bench, ivr_scripts: IvrScripts) -> None:
+    """Scripts see the day and hour the test sets; dates they make are real ones."""
+    top = "from datetime import date, datetime, timedelta, timezone"
+    body = """
+time.sleep(60)
+said.append(str(datetime.now()))
+said.append(str(date.today()))
+said.append(abs(datetime.now(timezone.utc).timestamp() - time.time()) < 0.001)
+said.append(isinstance(datetime(2026, 1, 1), date) and isinstance(datetime.now(), datetime))
+said.append((datetime.strptime("18:30", "%H:%M") + timedelta(hours=1)).hour)
+"""
+    bench.starts_at("2026-12-24 18:30")
+    today = datetime.date.today()
+    said = run(bench, ivr_scripts, body, top)
+    assert str(said[0])[:16] == "2026-12-24 18:31"
+    assert said[1:] == ["2026-12-24", True, True, 19]
+    assert datetime.date.today() in (today, today + datetime.timedelta(1)), "the test's own"
+    assert isinstance(today, datetime.date)
+    assert datetime.datetime.now() > datetime.datetime(2020, 1, 1)
 
 
 def test_executors(bench: Bench, ivr_scripts: IvrScripts) -> None:

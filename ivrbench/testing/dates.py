@@ -1,0 +1,69 @@
+"""What scripts under test find in `datetime`: `now()` and `today()` are those of virtual time.
+
+All other ways to make a date are the real ones, and so are the dates that come out.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from ivrbench.testing.threads import here
+
+__all__ = ["REAL_DATE", "REAL_DATETIME", "Date", "Datetime"]
+
+REAL_DATE = datetime.date
+REAL_DATETIME = datetime.datetime
+
+
+# Any: what stands here takes and gives what the classes it stands for do.
+class _Stands(type):
+    """A class that stands for another: real dates are instances of it."""
+
+    real: Any
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, cls.real)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, cls.real)
+
+
+class Date(REAL_DATE, metaclass=_Stands):
+    """`datetime.date` for scripts."""
+
+    real = REAL_DATE
+
+    def __new__(cls, *args: Any, **more: Any) -> Any:
+        return REAL_DATE(*args, **more)
+
+    @classmethod
+    def today(cls) -> Any:
+        threads = here()
+        if threads is None:
+            return REAL_DATE.today()
+        return REAL_DATE.fromtimestamp(threads.clock.wall())
+
+
+class Datetime(REAL_DATETIME, metaclass=_Stands):
+    """`datetime.datetime` for scripts."""
+
+    real = REAL_DATETIME
+
+    def __new__(cls, *args: Any, **more: Any) -> Any:
+        return REAL_DATETIME(*args, **more)
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+        threads = here()
+        if threads is None:
+            return REAL_DATETIME.now(tz)
+        return REAL_DATETIME.fromtimestamp(threads.clock.wall(), tz)
+
+    @classmethod
+    def today(cls) -> Any:
+        return cls.now()
+
+    @classmethod
+    def utcnow(cls) -> Any:
+        return cls.now(datetime.UTC).replace(tzinfo=None)
