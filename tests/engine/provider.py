@@ -44,6 +44,7 @@ class Provider:
     Attributes:
         registered: REGISTERs answered.
         pinged: keepalives answered.
+        outside: our address as the registrar sees it.
         peak_per_s: most REGISTERs that came in one second.
     """
 
@@ -53,6 +54,7 @@ class Provider:
         asyncio.set_event_loop(None)
         self.expires_s = expires_s
         self.registered = self.pinged = self.peak_per_s = 0
+        self.outside = OUTSIDE
         self._second = (0, 0)
         hub = Hub(self.clock, History())
         self.settings = Settings(
@@ -119,4 +121,6 @@ class Provider:
         assert message is not None
         self.pinged += 1
         assert self.transports.bound is not None
-        self.loop.call_later(0.01, self.transports.bound, flow, message.transaction_id, OUTSIDE)
+        self.loop.call_later(
+            0.01, self.transports.bound, flow, message.transaction_id, self.outside
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.config import Account
 from ivrbench.engine.registrations import STARTS_PER_S
 from ivrbench.sip.flow import Flow
 
@@ -56,7 +57,9 @@ def test_what_is_known_of_a_way(provider: Provider) -> None:
     provider.wait(1.0)
     assert not registrations.knows(REGISTRAR[0])
     assert not registrations.uses(WAY)
-    assert not (registrations._by_flow or registrations._bindings or registrations.pings)
+    assert not registrations._by_flow
+    assert not registrations._bindings
+    assert not registrations.pings
 
 
 def test_lost_way(provider: Provider) -> None:
@@ -76,3 +79,22 @@ def test_leaving(provider: Provider) -> None:
     provider.loop.run_until_complete(provider.registrations.close(5.0))
     assert provider.registered == 2 * ACCOUNTS
     assert provider.states() == {}
+
+
+def test_account_that_cannot_be_read(provider: Provider, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told, and the others are registered all the same."""
+    good = provider.settings.register[0]
+    wanted = replace(provider.settings, register=(Account("sip:a@[::1"), good))
+    provider.registrations.apply(wanted)
+    assert "register = sip:a@[::1: " in caplog.text
+    provider.wait(5.0)
+    assert provider.states()["registered"] == 1
+
+
+def test_address_that_changes(provider: Provider) -> None:
+    """The NAT gave us another address: every account tells its registrar anew."""
+    before = provider.registered
+    provider.outside = ("203.0.113.10", 5060)
+    provider.wait(40.0)
+    assert provider.registered >= before + ACCOUNTS
+    assert provider.states() == {"registered": ACCOUNTS}

@@ -102,6 +102,20 @@ def onTimer(self, id):
     assert got["resident_bytes"] > 1e6
 
 
+def test_call_that_was_up_before(make_bench: MakeBench) -> None:
+    """What was not seen to begin has no set-up time; its end counts."""
+    bench = make_bench(script("pass"))
+    caller = Caller(bench)
+    caller.dial()
+    metrics = Metrics(bench.board)
+    caller.do(lambda call, now: call.reinvite(caller.sdp("sendonly"), now=now))
+    caller.do(lambda call, now: call.reinvite(caller.sdp(), now=now))
+    caller.bye()
+    got = read(metrics.text())
+    assert got["call_setup_seconds_count"] == 0
+    assert got["calls_ended_total{direction=,by=caller,code=200}"] == 1
+
+
 def test_media_worker(make_bench: MakeBench) -> None:
     """What a worker reports each second; nothing of one that has not said anything yet."""
     bench = make_bench(script("pass"))
