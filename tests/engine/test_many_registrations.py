@@ -16,7 +16,7 @@ from .provider import OUTSIDE, REGISTRAR, US, Provider
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ACCOUNTS = 1000
+ACCOUNTS = 300
 WAY = Flow("udp", US, REGISTRAR)
 
 
