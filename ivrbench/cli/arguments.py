@@ -215,6 +215,21 @@ def _call_parser() -> argparse.ArgumentParser:
     add("--keys-by", choices=KEYS_BY, default="auto", help="how; auto: RFC 4733, else SIP INFO")
     add("--record", type=Path, metavar="OUT.wav", help="keep what the caller hears")
     add("--for", type=float, dest="for_s", metavar="SECONDS", help="hang up after so long")
+    add("--json", action="store_true", help="the call's figures as one JSON object at the end")
+    add(
+        "--save-test",
+        type=Path,
+        metavar="FILE.py",
+        help="add the call to a file of tests that pytest runs; NAME only, of a running engine",
+    )
+    add("--from-workbench", action="store_true", help=argparse.SUPPRESS)
+    _add_ways(parser.add_argument_group("how it calls"))
+    _add_voices(parser)
+    return parser
+
+
+def _add_ways(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--network",
         default="",
@@ -233,18 +248,8 @@ def _call_parser() -> argparse.ArgumentParser:
         choices=("pcmu", "pcma", "g722", "opus"),
         help="the only codec offered; without: G.711. g722 and opus are wideband",
     )
-    add("--json", action="store_true", help="the call's figures as one JSON object at the end")
-    add(
-        "--save-test",
-        type=Path,
-        metavar="FILE.py",
-        help="add the call to a file of tests that pytest runs; NAME only, of a running engine",
-    )
     add("--control-socket", type=Path, metavar="SOCKET", help="the engine to ask for NAME")
     add("--config", type=Path, metavar="FILE", help="settings; ./ivr.conf if there is one")
-    add("--from-workbench", action="store_true", help=argparse.SUPPRESS)
-    _add_voices(parser)
-    return parser
 
 
 def _add_voices(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from dataclasses import replace
 from getpass import getpass
 from typing import TYPE_CHECKING, Final
 
@@ -39,41 +40,42 @@ def call(options: argparse.Namespace) -> int:
     """
     config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
     settings = load_settings(config) if config else Settings()
-    user, password = login_of(options, settings)
     call_id = f"{secrets.token_hex(12)}@ivrbench" if options.save_test else ""
     control_socket = options.control_socket or settings.control_socket or running_engine()
     if options.save_test and control_socket is None:
         raise ConfigError("--save-test: no engine runs here that could tell what the call was")
-    code = agent.run(
-        CallOptions(
-            target=options.target,
-            keys=options.keys,
-            keys_by=options.keys_by,
-            wav=options.wav,
-            loop_wav=options.loop_wav,
-            tone_hz=options.tone,
-            record=options.record,
-            for_s=options.for_s,
-            say=options.say,
-            language=options.language,
-            sound=options.sound or bool(options.microphone or options.speaker),
-            silent=options.silent,
-            microphone=options.microphone,
-            speaker=options.speaker,
-            codec=options.codec,
-            network=options.network,
-            user=user,
-            password=password,
-            call_id=call_id,
-            control_socket=control_socket,
-            listen=settings.listeners,
-            json=options.json,
-            from_workbench=options.from_workbench,
-        )
-    )
+    chosen = _call_options(options, settings)
+    code = agent.run(replace(chosen, call_id=call_id, control_socket=control_socket))
     if options.save_test and control_socket is not None:
         print(save_test(control_socket, call_id, options.save_test), file=sys.stderr)
     return code
+
+
+def _call_options(options: argparse.Namespace, settings: Settings) -> CallOptions:
+    user, password = login_of(options, settings)
+    return CallOptions(
+        target=options.target,
+        keys=options.keys,
+        keys_by=options.keys_by,
+        wav=options.wav,
+        loop_wav=options.loop_wav,
+        tone_hz=options.tone,
+        say=options.say,
+        language=options.language,
+        record=options.record,
+        for_s=options.for_s,
+        sound=options.sound or bool(options.microphone or options.speaker),
+        silent=options.silent,
+        microphone=options.microphone,
+        speaker=options.speaker,
+        codec=options.codec,
+        network=options.network,
+        user=user,
+        password=password,
+        listen=settings.listeners,
+        json=options.json,
+        from_workbench=options.from_workbench,
+    )
 
 
 def login_of(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:
