@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from ivrbench.engine.media_link import Worker
+from ivrbench.media.plane import TICK_S
 from ivrbench.testing.virtual import MediaOnDisk
 
 if TYPE_CHECKING:
@@ -21,12 +22,11 @@ def second_worker(bench: Bench) -> Worker:
     media = bench.loop.run_until_complete(make())
     worker = Worker(2, media)
     media.on_events = lambda e: bench.board.media.receive(worker, e)
-    first = bench.media.pump
 
-    def pump(now: float) -> None:
-        first(now)
-        media.pump(now)
+    def tick() -> None:
+        media.pump(bench.clock.now())
+        bench.loop.call_later(TICK_S, tick)
 
-    bench.media.pump = pump  # type: ignore[method-assign]
+    tick()
     bench.board.media.add(worker)
     return worker
