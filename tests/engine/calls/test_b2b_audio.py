@@ -142,7 +142,6 @@ def test_callee_holds_and_resumes(make_bench: MakeBench, media: str) -> None:
     else:
         assert scene.messages("c1")[before:] == []
         assert "a=recvonly" in bob.described
-        bob.heard.clear()
         ann.speak(0.2, 0x11)
         assert not scene.is_heard(bob, 0x11)
     bob.do(lambda call, now: call.reinvite(bob.sdp(), now=now))
@@ -518,4 +517,23 @@ def test_refreshes_stay_on_their_leg(make_bench: MakeBench) -> None:
     assert ann.got.count("INVITE") == offers
     assert ann.described == told
     assert not bench.ended("c1")
+    ann.bye()
+
+
+def test_codec_changes_in_mid_call(make_bench: MakeBench) -> None:
+    """A re-INVITE with another codec: that party gets it, the other one hears on in its own."""
+    scene = connected(make_bench, b2b_media="anchored")
+    ann, bob, bench = scene.ann, scene.bob, scene.bench
+    body = sdp(41_000, formats="8 101", ip=BOB[0])
+    bob.do(lambda call, now: call.reinvite(body, now=now))
+    bench.wait(0.3)
+    since = bench.clock.now()
+    ann.speak(0.4, 0x11)
+    heard = bob.heard_since(since)
+    assert {h.packet.payload_type for h in heard} == {8}
+    assert set(heard[-1].packet.payload) <= {0x3A, 0x3B, 0x3C, 0x3D}
+    body = sdp(40_000, formats="8 101", ip=ann.flow.local[0])
+    ann.do(lambda call, now: call.reinvite(body, now=now))
+    bench.wait(0.3)
+    assert "m=audio 10000 RTP/AVP 8 101" in ann.described
     ann.bye()
