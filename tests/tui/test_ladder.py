@@ -100,3 +100,24 @@ async def test_width_keys_are_keys_while_a_call_has_the_keyboard(engine: FakeEng
         await press(app, pilot, engine, "escape", "9")
         assert app.model.sent_keys == "9"
         assert app.screen.query_one("#message").outer_size.width == 46 - 2 * 6
+
+
+async def test_text_can_be_selected_with_the_mouse(engine: FakeEngine) -> None:
+    """Of a message, over several lines; what is selected is marked, and ctrl+c copies it."""
+    engine.play(ladder_events())
+    async with workbench(engine) as (app, pilot):
+        await press(app, pilot, engine, "f3", *["up"] * 8)
+        before = screen_text(app)
+        await pilot.mouse_down("#message", offset=(2, 5))
+        await pilot.hover("#message", offset=(12, 6))
+        await pilot.mouse_up("#message", offset=(12, 6))
+        await settle(app, pilot, engine)
+        selected = app.screen.get_selected_text()
+        assert selected is not None
+        first, second = selected.splitlines()
+        assert first in before
+        assert second in before
+        light = str.maketrans("┃━┏┓┗┛", "│─┌┐└┘")
+        assert screen_text(app).translate(light) == before.translate(light), "colours tell"
+        await pilot.press("ctrl+c")
+        assert app.clipboard == selected

@@ -14,6 +14,7 @@ from ivrbench.tui.theme import ROLES, UNICODE, Glyphs
 
 if TYPE_CHECKING:
     from rich.style import Style
+    from textual.selection import Selection
 
 __all__ = ["LINE_CLASSES", "Pane", "draw_line"]
 
@@ -88,7 +89,29 @@ class Pane(ScrollView, can_focus=True):
         at = y + self.scroll_offset.y
         if at >= len(self.lines):
             return Strip.blank(width, base)
-        return draw_line(self.lines[at], self._line_styles(), base, self.glyphs, width)
+        strip = draw_line(self.lines[at], self._line_styles(), base, self.glyphs, width)
+        # The offsets tell a mouse that selects text where it is.
+        return self._marked(strip, at, width).apply_offsets(0, at)
+
+    def _marked(self, strip: Strip, at: int, width: int) -> Strip:
+        """The line with what the mouse has selected of it."""
+        selection = self.text_selection
+        span = selection.get_span(at) if selection is not None else None
+        if span is None:
+            return strip
+        start, end = span[0], width if span[1] < 0 else span[1]
+        style = self.screen.get_component_rich_style("screen--selection")
+        chosen = strip.crop(start, end).apply_style(style)
+        return Strip.join((strip.crop(0, start), chosen, strip.crop(end, width)))
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text, for the clipboard."""
+        draw = self.glyphs.draw
+        return selection.extract("\n".join(draw(one.text.rstrip()) for one in self.lines)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Show it."""
+        self.refresh()
 
     def bring_into_view(self, at: int) -> None:
         """Scroll as little as needed to show the line with this index."""
