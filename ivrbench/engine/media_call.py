@@ -119,6 +119,11 @@ class MediaCall:
         self.suspended_s = 0.0
         """Since when it has no worker; 0.0: it has one."""
         self.why_suspended = ""
+        self._keys: messages.SrtpParams | None = None
+        """What DTLS agreed on with a peer of this fingerprint."""
+        self._keys_of = ""
+        self._kept: messages.SrtpParams | None = None
+        """Those that the worker got from us: it came after the one that agreed on them."""
         self._open(seat, agreement)
 
     def _open(self, seat: Seat, agreement: Agreement) -> None:
@@ -150,12 +155,25 @@ class MediaCall:
     def resume(self, seat: Seat, agreement: Agreement) -> None:
         """The peer took the new ports: go on."""
         self.suspended_s = 0.0
+        self._kept = self._keys
         self._open(seat, agreement)
         self.session.media_resumed(self)
 
+    def keys_agreed(self, keys: messages.SrtpParams) -> None:
+        """DTLS has agreed; a peer may take new ports without another handshake."""
+        dtls = self._stream.dtls
+        self._keys, self._keys_of = keys, dtls.fingerprint if dtls is not None else ""
+
+    def _srtp_of(self, agreement: Agreement) -> messages.SrtpParams | None:
+        sdes, dtls = agreement.sdes, agreement.dtls
+        if sdes is not None:
+            return messages.SrtpParams(sdes.suite, sdes.send, sdes.receive)
+        same_peer = dtls is not None and dtls.fingerprint == self._keys_of
+        return self._kept if same_peer else None
+
     def _params(self, agreement: Agreement) -> messages.StreamParams:
         settings = self.session.board.settings
-        received, sdes, dtls = agreement.dtmf_receive_pt, agreement.sdes, agreement.dtls
+        received, dtls = agreement.dtmf_receive_pt, agreement.dtls
         begins = dtls is not None and dtls.role is DtlsRole.ACTIVE
         return messages.StreamParams(
             codec=agreement.codec.name.upper(),
@@ -175,7 +193,7 @@ class MediaCall:
             dtmf_clock_rate_hz=agreement.dtmf_clock_rate_hz,
             dtmf_inband=settings.dtmf_inband == "on"
             or (settings.dtmf_inband == "auto" and agreement.dtmf_pt is None),
-            srtp=messages.SrtpParams(sdes.suite, sdes.send, sdes.receive) if sdes else None,
+            srtp=self._srtp_of(agreement),
             dtls=messages.DtlsParams(begins, dtls.fingerprint) if dtls else None,
         )
 

@@ -352,6 +352,7 @@ _CALL_EVENTS: Final[dict[type, Callable[..., None]]] = {
     messages.QueueEmptied: lambda call, _: call.session.playlist.queue_emptied(),
     messages.KeyPressed: lambda call, event: call.session.keys.receive_rtp(event),
     messages.KeyReleased: lambda call, event: call.session.keys.receive_rtp(event),
+    messages.KeysAgreed: lambda call, event: call.keys_agreed(event.keys),
     messages.KeysFailed: lambda call, event: call.session.warn(event.reason),
     messages.RtpStarted: lambda call, _: call.session.rtp_started(),
     messages.RtpTimedOut: lambda call, _: call.session.rtp_timed_out(),

@@ -166,7 +166,11 @@ class Call:
         self.refresh()
 
     def check_keys_agreed(self) -> None:
-        """Tell once if DTLS failed."""
+        """Tell once what DTLS agreed on, or that it failed."""
+        if self.keying.secure is None:
+            return
+        if (keys := self.keying.new_keys()) is not None:
+            self._outbox.say(messages.KeysAgreed(self.number, keys))
         if self.keying.awaits_keys and (reason := self.keying.failure()):
             self._outbox.say(messages.KeysFailed(self.number, reason, self._outbox.now))
 

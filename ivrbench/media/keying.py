@@ -39,6 +39,7 @@ class Keying:
         self._dtls: DtlsParams | None = None
         self._handshake: Handshake | None = None
         self._told = False
+        self._given: SrtpParams | None = None
 
     def __repr__(self) -> str:
         how = "DTLS" if self._dtls is not None else "SDES" if self._srtp is not None else "plain"
@@ -75,14 +76,25 @@ class Keying:
             return
         self.secure.handshake = None
         if stream.dtls is not None and self._make is not None:
-            self.secure.context = None
+            if stream.srtp is None:
+                self.secure.context = None
             self._handshake = self._make.handshake(stream.dtls, self.ports[0])
             self.secure.handshake = self._handshake
             self._handshake.start()
 
+    def new_keys(self) -> SrtpParams | None:
+        """What DTLS has agreed on, once; keys of an earlier handshake are over with it."""
+        keys = self._handshake.keys if self._handshake is not None else None
+        if keys is None or keys == self._given or self.secure is None:
+            return None
+        self._given = keys
+        if self._srtp is not None:
+            self.secure.context = SrtpContext(keys)
+        return keys
+
     def failure(self) -> str:
         """Why there will be no keys; said once, "" if there is nothing to say."""
-        if self._told or self._dtls is None:
+        if self._told or self._dtls is None or self._srtp is not None:
             return ""
         error = "there is no certificate for DTLS"
         if self._handshake is not None:

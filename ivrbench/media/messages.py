@@ -47,6 +47,7 @@ __all__ = [
     "ItemStarted",
     "KeyPressed",
     "KeyReleased",
+    "KeysAgreed",
     "KeysFailed",
     "MediaEvent",
     "MixInPart",
@@ -144,7 +145,9 @@ class StreamParams(Struct, frozen=True, array_like=True):
     srtp: SrtpParams | None = None
     """Keys, if the audio is encrypted with keys of the session description."""
     dtls: DtlsParams | None = None
-    """How to agree on keys, if the audio is encrypted with those of DTLS."""
+    """How to agree on keys, if the audio is encrypted with those of DTLS. `srtp` may then have
+    those of an earlier handshake, which hold until there is another.
+    """
 
     @property
     def audio_in(self) -> int:
@@ -426,6 +429,13 @@ class KeyReleased(Message, frozen=True):
     """Heard in the audio."""
 
 
+class KeysAgreed(Message, frozen=True):
+    """DTLS agreed on keys; the engine keeps them for a worker that comes after this one."""
+
+    call: int
+    keys: SrtpParams
+
+
 class KeysFailed(Message, frozen=True):
     """DTLS agreed on no keys: the call has no audio."""
 
@@ -517,6 +527,7 @@ MediaEvent = (
     | QueueEmptied
     | KeyPressed
     | KeyReleased
+    | KeysAgreed
     | KeysFailed
     | RtpStarted
     | RtpTimedOut

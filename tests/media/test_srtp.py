@@ -16,6 +16,7 @@ from ivrbench.media.messages import (
     CallClosed,
     DtlsParams,
     FlushQueue,
+    KeysAgreed,
     KeysFailed,
     SrtpParams,
     StreamCounts,
@@ -195,8 +196,8 @@ class TwoPlanes:
     def __init__(self, *, wrong: bool = False, latch: bool = False) -> None:
         self.ours, self.theirs = Lab(seed=1), Lab(seed=2)
         self.theirs.network = self.ours.network
-        certificate_a, print_a = certificate()
-        certificate_b, print_b = certificate()
+        self.certificates = (certificate(), certificate())
+        (certificate_a, print_a), (certificate_b, print_b) = self.certificates
         self.ours.apply(certificate_a)
         self.theirs.apply(certificate_b)
         a, b = (OUR_IP, 4000), (OUR_IP, 6000)
@@ -209,6 +210,16 @@ class TwoPlanes:
         for _ in range(n_ms // 5):
             self.ours.run(5)
             self.theirs.run(5)
+
+    def replace(self, lab: Lab, port: int, peer: int, **stream: Any) -> Lab:
+        """A plane dies without a word; another one comes in its place, at the same port."""
+        for call in lab.plane._calls.values():
+            call.keying.close()
+        fresh = Lab(seed=9)
+        fresh.network, fresh.now = lab.network, lab.now
+        fresh.apply(self.certificates[port == 6000][0])
+        fresh.open(port=port, remote_rtp=(OUR_IP, peer), **stream)
+        return fresh
 
 
 @pytest.mark.parametrize("latch", [False, True])
@@ -223,6 +234,32 @@ def test_dtls_agrees_on_keys(latch: bool) -> None:
     both.ours.apply(FlushQueue(1))
     assert decoded(prompt)[4000:] in wav_audio(file)
     assert not both.ours.of(KeysFailed) + both.theirs.of(KeysFailed)
+
+
+def test_keys_outlive_the_plane_that_agreed_on_them() -> None:
+    """A peer that makes no new handshake is heard with the old keys, one that does with its own."""
+    both = TwoPlanes()
+    (_, print_a), (_, print_b) = both.certificates
+    prompt = octets(16_000)
+    both.theirs.play(both.theirs.clip(prompt, loop=True))
+    both.run(500)
+    (agreed,) = both.ours.of(KeysAgreed)
+    waits, begins = DtlsParams(False, print_b), DtlsParams(True, print_a)
+    both.ours = both.replace(both.ours, 4000, 6000, srtp=agreed.keys, dtls=waits)
+    for anew in (False, True):
+        if anew:
+            both.theirs = both.replace(both.theirs, 6000, 4000, dtls=begins)
+            both.theirs.play(both.theirs.clip(prompt, loop=True))
+            both.run(1000)
+        file = both.ours.record(recorder=1 + anew)
+        both.ours.play(None, recorder=1 + anew)
+        both.run(3000)
+        both.ours.apply(FlushQueue(1))
+        both.run(20)
+        assert decoded(prompt)[8000:24_000] in wav_audio(file)
+    assert not both.ours.of(KeysFailed)
+    (new,) = both.ours.of(KeysAgreed)
+    assert new.keys != agreed.keys
 
 
 def test_wrong_certificate_gets_no_audio() -> None:
