@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivrbench import __version__
 from ivrbench.config import Settings, load_settings, parse_listen
-from ivrbench.observe.phones import KEYS_BY
+from ivrbench.observe.phones import CODECS, KEYS_BY
 
 if TYPE_CHECKING:
     from ivrbench.config import Listen
@@ -245,7 +245,7 @@ def _add_ways(group: argparse._ArgumentGroup) -> None:
     add(
         "--codec",
         default="",
-        choices=("pcmu", "pcma", "g722", "opus"),
+        choices=CODECS[1:],
         help="the only codec offered; without: G.711. g722 and opus are wideband",
     )
     add("--control-socket", type=Path, metavar="SOCKET", help="the engine to ask for NAME")

@@ -224,6 +224,7 @@ def _command_line(command: PlaceTestCall, target: str, user: str) -> list[str]:
     valued = {
         "--keys": command.keys,
         "--keys-by": command.keys_by,
+        "--codec": command.codec,
         "--wav": command.wav,
         "--tone": str(command.tone_hz or ""),
         "--say": command.say,

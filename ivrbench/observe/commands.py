@@ -74,6 +74,8 @@ class PlaceTestCall(_Command, frozen=True):
     """Pressed once the call is up; `,` pauses 0.5 s."""
     keys_by: str = ""
     """One of `phones.KEYS_BY`, "" for auto."""
+    codec: str = ""
+    """One of `phones.CODECS`; "" for G.711."""
     wav: str = ""
     """File that is the caller's voice."""
     tone_hz: int = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ivrbench.observe._event import EventBase
 
 __all__ = [
+    "CODECS",
     "KEYS_BY",
     "PhoneChanged",
     "PhoneEnded",
@@ -22,6 +23,10 @@ __all__ = [
 
 KEYS_BY = ("auto", "rfc4733", "info", "inband")
 """How the phone sends keys; auto: RFC 4733 where it was agreed on, else SIP INFO."""
+
+
+CODECS = ("", "pcmu", "pcma", "g722", "opus")
+"""What the phone offers: both laws of G.711, or one codec alone."""
 
 
 class _PhoneEvent(EventBase, frozen=True, kw_only=True):

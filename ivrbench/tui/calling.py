@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.commands import DialOut, HangUp, ListSoundCards, TellPhone
-from ivrbench.observe.phones import KEYS_BY
+from ivrbench.observe.phones import CODECS, KEYS_BY
 from ivrbench.tui.outside import heard_file
 from ivrbench.tui.phone_choice import next_phone, place_call
 from ivrbench.tui.redial import Redial, moments_of
@@ -163,6 +163,12 @@ class Calling:
         model.phone_keys_by = KEYS_BY[(at + 1) % len(KEYS_BY)]
         if model.phone_to_tell:
             self.tell("keys-by", model.phone_keys_by)
+        self._app.draw_now()
+
+    def next_codec(self) -> None:
+        """Another codec for the calls after this one."""
+        sound = self._app.model.sound
+        sound.codec = CODECS[(CODECS.index(sound.codec) + 1) % len(CODECS)]
         self._app.draw_now()
 
     def ask_target(self) -> None:

@@ -78,6 +78,7 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("Call: type keys…", f"1234#,,5{up}", calling.ask_keys)
     yield SystemCommand("Call: transfer…", f"To a script or a SIP URI{up}", calling.ask_transfer)
     yield SystemCommand("Call: the other test call", "Of several", calling.next_phone)
+    yield SystemCommand("Call: codec", "G.711, G.722, Opus: for the next calls", calling.next_codec)
     yield SystemCommand("Audio: sound card…", "Microphone, loudspeaker, none", calling.ask_sound)
     for verb in ("mute", "hold"):
         yield SystemCommand(f"Call: {verb}", f"On or off{up}", partial(calling.toggle, verb))

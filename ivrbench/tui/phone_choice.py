@@ -15,13 +15,15 @@ __all__ = ["SoundChoice", "next_phone", "place_call"]
 
 @dataclass
 class SoundChoice:
-    """Which sound card."""
+    """Which sound card, and which codec."""
 
     used: bool = True
     """False: the phone makes no sound, and its voice is not a microphone."""
     microphone: str = ""
     """The card's name, "" for the system's choice."""
     speaker: str = ""
+    codec: str = ""
+    """One of `observe.phones.CODECS`."""
 
 
 def place_call(model: Model, target: str, record: str) -> PlaceTestCall:
@@ -31,6 +33,7 @@ def place_call(model: Model, target: str, record: str) -> PlaceTestCall:
     return PlaceTestCall(
         target,
         keys_by=model.phone_keys_by,
+        codec=sound.codec,
         wav=value if what == "wav" else "",
         tone_hz=int(value) if what == "tone" else 0,
         say=value if what == "text" else "",

@@ -16,6 +16,14 @@ PHONE = [
         tooltip="Which microphone and loudspeaker, or no sound card",
     ),
     Binding(
+        "g",
+        "codec",
+        "Codec",
+        id="call.codec",
+        show=False,
+        tooltip="What the next test calls offer: G.711, one law of it, G.722 or Opus",
+    ),
+    Binding(
         "t",
         "transfer",
         "Transfer",

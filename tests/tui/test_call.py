@@ -110,9 +110,12 @@ async def test_sound_card_and_transfer(engine: FakeEngine) -> None:
         assert (placed.say, placed.silent) == ("hi", False)
         await press(app, pilot, engine, "o", "l", "0", "t", *"voicemail", "enter")
         assert told(engine) == [("speaker", "default"), ("transfer", "voicemail")]
-        await press(app, pilot, engine, "o", "0", "v", "0", "h", "c")
+        text = await press(app, pilot, engine, "o", "0", "v", "0", "h", "g", "g", "g")
+        assert "g codec   G722" in text
+        await press(app, pilot, engine, "c")
         placed = engine.asked[-1]
         assert isinstance(placed, commands.PlaceTestCall)
+        assert placed.codec == "g722"
         assert (placed.sound, placed.silent, placed.microphone) == (False, True, "")
 
 

@@ -119,6 +119,10 @@ class CallScreen(FrameScreen):
         """Microphone, loudspeaker, or no sound card."""
         self.bench.calling.ask_sound()
 
+    def action_codec(self) -> None:
+        """What is offered next time."""
+        self.bench.calling.next_codec()
+
     def action_transfer(self) -> None:
         """Send the script on to somebody else."""
         self.bench.calling.ask_transfer()

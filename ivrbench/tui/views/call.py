@@ -73,6 +73,7 @@ def dial_lines(model: Model, width: int) -> list[Line]:
     rows = (
         ("d", "to", model.dial_target or "no script"),
         ("v", "say", voice),
+        ("g", "codec", model.sound.codec.upper() or "PCMU, PCMA"),
         ("k", "keys by", {"auto": "RFC 4733 or INFO"}.get(keys_by, keys_by)),
         ("n", "network", network),
         ("o", "sound", _sound_text(model)),
