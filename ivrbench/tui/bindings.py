@@ -225,6 +225,7 @@ LOG = [
     key("space", "pause", "log.pause", "Pause", "Let the lines stand still, or go on"),
     key("y", "copy", "log.copy", "Copy", "Copy what is shown"),
 ]
+    key("s", "save", "log.save", "Save", "Save what is shown as a text file", show=True),
 
 ROWS = [
     key("up,k", "move(-1)", "list.up", "Up", "The row above"),

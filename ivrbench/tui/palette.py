@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
 
 from ivrbench.observe.commands import Drain, PinScript, ReloadScripts, RollBack
 from ivrbench.tui.calling import NETWORKS
+from ivrbench.tui.filter import LEVELS
+from ivrbench.tui.views.health import health_panes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +31,12 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
     yield from _legs(app)
     yield SystemCommand("View: theme…", "Choose the colours", app.action_change_theme)
     yield SystemCommand("View: ASCII glyphs", "Unicode or ASCII signs", app.action_ascii)
+    for level, name in enumerate(LEVELS):
+        yield SystemCommand(
+            f"View: log level {name.lower()}",
+            "Only errors" if level == 0 else "This level and those before it",
+            partial(_set_level, app, level),
+        )
     yield SystemCommand("View: help", "What this screen means, and its keys", app.action_help)
     yield SystemCommand(
         "Engine: drain",
@@ -36,7 +47,29 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("Engine: start again", restart, app.start_again)
     config = app.model.history.engine.config_file or "there is none: all settings are defaults"
     yield SystemCommand("Engine: where is ivr.conf", config, partial(app.say, config))
+    yield SystemCommand(
+        "Engine: copy diagnostics",
+        "Versions, addresses, health: for a report",
+        partial(_copy_diagnostics, app),
+    )
     yield SystemCommand("Quit", "Leave; asks if calls are up", app.action_leave)
+
+
+def _set_level(app: Workbench, level: int) -> None:
+    app.model.log_level = level
+    app.draw_now()
+
+
+def _copy_diagnostics(app: Workbench) -> None:
+    engine = app.model.history.engine
+    lines = [
+        f"ivrbench {engine.version}, engine pid {engine.pid}, Python {platform.python_version()}, "
+        f"Textual {version('textual')}, {platform.platform()}",
+        f"terminal {os.environ.get('TERM', '?')} {app.size.width}x{app.size.height}",
+    ]
+    for _, title, page in health_panes(app.model, app.clock.wall()):
+        lines += [title, *(f"  {one.text.rstrip()}" for one in page)]
+    app.copy("\n".join(lines))
 
 
 def _calls(app: Workbench) -> Iterator[SystemCommand]:
@@ -109,8 +142,8 @@ def _scripts(app: Workbench) -> Iterator[SystemCommand]:
 
 def _versions(app: Workbench, script: ScriptView) -> Iterator[SystemCommand]:
     name = script.name
-    for version in [g for g in script.generations if g.loaded and g.state != "serving"]:
-        number = version.generation
+    for older in [g for g in script.generations if g.loaded and g.state != "serving"]:
+        number = older.generation
         yield SystemCommand(
             f"Script: roll back {name} to @{number}",
             "New calls get this version again",

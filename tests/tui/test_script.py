@@ -209,3 +209,41 @@ async def test_a_paused_view_stands_still(engine: FakeEngine) -> None:
             await settle(app, pilot, engine)
             assert "paused" not in strip_text(app)
             assert (text in screen_text(app)) is (mode != "ladder")
+
+
+async def test_the_log_is_saved(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is shown, filter and level as they are."""
+    monkeypatch.chdir(tmp_path)
+    engine.publish(ev.LogWritten(2, "call", "c1 INVITE"), ev.LogWritten(3, "sip", "details"))
+    async with workbench(engine) as (app, pilot):
+        await pilot.press("f7")
+        await settle(app, pilot, engine)
+        await pilot.press("s")
+        await settle(app, pilot, engine)
+        assert "saved" in strip_text(app)
+    (file,) = tmp_path.glob("log-*.txt")
+    text = file.read_text()
+    assert "c1 INVITE" in text
+    assert "details" not in text
+
+
+async def test_commands_of_the_palette_that_only_look(engine: FakeEngine) -> None:
+    """Versions of one's own, log level, diagnostics for a report."""
+    engine.publish(loaded("menu", 1), loaded("menu", 2), loaded("menu", 3))
+    async with workbench(engine, process=Process(engine)) as (app, pilot):
+        entries = {c.title: c for c in app.get_system_commands(app.screen)}
+        assert {"Script: roll back menu to @1", "Script: roll back menu to @2"} <= set(entries)
+        entries["Script: pin menu to @3"].callback()
+        entries["View: log level debug"].callback()
+        entries["Engine: copy diagnostics"].callback()
+        await settle(app, pilot, engine)
+        assert engine.asked == [commands.PinScript("menu", 3)]
+        assert app.model.log_level == 3
+        assert "ivrbench 0.1.0, engine pid 4121" in app.clipboard
+        assert "Listeners" in app.clipboard
+        engine.publish(ev.ScriptPinned("menu", 3))
+        await settle(app, pilot, engine)
+        entries = {c.title: c for c in app.get_system_commands(app.screen)}
+        assert "Script: unpin menu" in entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -10,7 +11,9 @@ from textual.widgets import Input, Label
 
 from ivrbench.tui.bindings import LOG
 from ivrbench.tui.filter import WORDS, Filter
+from ivrbench.tui.outside import save_new
 from ivrbench.tui.screens.frame import FrameScreen
+from ivrbench.tui.text import clock_time
 from ivrbench.tui.views.log import LogLines, log_title
 from ivrbench.tui.widgets.filter_line import FilterLine
 from ivrbench.tui.widgets.follow import Follow
@@ -74,6 +77,19 @@ class LogScreen(FrameScreen):
         model = self.bench.model
         model.log_details = not model.log_details
         self.bench.draw_now()
+
+    def action_save(self) -> None:
+        """All lines shown, next to where the workbench was started."""
+        bench = self.bench
+        at = clock_time(bench.clock.wall(), bench.model.zone).replace(":", "")
+        draw = bench.model.glyphs.draw
+        text = "".join(f"{draw(content.text.rstrip())}\n" for content in self._log_lines.lines)
+        try:
+            path = save_new(Path.cwd(), f"log-{at}.txt", text.encode())
+        except OSError as error:
+            bench.say(f"not saved: {error.strerror or error}", "bad")
+        else:
+            bench.say(f"saved {path}", "ok")
 
     def action_copy(self) -> None:
         """All lines shown."""
