@@ -16,10 +16,10 @@ __all__ = ["MASK", "Dial", "dial_of"]
 
 MASK: Final = "secret"
 TEST_PHONE: Final = '"test phone"'
-_SECRET: Final = re.compile(r"pin|pass(word|wd|phrase)?|token|secret|api[-_]?key|auth", re.IGNORECASE)
+_SECRET: Final = re.compile(r"pin|pass(word|wd|phrase)?|token|secret|api[-_]?key|auth", re.I)
 _PARAMS: Final = "p-app-param"
 _SEEN_BY_SCRIPTS: Final = re.compile(
-    r"(x-|p-(?!app-))|diversion$|history-info$|subject$|alert-info$", re.IGNORECASE
+    r"(x-|p-(?!app-))|diversion$|history-info$|subject$|alert-info$", re.I
 )
 """Headers that callers add for scripts; the rest belongs to the call, not to the test."""
 

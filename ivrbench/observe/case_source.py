@@ -141,7 +141,7 @@ def _lines(step: Step, checks: Checks) -> Iterator[str]:
     line = f"{step.who}.{step.verb}({', '.join(arguments)})"
     if step.result:
         line = f"{step.result} = {line}"
-    yield f"{line}  # {step.comment}" if step.comment else line
+    yield f"{line}  # {step.comment}" if step.comment and checks.prompts else line
     if checks.audio and step.verb == "plays" and step.arguments[0] != quoted(SPEECH):
         yield f"call.hears({step.arguments[0]})"
 

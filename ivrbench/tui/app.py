@@ -22,11 +22,13 @@ from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import Command, PlaceTestCall, TellPhone
 from ivrbench.tui.actions import Actions
 from ivrbench.tui.calling import Calling
+from ivrbench.tui.case_runs import CaseRuns
 from ivrbench.tui.keymap import keys_file, read_keys
 from ivrbench.tui.link import Link
 from ivrbench.tui.model import Model, News
 from ivrbench.tui.screens.bench import BenchScreen
 from ivrbench.tui.screens.call import CallScreen
+from ivrbench.tui.screens.cases import CasesScreen
 from ivrbench.tui.screens.down import DownScreen
 from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.screens.health import HealthScreen
@@ -81,6 +83,7 @@ class Workbench(Actions):
         "script": ScriptScreen,
         "inspect": InspectScreen,
         "log": LogScreen,
+        "cases": CasesScreen,
         "health": HealthScreen,
     }
     DEFAULT_MODE = "bench"
@@ -104,6 +107,7 @@ class Workbench(Actions):
         self.model.can_restart = engine is not None
         self.link = Link(self.model, connect, self.clock, self.request_draw, self._show_down)
         self.calling = Calling(self)
+        self.case_runs = CaseRuns(self)
         self._key_targets: deque[tuple[events.Key, Widget | None]] = deque(maxlen=MAX_KEYS_ON_WAY)
         self._draw_due = False
         self._drawn_at_s = 0.0
@@ -186,6 +190,7 @@ class Workbench(Actions):
             return
         self._drawn_at_s = self.clock.now()
         self.calling.tick()
+        self.case_runs.tick()
         for screen in reversed(self.screen_stack):
             if isinstance(screen, DownScreen):
                 self._draw_down(screen)

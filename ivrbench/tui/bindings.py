@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ivrbench.tui.case_keys import CASES, RECORD
 from ivrbench.tui.key import key
 from ivrbench.tui.model import DTMF_KEYS
 from ivrbench.tui.phone_keys import PHONE
@@ -33,6 +34,7 @@ SCREENS = (
     ("F5", "script", "Script"),
     ("F6", "inspect", "Inspect"),
     ("F7", "log", "Log"),
+    ("F8", "cases", "Cases"),
     ("F9", "health", "Health"),
 )
 """Key, mode and title of each screen."""
@@ -96,6 +98,7 @@ APP = [
         "End the selected call; asks if it is not a test call",
         show=True,
     ),
+    key("R", "record", "call.record", "Record", "Write the selected call down as a pytest test"),
     key("ctrl+r", "redial_on_reload", "call.redial_on_reload", "Redial on reload", "On or off"),
     key(
         "ctrl+t",
@@ -176,10 +179,10 @@ CALL = [
     key("s", "save", "call.save", "Save", "What the phone heard, as a WAV file", show=True),
     key("tab", "app.focus_next", "call.pane_next", "Next pane", "Go to the next pane"),
     key("shift+tab", "app.focus_previous", "call.pane_previous", "Previous pane", "The one before"),
+    key("z", "zoom", "call.zoom", "Zoom", "Fill the screen with this pane, and back"),
     key("y", "copy", "call.copy", "Copy", "Copy what the script did"),
 ]
 
-    key("z", "zoom", "call.zoom", "Zoom", "Fill the screen with this pane, and back"),
 PROMPT = [
     key("escape", "leave", "prompt.leave", "Cancel", "Change nothing", show=True, display="esc"),
 ]
@@ -207,10 +210,10 @@ LADDER = [
         "shift+tab", "app.focus_previous", "ladder.pane_previous", "Previous pane", "The one before"
     ),
     key("p", "pause", "ladder.pause", "Pause", "Let the ladder stand still, or go on"),
+    key("z", "zoom", "ladder.zoom", "Zoom", "Fill the screen with this pane, and back"),
     key("y", "copy", "ladder.copy", "Copy", "Copy the message"),
 ]
 
-    key("z", "zoom", "ladder.zoom", "Zoom", "Fill the screen with this pane, and back"),
 LOG = [
     key("slash", "filter", "log.filter", "Filter", "Type a filter", show=True, display="/"),
     key("v", "level", "log.more", "Level", "Show more or fewer levels", show=True),
@@ -222,10 +225,10 @@ LOG = [
         "Show whole tracebacks, or their last line",
         show=True,
     ),
+    key("s", "save", "log.save", "Save", "Save what is shown as a text file", show=True),
     key("space", "pause", "log.pause", "Pause", "Let the lines stand still, or go on"),
     key("y", "copy", "log.copy", "Copy", "Copy what is shown"),
 ]
-    key("s", "save", "log.save", "Save", "Save what is shown as a text file", show=True),
 
 ROWS = [
     key("up,k", "move(-1)", "list.up", "Up", "The row above"),
@@ -261,10 +264,10 @@ FILTER = [
 ]
 
 HEALTH = [
+    key("z", "zoom", "health.zoom", "Zoom", "Fill the screen with this pane, and back"),
     key("y", "copy", "health.copy", "Copy", "Copy this page", show=True),
     key("tab", "app.focus_next", "health.pane_next", "Next pane", "Go to the next pane"),
 ]
-    key("z", "zoom", "health.zoom", "Zoom", "Fill the screen with this pane, and back"),
 
 HELP = [
     key(
@@ -301,7 +304,7 @@ DOWN = [
 ]
 
 GROUPS = (
-    *(APP, ASK, BENCH, CALL, CONSOLE, DOWN, FILTER, FOLLOW),
-    *(HEALTH, HELP, INSPECT, LADDER, LOG, PROMPT, ROWS, SCRIPT, STEPS),
+    *(APP, ASK, BENCH, CALL, CASES, CONSOLE, DOWN, FILTER, FOLLOW),
+    *(HEALTH, HELP, INSPECT, LADDER, LOG, PROMPT, RECORD, ROWS, SCRIPT, STEPS),
 )
 """All of them; keys of one group are awake together."""

@@ -21,6 +21,7 @@ from ivrbench.observe.events import (
 )
 from ivrbench.observe.history import History
 from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed
+from ivrbench.tui.cases import Cases
 from ivrbench.tui.filter import Filter
 from ivrbench.tui.phone_choice import SoundChoice
 from ivrbench.tui.text import count
@@ -131,6 +132,7 @@ class Model:
     """Lines in the log that are not the engine's."""
     ladder: LadderChoice = field(default_factory=LadderChoice)
     inspect: InspectChoice = field(default_factory=InspectChoice)
+    cases: Cases = field(default_factory=Cases)
 
     _raised_at: set[tuple[str, int]] = field(default_factory=set)
     _phone_note: str = ""
@@ -172,6 +174,7 @@ class Model:
             case ScriptLoaded(generation=generation) if generation > 1:
                 self.news = News(at_s, self._loaded_text(event), "ok")
                 self.generation, self.reloaded = 0, event.script
+                self.cases.due.add(event.script)
             case HandlerRaised():
                 self._notice_raised(event, at_s)
             case LegStarted(peer=peer, leg=leg) if self.dialling and peer == TEST_PHONE:

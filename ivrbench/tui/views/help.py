@@ -88,6 +88,16 @@ _PAGES = {
         "+           a new script from a template, opened in $EDITOR.",
         "Handlers    calls, last and worst time in ms, how often each raised.",
     ),
+    "cases": (
+        "R on a call that is over writes it down as a test: what the caller did, and what the",
+        "script has to do. It is plain Python in tests/calls, and pytest finds it there too.",
+        "Each test runs on a clock of its own, without ports and sound card: a minute of call",
+        "takes a moment. They call the scripts as they are in the folder now.",
+        "enter a     run the selected case; run all of them.",
+        "w           run a script's cases whenever it was loaded again: on or off.",
+        "expected    the first thing that did not happen, what happened instead, and the line",
+        "            of the script that ran last.",
+    ),
     "health": (
         "Media clock every 20 ms the worker sends what all legs say; late is how much after",
         "            its time it began. More than 10 ms late is heard sooner or later.",

@@ -1,0 +1,111 @@
+"""Cases (F8): recorded calls as tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import on
+
+from ivrbench.errors import ControlError
+from ivrbench.tui.case_keys import CASES
+from ivrbench.tui.cases import CASES_FOLDER, delete_case
+from ivrbench.tui.screens.ask import AskScreen
+from ivrbench.tui.screens.frame import FrameScreen
+from ivrbench.tui.views.cases import case_lines, detail_lines
+from ivrbench.tui.widgets.pane import Pane
+from ivrbench.tui.widgets.rows import Rows
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from ivrbench.tui.model import Model
+
+__all__ = ["CasesScreen"]
+
+
+class CasesScreen(FrameScreen):
+    """The cases, and what the last run of the selected one said."""
+
+    MODE = "cases"
+    BINDINGS = [*CASES]
+    AUTO_FOCUS = "#cases"
+
+    def body(self) -> ComposeResult:
+        """Cases above, the selected one below."""
+        yield Rows(id="cases", hints="enter run  a run all  e edit  X delete")
+        yield Pane(id="case")
+
+    def draw_body(self, model: Model, now_s: float) -> None:
+        """Show them."""
+        rows, detail = self.query_one("#cases", Rows), self.query_one("#case", Pane)
+        on_off = "on" if model.cases.runs_on_reload else "off"
+        rows.titles(f"Cases  {CASES_FOLDER}", f"w run on reload [{on_off}]")
+        rows.show(case_lines(model, rows.room.width))
+        case = model.cases.case
+        detail.titles(case.name if case else "", f"{case.file}:{case.line}" if case else "")
+        detail.show(detail_lines(model))
+
+    def on_screen_resume(self) -> None:
+        """Files may have changed meanwhile."""
+        self.bench.model.cases.look()
+        super().on_screen_resume()
+
+    @on(Rows.Moved, "#cases")
+    def choose(self, message: Rows.Moved) -> None:
+        """Another case."""
+        self.bench.model.cases.selected = message.key
+        self.bench.draw_now()
+
+    @on(Rows.Opened, "#cases")
+    def run_it(self, message: Rows.Opened) -> None:
+        """Run the selected case."""
+        model = self.bench.model
+        self.bench.case_runs.run([each for each in model.cases.rows if each.key == message.key])
+
+    def action_run_all(self) -> None:
+        """Run every case."""
+        model = self.bench.model
+        model.cases.look()
+        self.bench.case_runs.run(model.cases.rows)
+
+    def action_on_reload(self) -> None:
+        """Run them at each reload, or not."""
+        cases = self.bench.model.cases
+        cases.runs_on_reload = not cases.runs_on_reload
+        self.bench.draw_now()
+
+    def action_edit(self) -> None:
+        """In the person's editor."""
+        case = self.bench.model.cases.case
+        if case is not None:
+            self.bench.edit(str(case.file), case.line)
+            self.bench.model.cases.look()
+            self.bench.draw_now()
+
+    def action_delete(self) -> None:
+        """Take the case out of its file, after a question."""
+        case = self.bench.model.cases.case
+        if case is None:
+            return
+
+        def decided(choice: str | None) -> None:
+            if choice != "delete":
+                return
+            try:
+                delete_case(case)
+            except ControlError as error:
+                self.bench.say(str(error), "bad")
+            self.bench.model.cases.look()
+            self.bench.draw_now()
+
+        choices = [("d", "delete", f"take it out of {case.file}")]
+        question = AskScreen(f"Delete {case.name}?", "", choices, self.bench.model.glyphs)
+        self.app.push_screen(question, decided)
+
+    def action_copy(self) -> None:
+        """What the last run said."""
+        self.bench.copy("\n".join(each.text.rstrip() for each in detail_lines(self.bench.model)))
+
+    def step_back(self) -> bool:
+        """Nothing of this screen is to be undone."""
+        return False
