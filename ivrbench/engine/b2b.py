@@ -289,7 +289,8 @@ class BackToBack:
         heard, translated or led through a router here."""
         session = self.session
         leg, dialog = session.leg, session.mailbox.dialog
-        given_away = not session.port.switches.attached or self.takes_invite()
+        switches = session.port.switches
+        given_away = not switches.attached or switches.muted or self.takes_invite()
         return (
             not given_away
             or leg.placed is None

@@ -74,6 +74,8 @@ class AnchoredAudio:
         """
         self._ours.changed()
         session, invite = self._session, self._b2b.waiting_invite
+        # Scripts written for audio past the server detach theirs before they connect.
+        session.port.lift_switches()
         if invite is not None:
             session.leg.reply(invite, 200, "", response_headers(reply))
         if not session.leg.awaits_answer:

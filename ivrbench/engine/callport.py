@@ -256,6 +256,11 @@ class ScriptPort:
         self.switches = replace(self.switches, **{name: on})
         self.apply_switches()
 
+    def lift_switches(self) -> None:
+        """The caller's audio goes to a second party: what kept it from our playlist is over."""
+        self.switches = replace(self.switches, attached=True, muted=False, receiving=True)
+        self.apply_switches()
+
     def apply_switches(self) -> None:
         """Tell the media worker, if it is not all as at the beginning."""
         media = self._session.media

@@ -253,9 +253,10 @@ def onTimer(self, id):
     [
         (AFTER, "anchored"),
         (AFTER.replace('said.append("start")', "self.disconnectMedia()"), "direct"),
+        (AFTER.replace('said.append("start")', "self.mute()"), "direct"),
         (BEFORE, "anchored"),
     ],
-    ids=["keeps its audio", "gives it away", "before the answer"],
+    ids=["keeps its audio", "gives it away", "is mute", "before the answer"],
 )
 def test_auto(make_bench: MakeBench, body: str, expected: str) -> None:
     """b2b_media = auto: past us where the script called disconnectMedia(), as old ones do."""
@@ -537,3 +538,15 @@ def test_codec_changes_in_mid_call(make_bench: MakeBench) -> None:
     bench.wait(0.3)
     assert "m=audio 10000 RTP/AVP 8 101" in ann.described
     ann.bye()
+
+
+def test_anchored_although_the_script_gave_its_audio_away(make_bench: MakeBench) -> None:
+    """`b2b_media = anchored` with a script for the reference server: they hear each other."""
+    away = "self.disconnectMedia()\n    self.mute()\n    self.disableReceiving()"
+    body = AFTER.replace('said.append("start")', away)
+    scene = connected(make_bench, body, b2b_media="anchored")
+    scene.ann.speak(0.4, 0x11)
+    assert scene.is_heard(scene.bob, 0x11)
+    scene.bob.speak(0.4, 0x22)
+    assert scene.is_heard(scene.ann, 0x22)
+    scene.ann.bye()
