@@ -15,12 +15,13 @@ from ivrbench.observe.events import (
     LegChanged,
     LegEnded,
     LegWarned,
+    MediaRestored,
     MonitorChanged,
     RecordingEnded,
 )
 from ivrbench.observe.feel import key_name
-from ivrbench.tui.text import Line, Span, cells, fit, line, minutes, seconds
 from ivrbench.observe.inspection import CallTouched
+from ivrbench.tui.text import Line, Span, cells, fit, line, minutes, seconds
 from ivrbench.tui.views.feel import way_text
 from ivrbench.tui.views.inspect import changes_text
 from ivrbench.tui.views.leg import CLIP_DBFS, is_slow, meter, monitored
@@ -287,8 +288,8 @@ def _happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, str, s
             slow = is_slow(event)
             default = f" (default {event.default})" if event.default else ""
             text = f"{event.handler}({event.arguments}) {glyphs.arrow} {event.returned}{default}"
-            mark = f"{glyphs.warn} " if slow else ""
             text += f"   {changes_text(model, leg, event.call)}".rstrip()
+            mark = f"{glyphs.warn} " if slow else ""
             right = f"{_place(event.file, event.line)} {mark}{event.elapsed_ms:4.0f} ms"
             return text, right, "warn" if slow else "head"
         case HandlerRaised():
@@ -299,9 +300,9 @@ def _happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, str, s
             return f"  {event.name}({arguments})", _place(event.file, event.line), ""
         case MonitorChanged():
             return f"  {monitored(event)}", "", "dim"
-        case _:
         case CallTouched():
             return f"{glyphs.warn} by hand: {event.text}", event.result[:30], "warn"
+        case _:
             return _audio_happened(model, stamped, leg)
 
 
@@ -318,6 +319,8 @@ def _audio_happened(model: Model, stamped: Stamped, leg: LegView) -> tuple[str, 
             return text, "", "bad" if reason == "error" else "dim"
         case RecordingEnded():
             return f"  recorded {event.file}", f"{seconds(event.length_ms)} s", ""
+        case MediaRestored():
+            return f"audio is back on {event.local}: {event.reason}", f"{event.away_ms} ms", "warn"
         case LegChanged():
             return f"{event.state} {event.code or ''} {event.reason}".rstrip(), "", "dim"
         case LegWarned(text=text) if text:
