@@ -35,6 +35,8 @@ class CallTape:
         # Held so that a script may forget it.
         self._handle = 0
         self._silence_ms = 0
+        self._awaited_ms = 0
+        """The silence that ends a recording of an `async def` handler, 0 for none."""
 
     def record(self, file: IvrAudioFile) -> None:
         """Record into this file from now on; any thread. Raises OSError: no descriptor is left."""
@@ -44,15 +46,25 @@ class CallTape:
     def watch_silence(self, limit_ms: int) -> None:
         """Tell of silence that lasts so long; 0: not any more. On the loop."""
         self._silence_ms = limit_ms
+        self._watch()
+
+    def await_silence(self, limit_ms: int) -> None:
+        """End what a handler waits for after so much silence; 0: that is over. On the loop."""
+        if limit_ms or self._awaited_ms:
+            self._awaited_ms = limit_ms
+            self._watch()
+
+    def _watch(self) -> None:
         if self._media is not None:
+            limit_ms = self._awaited_ms or self._silence_ms
             self._media.send(messages.WatchSilence(self._media.number, limit_ms))
 
     def media_opened(self, media: MediaCall) -> None:
         """Audio flows."""
         self._media = media
         self._start()
-        if self._silence_ms:
-            self.watch_silence(self._silence_ms)
+        if self._silence_ms or self._awaited_ms:
+            self._watch()
 
     def media_lost(self) -> None:
         """The worker died; another one will have the call."""
@@ -60,7 +72,10 @@ class CallTape:
 
     def silent(self, event: messages.SilenceHeard) -> None:
         """The caller has been silent for as long as the script asked."""
-        self._session.tell("onSilence", event.silent_ms)
+        if self._awaited_ms:
+            self._session.port.waits.silent()
+        else:
+            self._session.tell("onSilence", event.silent_ms)
 
     def recorded(self, event: messages.CallRecorded) -> None:
         """The recording is over; a full disk is told by the file's own end."""

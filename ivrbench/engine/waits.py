@@ -101,9 +101,9 @@ class Waits:
         return (await self._item(numbers[-1], stop_on, keep_key, where)).pressed
 
     async def recorded(
-        self, file: Callable[[], IvrAudioFile], stop_on: str, *, closes: bool
+        self, file: Callable[[], IvrAudioFile], stop_on: str, silence_ms: int, *, closes: bool
     ) -> int:
-        """Record until the file's limit or a key; gives the milliseconds recorded."""
+        """Record until the file's limit, a key or silence; gives the milliseconds recorded."""
         where = self._begin()
         playlist = self._session.playlist
 
@@ -112,9 +112,11 @@ class Waits:
             return to_record, playlist.enqueue(None, to_record, where)
 
         to_record, number = await self._in_thread(enqueue)
+        playlist.tape.await_silence(silence_ms)
         try:
             return (await self._item(number, stop_on, False, where)).recorded_ms
         finally:
+            playlist.tape.await_silence(0)
             if closes:
                 await self._in_thread(to_record.close)  # it is whole on disk then
 
@@ -160,6 +162,11 @@ class Waits:
             wait.recorded_ms = recorded_ms
             _end(wait)
         return True
+
+    def silent(self) -> None:
+        """The caller has been silent for as long as a recording waits: it ends."""
+        for wait in [w for w in self._waiting if w.item and not w.future.done()]:
+            self._stop_item(wait, "silence")
 
     @property
     def is_in_use(self) -> bool:

@@ -203,7 +203,11 @@ class Additions:
         return keys
 
     async def record(
-        self, file: str | IvrAudioFile, max_seconds: float = 60.0, stop_on: str = "#"
+        self,
+        file: str | IvrAudioFile,
+        max_seconds: float = 60.0,
+        stop_on: str = "#",
+        silence: float = 0.0,
     ) -> int:
         """Record the caller, and wait until that has ended.
 
@@ -211,6 +215,7 @@ class Additions:
             file: name of the file, or one that is open for writing.
             max_seconds: how long at most.
             stop_on: keys that end it.
+            silence: seconds without a voice that end it; 0: they do not.
 
         Returns:
             how many milliseconds were recorded.
@@ -221,8 +226,9 @@ class Additions:
         """
         limit_ms = round(need_number("record", 2, max_seconds) * 1000)
         need_str("record", 3, stop_on)
+        silence_ms = max(0, round(need_number("record", 4, silence) * 1000))
         return await self._ivrbench_port.waits.recorded(
-            lambda: _to_record(file, limit_ms), stop_on, closes=isinstance(file, str)
+            lambda: _to_record(file, limit_ms), stop_on, silence_ms, closes=isinstance(file, str)
         )
 
 

@@ -229,9 +229,10 @@ class WaitPort(Protocol):
         """Play files, which are opened away from the loop; gives the key that ended it, or ""."""
 
     async def recorded(
-        self, file: Callable[[], IvrAudioFile], stop_on: str, *, closes: bool
+        self, file: Callable[[], IvrAudioFile], stop_on: str, silence_ms: int, *, closes: bool
     ) -> int:
-        """Record into a file, and close it if `closes`; gives the milliseconds recorded."""
+        """Record into a file until its limit, a key, or so much silence (0: never), and close it if
+        `closes`; gives the milliseconds recorded."""
 
     async def key(self, timeout_s: float) -> str:
         """The next key as a character, "" if none comes in time."""

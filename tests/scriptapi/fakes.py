@@ -92,7 +92,7 @@ class FakeWaits:
         return key if keep_key else await self.key(0)
 
     async def recorded(
-        self, file: Callable[[], IvrAudioFile], stop_on: str, *, closes: bool
+        self, file: Callable[[], IvrAudioFile], stop_on: str, silence_ms: int, *, closes: bool
     ) -> int:
         made = file()
         self.port.calls.append(("enqueue", None, made))

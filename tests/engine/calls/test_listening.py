@@ -295,3 +295,28 @@ def onDtmf(self, key, duration):
     bench.wait(2)
     assert bench.said() == [600, 600]
     caller.bye()
+
+
+def test_a_waiting_handler_records_until_silence(make_bench: MakeBench, tmp_path: Path) -> None:
+    """`record(silence=…)`: it ends with the silence, which `onSilence` does not hear of."""
+    path = tmp_path / "r.wav"
+    body = f"""
+def onInvite(self, hdrs):
+    self.detect_silence(5000)
+    return True
+async def onSessionStart(self):
+    said.append(await self.record({str(path)!r}, silence=0.8))
+    self.detect_silence(300)
+"""
+    bench = make_bench(script(body + TELLS))
+    caller = Caller(bench)
+    caller.dial()
+    caller.speak(2.0, 0x10)
+    assert bench.said() == []
+    bench.wait(1.2)
+    recorded_ms = bench.said()[0]
+    assert 2700 <= recorded_ms <= 2900
+    assert len(sides(path)[0]) == recorded_ms * 8
+    bench.wait(0.5)
+    assert bench.said()[1:] == [300]
+    caller.bye()
