@@ -11,6 +11,7 @@ with Bench("scripts") as bench:
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 from dataclasses import fields, replace
@@ -94,9 +95,18 @@ class BenchBase(Stage):
         self._settings.update(settings)
 
     def open(self) -> None:
-        """Bring the engine up; `dial` does it if it is not."""
+        """Bring the engine up; `dial` does it if it is not.
+
+        Raises:
+            ConfigError: a setting cannot be used.
+            RuntimeError: an event loop runs here: the test is `async def`.
+        """
         if self._is_open:
             return
+        if _loop_is_running():
+            raise RuntimeError(
+                "a bench lets time pass itself: write the test as `def`, not `async`"
+            )
         self._modules = {name: sys.modules.get(name) for name in REPLACED}
         self._excepthook = sys.excepthook
         script_path, conf_folder = self.choose_scripts()
@@ -239,6 +249,14 @@ class Bench(BenchBase):
         agent = Invited(self.network, remote)
         agent.on_change = self.changed
         self._agents.append(agent)
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _read(given: dict[str, object]) -> Settings:

@@ -222,6 +222,7 @@ class Caller(Party):
     def press(
         self, keys: str, *, duration_ms: int = 100, pause_ms: int = 80, by: str = "rfc4733"
     ) -> None:
+        """Press keys, one after the other; see `Party.press`."""
         known = self.told(events.KeyReceived)
         super().press(keys, duration_ms=duration_ms, pause_ms=pause_ms, by=by)
         # What had begun when the script heard the first key is answered too.

@@ -315,6 +315,22 @@ def test_hold_and_resume(call: Caller) -> None:
     assert call.agent.ear.n_packets - before > 20
 
 
+def test_hold_without_an_answer(call: Caller, bench: Bench) -> None:
+    """Nobody answers the re-INVITE."""
+    bench.network.lose = lambda data: True  # type: ignore[attr-defined]
+    assert failure(bench, call.hold).splitlines()[:2] == [
+        "expected  an answer to the re-INVITE (sendonly) within 5 s",
+        "got       none",
+    ]
+
+
+async def test_async_tests(bench: Bench, ivr_scripts: IvrScripts) -> None:
+    """Are told to be plain ones."""
+    menu(ivr_scripts)
+    with pytest.raises(RuntimeError, match="write the test as `def`"):
+        bench.dial("menu").answered()
+
+
 def test_request(call: Caller, bench: Bench) -> None:
     """Any request within the call; no answer is a failure."""
     assert call.request("OPTIONS").code == 200
