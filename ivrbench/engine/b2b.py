@@ -107,7 +107,7 @@ class BackToBack:
         """The caller hears the playlist (`on`), or the second party again."""
         callee = self.callee
         if callee is None or not callee.is_up:
-            if on and self.near is not None:
+            if on and self.audio_elsewhere and self.near is not None:
                 self.near.take_audio_back()
             self.session.port.switch("attached", on)
         elif on:

@@ -56,6 +56,8 @@ class Party:
         """Its own last description."""
         self._session = session
         self._offered: SipRequest | None = None
+        self._is_ours = False
+        """What is told last, or waits to be, is of our own audio."""
         self._turn = 0
         """Counts what was to be sent: a later one takes the place of one that waits."""
         self._done: Callable[[bytes | None], None] = _ignore
@@ -89,11 +91,13 @@ class Party:
             body: of the other party.
             done: called with the party's answer, None if it refused.
         """
+        self._is_ours = False
         self._when_free(lambda: self._send(self.tell(body), done), lambda: done(None))
 
     def forget_offers(self) -> None:
-        """Whatever waits to be sent is of no use any more."""
-        self._turn += 1
+        """What waits to be told of the other party is of no use any more."""
+        if not self._is_ours:
+            self._turn += 1
 
     def _when_free(self, send: Callable[[], None], fail: Callable[[], None]) -> None:
         self._turn += 1
@@ -134,6 +138,7 @@ class Party:
 
     def take_audio_back(self) -> None:
         """Offer our own audio to the caller: from now on it hears the playlist."""
+        self._is_ours = True
         self._when_free(self._send_ours, lambda: self._ours_answered(None))
 
     def _send_ours(self) -> None:

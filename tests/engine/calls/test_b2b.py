@@ -242,6 +242,11 @@ def onOtherBye(self):
     bench.wait(0.5)
     since = bench.clock.now() - 0.2
     assert ann.heard_since(since), "the caller hears us again"
+    invites = ann.got.count("INVITE")
+    assert invites == (2 if media == "direct" else 0)
+    bench.session.b2b.connect_audio(on=True)
+    bench.wait()
+    assert ann.got.count("INVITE") == invites, "its audio is here already"
     ann.bye()
     assert bench.said()[-2:] == ["BYE", "onBye"]
 

@@ -550,3 +550,23 @@ def test_anchored_although_the_script_gave_its_audio_away(make_bench: MakeBench)
     scene.bob.speak(0.4, 0x22)
     assert scene.is_heard(scene.ann, 0x22)
     scene.ann.bye()
+
+
+def test_connect_audio_and_terminate_at_once(make_bench: MakeBench) -> None:
+    """The caller's audio comes back although its dialog is busy and the callee goes."""
+    body = (
+        AFTER
+        + """
+def onDtmf(self, key, duration):
+    self.sendRequest("INVITE", "")
+    self.connectAudio()
+    self.terminateOtherLeg()
+"""
+    )
+    scene = connected(make_bench, body, b2b_media="direct")
+    ann, bench = scene.ann, scene.bench
+    ann.request("INFO", b"Signal=1\r\nDuration=100\r\n", "application/dtmf-relay")
+    bench.wait(2)
+    assert scene.bob.got[-1] == "BYE"
+    assert ann.heard_since(bench.clock.now() - 0.2)
+    ann.bye()
