@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,8 @@ def _shown(model: Model, leg: LegView) -> bool:
     )
 
 
+# Most rows are the same at the next drawing, a tenth of a second later.
+@lru_cache(maxsize=2 * (MAX_SHOWN + MAX_SHOWN_DONE))
 def _row(
     marker: str,
     texts: tuple[str, ...],
