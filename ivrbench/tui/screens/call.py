@@ -37,7 +37,7 @@ class CallScreen(FrameScreen):
         """Two columns."""
         with Horizontal(id="call-top"):
             with Vertical(id="phone"):
-                yield Pane(id="dial")
+                yield Pane(id="dial", hints="c call  r redial")
                 yield Keypad(id="keypad", hints="^T type a string of keys")
             with Vertical(id="talk"):
                 yield Pane(id="call", hints=_HINTS)

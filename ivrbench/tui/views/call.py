@@ -85,7 +85,7 @@ def dial_lines(model: Model, width: int) -> list[Line]:
     ]
     on = "on" if model.redial_on_reload else "off"
     lines.append(line((" ^R", "accent"), (f" on reload: redial [{on}]", "")))
-    return [*lines, line(""), line((" c", "accent"), " call   ", ("r", "accent"), " redial+keys")]
+    return lines
 
 
 def _sound_text(model: Model) -> str:
@@ -249,7 +249,8 @@ def _packets(phone: PhoneView, leg: LegView | None, width: int) -> list[Line]:
     parts = [f"lost {lost:.1%}", f"jitter {measured.jitter_ms:.1f} ms"]
     if measured.rtt_ms >= 0:
         parts.append(f"rtt {measured.rtt_ms:.1f} ms")
-    parts.append(f"phone buffer {measured.buffer_ms} ms")
+    whose = "" if width < NARROW else "phone "
+    parts.append(f"{whose}buffer {measured.buffer_ms} ms")
     way = way_text(phone, leg, width)
     return [line(fit("  ".join(parts), width)), *([line(fit(way, width))] if way else [])]
 
