@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ivrbench.errors import LocalProtocolError, SdpError
 
 from .b2b_headers import response_headers
-from .b2b_sdp import Description, is_same_media, on_hold
+from .b2b_sdp import Description, is_same_media, on_hold, puts_on_hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -313,6 +313,8 @@ class DirectAudio:
 
         def describe(response: SipResponse) -> bytes:
             said = response.description
+            if description:
+                leg.hold(is_held=puts_on_hold(description))
             if said:
                 there.heard = said
             return here.tell(said) if said else b""

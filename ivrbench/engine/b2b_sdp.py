@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["Description", "is_same_media", "on_hold"]
+from ivrbench.sdp.description import parse_sdp
+from ivrbench.sdp.remote import peer_direction
+
+__all__ = ["Description", "is_same_media", "on_hold", "puts_on_hold"]
 
 _ORIGIN: Final = re.compile(rb"^o=[^\r\n]*", re.MULTILINE)
 _DIRECTION: Final = re.compile(rb"^a=(?:sendrecv|sendonly|recvonly|inactive)\r?\n", re.MULTILINE)
@@ -56,3 +59,14 @@ def on_hold(body: bytes) -> bytes:
     first = bare.find(b"\nm=") + 1
     # RFC 8866 §6.7: said once for the session, it holds for each stream.
     return bare[:first] + b"a=inactive\r\n" + bare[first:] if first else bare
+
+
+def puts_on_hold(body: bytes) -> bool:
+    """Who says this wants to hear nothing.
+
+    Raises:
+        SdpError: it cannot be read.
+    """
+    described = parse_sdp(body)
+    audio = [media for media in described.media if media.media == "audio" and media.port]
+    return bool(audio) and not peer_direction(described, audio[0]).receives

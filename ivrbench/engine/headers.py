@@ -1,8 +1,13 @@
-"""Header blocks as scripts write them, `Name: value` lines, taken apart for the SIP core."""
+"""Headers: blocks as scripts write them, taken apart for the SIP core, and what some mean."""
 
 from __future__ import annotations
 
-__all__ = ["header_pairs"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ivrbench.sip.message import SipRequest
+
+__all__ = ["header_pairs", "knows_100rel"]
 
 
 def header_pairs(block: str) -> tuple[tuple[str, str], ...]:
@@ -13,3 +18,8 @@ def header_pairs(block: str) -> tuple[tuple[str, str], ...]:
         if colon and name.strip():
             pairs.append((name.strip(), value.strip()))
     return tuple(pairs)
+
+
+def knows_100rel(request: SipRequest) -> bool:
+    """The caller takes reliable provisional responses (RFC 3262 §3)."""
+    return any("100rel" in request.elements(name) for name in ("require", "supported"))

@@ -8,6 +8,7 @@ from ivrbench.errors import LocalProtocolError, SdpError
 from ivrbench.observe.events import LegChanged
 from ivrbench.sip.events import EndCause
 
+from .headers import knows_100rel
 from .leg_media import LegMedia
 from .views import DialogFacts, EmptyRequest, RequestFacts
 
@@ -313,7 +314,7 @@ class Leg:
         if request is self.call.invite_request and self._offered_early:
             return b""
         if code < 200:
-            if not _knows_100rel(request):
+            if not knows_100rel(request):
                 return b""  # RFC 3261 §13.2.1: an unreliable 183 cannot hold the offer
             self._offered_early = True
         body = sdp.make_offer()
@@ -331,13 +332,16 @@ class Leg:
         return answer
 
     def _media_changed(self) -> None:
-        is_first = self is self.session.leg
-        if is_first:
+        if self is self.session.leg:
             self.session.media_changed(self)
-        if self.answered_s:
-            state = "held" if self.audio.is_held else "up"
-            if state != self.state and is_first:
-                self.session.tell("onHold" if self.audio.is_held else "onResume")
+        self.hold(is_held=self.audio.is_held)
+
+    def hold(self, *, is_held: bool) -> None:
+        """The peer put the call on hold, or took it back, or said the same again."""
+        state = "held" if is_held else "up"
+        if self.answered_s and state != self.state:
+            if self is self.session.leg:
+                self.session.tell("onHold" if is_held else "onResume")
             self.change(state)
 
     def agreed_event(self) -> MediaAgreed | None:
@@ -393,8 +397,3 @@ class Leg:
         if state != self.state or code:
             self.state = state
             self.session.board.publish(LegChanged(self.name, state, code, reason))
-
-
-def _knows_100rel(request: SipRequest) -> bool:
-    """The caller takes reliable provisional responses (RFC 3262 §3)."""
-    return any("100rel" in request.elements(name) for name in ("require", "supported"))

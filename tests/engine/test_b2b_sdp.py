@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivrbench.engine.b2b_sdp import Description, is_same_media, on_hold
+from ivrbench.engine.b2b_sdp import Description, is_same_media, on_hold, puts_on_hold
 from ivrbench.sdp.description import Direction, parse_sdp
 from tests.engine.harness import sdp
 
@@ -30,3 +30,13 @@ def test_on_hold() -> None:
     assert [held.direction_of(m) for m in held.media] == [Direction.INACTIVE] * 2
     assert [m.port for m in held.media] == [40_000, 5000]
     assert on_hold(b"v=0\r\n") == b"v=0\r\n"
+
+
+def test_who_puts_on_hold() -> None:
+    """sendonly, inactive, and the address of zeros; a refused stream is none."""
+    assert puts_on_hold(sdp(direction="sendonly"))
+    assert puts_on_hold(sdp(direction="inactive"))
+    assert puts_on_hold(sdp(ip="0.0.0.0"))
+    assert not puts_on_hold(sdp())
+    assert not puts_on_hold(sdp(direction="recvonly"))
+    assert not puts_on_hold(sdp(0, direction="inactive"))

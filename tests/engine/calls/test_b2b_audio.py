@@ -163,9 +163,16 @@ def test_caller_holds(make_bench: MakeBench, media: str) -> None:
     assert ann.got[-1] == "200"
     if media == "direct":
         assert "a=sendonly" in bob.described
-        assert bench.said()[-2:] == ["INVITE", "ACK"]
+        assert bench.said()[-3:] == ["INVITE", "held", "ACK"]
     else:
         assert bob.got == ["INVITE", "ACK"]
+    assert bench.said().count("held") == 1
+    leg = bench.hub.history.leg("c1")
+    assert leg is not None
+    assert leg.state == "held"
+    ann.do(lambda call, now: call.reinvite(ann.sdp(), now=now))
+    bench.wait(0.3)
+    assert bench.said()[-3:].count("resumed") == 1
     ann.bye()
 
 

@@ -38,6 +38,10 @@ class Tells(IvrDialogBase):
     def onBye(self):
         said.append("onBye")
         return True
+    def onHold(self):
+        said.append("held")
+    def onResume(self):
+        said.append("resumed")
     def onDtmf(self, key, duration):
         said.append("key %d" % key)
     def onOtherDtmf(self, key, duration):
