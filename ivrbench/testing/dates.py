@@ -1,16 +1,18 @@
-"""What scripts under test find in `datetime`: `now()` and `today()` are those of virtual time.
+"""What scripts under test import as `datetime`: `now()` and `today()` are those of virtual time.
 
-All other ways to make a date are the real ones, and so are the dates that come out.
+All other ways to make a date are the real ones, and so are the dates that come out. Nobody but
+scripts gets this module: libraries in C and Rust look closely at what type a date is of.
 """
 
 from __future__ import annotations
 
 import datetime
+from types import ModuleType
 from typing import Any
 
 from ivrbench.testing.threads import here
 
-__all__ = ["REAL_DATE", "REAL_DATETIME", "Date", "Datetime"]
+__all__ = ["DATETIME", "REAL_DATE", "REAL_DATETIME", "Date", "Datetime"]
 
 REAL_DATE = datetime.date
 REAL_DATETIME = datetime.datetime
@@ -67,3 +69,13 @@ class Datetime(REAL_DATETIME, metaclass=_Stands):
     @classmethod
     def utcnow(cls) -> Any:
         return cls.now(datetime.UTC).replace(tzinfo=None)
+
+
+def _module() -> ModuleType:
+    module = ModuleType("datetime", datetime.__doc__)
+    vars(module).update(vars(datetime), date=Date, datetime=Datetime)
+    return module
+
+
+DATETIME = _module()
+"""What `import datetime` gives a script."""

@@ -7,8 +7,8 @@ are put back.
 
 from __future__ import annotations
 
+import builtins
 import concurrent.futures as futures
-import datetime
 import queue
 import sys
 import threading
@@ -18,7 +18,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ivrbench.testing.dates import Date, Datetime
+from ivrbench.testing.dates import DATETIME
 from ivrbench.testing.threads import (
     REAL_LOCK,
     REAL_START,
@@ -38,6 +38,8 @@ __all__ = ["REAL_SLEEP", "follow_virtual_time", "leave_virtual_time"]
 # Any: what stands here takes and gives what the functions it stands for do.
 Function = Any
 
+SCRIPTS_HAVE = "__ivrbench_modules__"
+"""A global of every module of a script, and of no other."""
 _Executor = futures.ThreadPoolExecutor
 _open_benches = 0
 _originals: list[tuple[object, str, object]] = []
@@ -87,8 +89,7 @@ def _replacements() -> list[tuple[object, str, Function]]:
         (time, "gmtime", _of_now(time.gmtime)),
         (time, "ctime", _of_now(time.ctime)),
         (time, "strftime", partial(_strftime, time.strftime, time.localtime)),
-        (datetime, "date", Date),
-        (datetime, "datetime", Datetime),
+        (builtins, "__import__", partial(_import, builtins.__import__)),
         # The standard library's own waiting, which has `monotonic` by another name.
         (threading, "_time", monotonic),
         (queue, "time", monotonic),
@@ -133,6 +134,19 @@ def _strftime(real: Function, localtime: Function, form: str, moment: object = N
     if moment is None:
         moment = localtime(threads.clock.wall() if threads is not None else None)
     return real(form, moment)
+
+
+def _import(
+    real: Function,
+    name: str,
+    names: Any = None,
+    local_names: Any = None,
+    members: Any = (),
+    level: int = 0,
+) -> Any:
+    if name == "datetime" and names is not None and SCRIPTS_HAVE in names:
+        return DATETIME
+    return real(name, names, local_names, members, level)
 
 
 def _sleep(seconds: float) -> None:
