@@ -43,9 +43,9 @@ class Bank:
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
         self._block = rate_hz * TICK_MS // 1000
-        self._ring = RING_TICKS * self._block
-        self._said = np.zeros((0, self._ring), np.int16)
-        self._sums = np.zeros((0, self._ring), np.int32)
+        # A tick's samples of all members lie together: they are needed together.
+        self._said = np.zeros((RING_TICKS, 0, self._block), np.int16)
+        self._sums = np.zeros((RING_TICKS, 0, self._block), np.int32)
         self._free: list[int] = []
         self._free_rooms: list[int] = []
         self._room_of: dict[int, int] = {}
@@ -59,6 +59,7 @@ class Bank:
         """Where in `order` each room begins."""
         self.rooms = np.empty(0, np.int64)
         """The room of each of `starts`."""
+        self._ends = np.empty(0, np.int64)
         self.sums_of = np.zeros(0, np.int64)
         """The room of each slot."""
 
@@ -74,11 +75,11 @@ class Bank:
     def open_room(self) -> int:
         """A row for the sums of a room."""
         if not self._free_rooms:
-            n = len(self._sums)
-            self._sums = _longer(self._sums)
-            self._free_rooms = list(range(n, len(self._sums)))
+            n = self._sums.shape[1]
+            self._sums = _wider(self._sums)
+            self._free_rooms = list(range(n, self._sums.shape[1]))
         room = heapq.heappop(self._free_rooms)
-        self._sums[room] = 0
+        self._sums[:, room] = 0
         return room
 
     def close_room(self, room: int) -> None:
@@ -88,12 +89,12 @@ class Bank:
     def enter(self, room: int) -> int:
         """A slot for a member of a room; it has said nothing yet."""
         if not self._free:
-            n = len(self._said)
-            self._said = _longer(self._said)
-            self.sums_of = _longer(self.sums_of)
-            self._free = list(range(n, len(self._said)))
+            n = self._said.shape[1]
+            self._said = _wider(self._said)
+            self.sums_of = np.resize(self.sums_of, self._said.shape[1])
+            self._free = list(range(n, self._said.shape[1]))
         slot = heapq.heappop(self._free)
-        self._said[slot] = 0
+        self._said[:, slot] = 0
         self._room_of[slot] = room
         self.sums_of[slot] = room
         for changer in self._changers.values():
@@ -123,18 +124,17 @@ class Bank:
         if self._tick is None:
             self._tick = tick - 1
         for done in range(max(self._tick, tick - RING_TICKS), tick):
-            here = self._at(done)
             if len(self.order):
-                self._sums[self.rooms, here] = self._room_sums(here)
+                self._sums[done % RING_TICKS, self.rooms] = self._room_sums(done)
             # Whoever says nothing in that time is silent in it.
-            self._said[:, self._at(done + 1 + AHEAD_TICKS)] = 0
+            self._said[(done + 1 + AHEAD_TICKS) % RING_TICKS] = 0
         self._tick = tick
 
     def say(self, slots: NDArray[np.int64], tick: int, frames: NDArray[Any]) -> None:
         """Put down what members say from `tick` on; a row for each, integers of any size."""
         said = frames if frames.dtype == np.int16 else saturated(frames)
-        for ring, part in self._spans(tick, said.shape[1]):
-            self._said[slots, ring] = said[:, part]
+        for at, part in self._blocks(tick, said.shape[1]):
+            self._said[at, slots] = said[:, part]
 
     def heard(self, slots: NDArray[np.int64], tick: int, samples: int) -> NDArray[np.int32]:
         """What members heard just before `tick`: everybody of their room but themselves.
@@ -149,26 +149,26 @@ class Bank:
         """
         heard = np.empty((len(slots), samples), np.int32)
         rooms = self.sums_of[slots]
-        for ring, part in self._spans_before(tick, samples):
-            np.subtract(self._sums[rooms, ring], self._said[slots, ring], out=heard[:, part])
+        for at, part in self._blocks_before(tick, samples):
+            np.subtract(self._sums[at, rooms], self._said[at, slots], out=heard[:, part])
         return heard
 
     def in_room(self, room: int, tick: int, samples: int) -> NDArray[np.int16]:
         """What was heard in a room just before `tick`, of all members together."""
-        parts = [self._sums[room, ring] for ring, _ in self._spans_before(tick, samples)]
+        parts = [self._sums[at, room] for at, _ in self._blocks_before(tick, samples)]
         return saturated(np.concatenate(parts))
 
     def voices(self, tick: int, samples: int) -> NDArray[np.int16]:
         """What each of `order` said just before `tick`."""
-        parts = [self._said[self.order, ring] for ring, _ in self._spans_before(tick, samples)]
+        parts = [self._said[at, self.order] for at, _ in self._blocks_before(tick, samples)]
         return np.concatenate(parts, axis=1)
 
-    def _room_sums(self, here: slice) -> NDArray[np.int32]:
+    def _room_sums(self, tick: int) -> NDArray[np.int32]:
         """What is said in each room, by differences of running sums: faster than `reduceat`."""
         running = np.zeros((len(self.order) + 1, self._block), np.int32)
-        np.cumsum(self._said[self.order, here], axis=0, dtype=np.int32, out=running[1:])
-        ends = np.append(self.starts[1:], len(self.order))
-        sums: NDArray[np.int32] = running[ends] - running[self.starts]
+        said = self._said[tick % RING_TICKS, self.order]
+        np.cumsum(said, axis=0, dtype=np.int32, out=running[1:])
+        sums: NDArray[np.int32] = running[self._ends] - running[self.starts]
         return sums
 
     def _rearrange(self) -> None:
@@ -178,21 +178,15 @@ class Bank:
         by_room = np.argsort(rooms, kind="stable")
         self.order = slots[by_room]
         self.rooms, self.starts = np.unique(rooms[by_room], return_index=True)
+        self._ends = np.append(self.starts[1:], len(slots))
 
-    def _at(self, tick: int) -> slice:
-        start = tick % RING_TICKS * self._block
-        return slice(start, start + self._block)
+    def _blocks_before(self, tick: int, samples: int) -> Iterator[tuple[int, slice]]:
+        return self._blocks(tick - samples // self._block, samples)
 
-    def _spans_before(self, tick: int, samples: int) -> Iterator[tuple[slice, slice]]:
-        return self._spans(tick - samples // self._block, samples)
-
-    def _spans(self, tick: int, samples: int) -> Iterator[tuple[slice, slice]]:
-        """Where in the ring samples from `tick` on lie, and which of them: one or two pieces."""
-        start = tick % RING_TICKS * self._block
-        first = min(samples, self._ring - start)
-        yield slice(start, start + first), slice(0, first)
-        if first < samples:
-            yield slice(0, samples - first), slice(first, samples)
+    def _blocks(self, tick: int, samples: int) -> Iterator[tuple[int, slice]]:
+        """Where in the rings samples from `tick` on lie, and which of them, tick by tick."""
+        for n, start in enumerate(range(0, samples, self._block)):
+            yield (tick + n) % RING_TICKS, slice(start, start + self._block)
 
 
 def saturated(wide: NDArray[Any]) -> NDArray[np.int16]:
@@ -201,8 +195,9 @@ def saturated(wide: NDArray[Any]) -> NDArray[np.int16]:
     return samples
 
 
-def _longer(old: NDArray[Any]) -> NDArray[Any]:
-    """Twice as many rows."""
-    new = np.zeros((max(FIRST_SLOTS, 2 * len(old)), *old.shape[1:]), old.dtype)
-    new[: len(old)] = old
+def _wider(old: NDArray[Any]) -> NDArray[Any]:
+    """Twice as many places in each tick."""
+    ticks, n, block = old.shape
+    new = np.zeros((ticks, max(FIRST_SLOTS, 2 * n), block), old.dtype)
+    new[:, :n] = old
     return new

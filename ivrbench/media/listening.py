@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["call_at", "listen", "listeners"]
 
+NOBODY: NDArray[np.int64] = np.empty(0, np.int64)
+
 
 def call_at(lane: Lane, row: int) -> Call:
     """The call of a row that is known to have one."""
@@ -30,6 +32,9 @@ def call_at(lane: Lane, row: int) -> Call:
 
 def listeners(lane: Lane) -> NDArray[np.int64]:
     """The rows whose received audio somebody wants in this period."""
+    if not (lane.recording or lane.watched or lane.toned or lane.members or lane.taped):
+        if not lane.hushed:
+            return NOBODY
     wanted = lane.recording.union(lane.watched, lane.toned, lane.members, lane.taped, lane.hushed)
     return np.array(sorted(wanted), np.int64)
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ivrbench.audio.activity import LoudestSpeaker
-from ivrbench.audio.levels import FLOOR_DBFS, level_dbfs
 from ivrbench.media import messages
 from ivrbench.media.bank import Bank, saturated
+from ivrbench.media.floor import Floor
 from ivrbench.media.lane import TICK_MS
 from ivrbench.media.mixing import Member
 
@@ -28,7 +27,6 @@ FRAME_TICKS: Final = 4
 CLIP_RATE_HZ: Final = 16_000
 """Rate of clips that a room hears, see `PlayInRoom`."""
 LOWEST_HZ: Final = 8000
-FIRST_SPEAKERS: Final = 64
 
 
 class Room:
@@ -78,7 +76,7 @@ class RoomTable:
         self._outbox = outbox
         self._rooms: dict[int, Room] = {}
         self._banks: dict[tuple[int, bool], Bank] = {}
-        self._floors: dict[Bank, LoudestSpeaker] = {}
+        self._floors: dict[Bank, Floor] = {}
         self._tick = 0
         self._active: set[int] = set()
         """Rooms where more goes on than calls: clips, recordings."""
@@ -202,7 +200,7 @@ class RoomTable:
             room.speaker = -1
         floor = self._floors.get(room.bank)
         if floor is not None:
-            floor.reset(member.slot)
+            floor.forget(member.slot)
         call.member = None
         call.lane.members.pop(call.row, None)
         call.lane.members_changed = True
@@ -320,23 +318,13 @@ class RoomTable:
             self._clip_over(room, "played")
 
     def _find_speakers(self, bank: Bank, tick: int) -> None:
-        """Who speaks in each room of a bank, by the last 20 ms."""
+        """Tell who speaks in each room of a bank, where that has changed."""
         floor = self._floors.get(bank)
-        highest = int(bank.order.max(initial=-1))
         if floor is None:
-            floor = self._floors[bank] = LoudestSpeaker(FIRST_SPEAKERS)
-        floor.make_room(highest + 1)
-        rooms = {room.row: room for room in self._rooms.values() if room.bank is bank}
-        here = [rooms[row] for row in bank.rooms.tolist()]
-        levels = level_dbfs(bank.voices(tick, _frame_samples(bank.rate_hz)))
-        for room in here:
-            if room.voice is not None:  # a clip is nobody
-                levels[bank.order == room.voice.slot] = FLOOR_DBFS
-        before = np.array([room.speaker for room in here], np.int64)
-        now = floor.process(bank.order, levels, bank.starts, before)
-        for index in np.flatnonzero(now != before).tolist():
-            room = here[index]
-            room.speaker = int(now[index])
+            floor = self._floors[bank] = Floor(bank)
+        voices = [self._rooms[number].voice for number in self._active if number in self._rooms]
+        clips = [voice.slot for voice in voices if voice is not None and voice.bank is bank]
+        for room in floor.listen(tick, self._rooms.values(), clips):
             number = room.calls[room.speaker].number
             self._outbox.say(messages.SpeakerChanged(room.number, number, self._outbox.now))
 
