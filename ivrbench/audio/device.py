@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "NO_DEVICE",
     "DeviceStream",
     "SoundDevice",
     "list_devices",
@@ -32,8 +33,8 @@ NO_LIBRARY: Final = (
     "The sound library PortAudio is not installed. Install it with `apt install libportaudio2`, "
     "or make the call without sound."
 )
-NO_DEVICE: Final = "querying device -1"
-"""How the library says that the system has no choice to make."""
+NO_DEVICE: Final = "there is none"
+"""How an error ends where the system has no such device at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,8 @@ def _device_errors(what: str) -> Iterator[None]:
     except Exception as exc:
         # Its own errors have a base class that cannot be named without importing it.
         reason = " ".join(str(exc).split())
-        if NO_DEVICE in reason:
-            reason = "there is none"
+        if "querying device -1" in reason:  # its words for a system that has nothing to choose
+            reason = NO_DEVICE
         raise DeviceError(f"{what}: {reason}.") from exc
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ivrbench.audio.device import open_microphone, open_speaker, rescan_devices
+from ivrbench.audio.device import NO_DEVICE, open_microphone, open_speaker, rescan_devices
 from ivrbench.audio.frame import FRAME_MS, SAMPLE_RATE_HZ
 from ivrbench.errors import DeviceError
 
@@ -259,7 +259,9 @@ class Sound:
             side.lost = False
         troubles = [(side, trouble) for side in sides if (trouble := side.open())]
         if len(troubles) == len(sides) > 1:
-            self._note(f"no sound card: the call is silent ({troubles[0][1]})")
+            why = troubles[0][1]
+            reason = "" if why.endswith(f"{NO_DEVICE}.") else f" ({why})"
+            self._note(f"no sound card: the call is silent{reason}")
         else:
             for side, trouble in troubles:
                 self._note(f"no {side.name}: {side.effect} ({trouble})")

@@ -23,7 +23,8 @@ PACKAGES = {
     "kamailio": "kamailio kamailio-tls-modules kamailio-websocket-modules",
     "sipsak": "sipsak",
     "svmap": "sipvicious",
-    "pulseaudio": "pulseaudio libasound2-plugins libportaudio2",
+    "pulseaudio": "pulseaudio libasound2-plugins",
+    "libportaudio2": "libportaudio2",
     "pactl": "pulseaudio-utils",
     "chromium": "chromium",
 }

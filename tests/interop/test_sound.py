@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from ctypes.util import find_library
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,8 @@ async def card(
     """A sound card of our own."""
     for program in ("pulseaudio", "pactl"):
         need(program)
+    if find_library("portaudio") is None:
+        need("libportaudio2")
     async with SoundCard(tmp_path / "card") as card:
         yield card
 

@@ -58,6 +58,7 @@ class Cards:
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
         self.missing: set[str] = set()
+        self.why = "no such card"
         self.opened: dict[str, Stream] = {}
         self.scans = 0
 
@@ -82,7 +83,7 @@ class Cards:
     ) -> Stream:
         assert frame_samples == rate_hz // 50
         if side in self.missing:
-            raise DeviceError("no such card")
+            raise DeviceError(self.why)
         if rate_hz != self.rate_hz:
             raise DeviceError("invalid sample rate")
         self.opened[side] = Stream(turn, device or "default", rate_hz)
@@ -154,12 +155,17 @@ def test_delays_are_the_drivers_and_what_waits(monkeypatch: pytest.MonkeyPatch) 
     sound.close()
 
 
-def test_no_card_is_one_sentence_and_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("why", "reason"), [("no such card", " (no such card)"), ("Not opened: there is none.", "")]
+)
+def test_no_card_is_one_sentence_and_silence(
+    monkeypatch: pytest.MonkeyPatch, why: str, reason: str
+) -> None:
     """The call goes on; nothing waits for a card."""
     cards = plugged_in(monkeypatch)
-    cards.missing = {"microphone", "loudspeaker"}
+    cards.missing, cards.why = {"microphone", "loudspeaker"}, why
     sound = Sound()
-    assert both(sound) == ["no sound card: the call is silent (no such card)"]
+    assert both(sound) == [f"no sound card: the call is silent{reason}"]
     assert not sound.next_frame(160).any()
     sound.hear(np.ones(160, np.int16))
     assert settled(sound, 100.0) == []
