@@ -8,6 +8,7 @@ import pytest
 
 from ivrbench.observe import events as ev
 from ivrbench.tui.bindings import SCREENS
+from ivrbench.tui.theme import ROLES
 from tests.tui.conftest import NARROW, WIDE, screen_text, settle, workbench
 from tests.tui.fake_engine import (
     PIN_COLLECT,
@@ -183,6 +184,24 @@ async def test_no_colour_says_the_same(engine: FakeEngine, monkeypatch: pytest.M
     async with workbench(engine) as (app, _):
         assert app.no_color
         assert screen_text(app) == with_colour
+
+
+async def test_themes_can_be_read(engine: FakeEngine) -> None:
+    """The text is the same, and no role has the colour of its background."""
+    engine.play(bench_events())
+    async with workbench(engine) as (app, pilot):
+        before = screen_text(app)
+        for theme in ("ansi-dark", "ansi-light", "textual-light", "solarized-light", "nord"):
+            app.theme = theme
+            await settle(app, pilot, engine)
+            assert screen_text(app) == before
+            pane = app.screen.query_one("#log")
+            for role in ROLES:
+                ink = pane.get_component_rich_style(f"line--{role}")
+                paper = ink.bgcolor or pane.rich_style.bgcolor
+                assert ink.color is not None
+                # The terminal's own two colours are both called "default".
+                assert ink.color != paper or ink.color.is_default, (theme, role)
 
 
 async def test_too_small(engine: FakeEngine) -> None:
