@@ -9,16 +9,18 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from ivrbench.audio.tones import dtmf_tone
 from ivrbench.clock import SystemClock
 from ivrbench.errors import ConfigError, EngineGone, SipError
 from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed
+from ivrbench.rtp.dtmf import key_from_name
 from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sip.flow import Address, Flow, host_port
 
 from .call import PhoneCall
 from .codec import offered, rate_of
 from .control import Control
-from .facts import EXIT_NO_NETWORK, Ended, Fact, Noted
+from .facts import EXIT_NO_NETWORK, Ended, Fact, KeyPressed, Noted
 from .keys import Step, parse_keys
 from .network import BadNetwork
 from .options import CallOptions
@@ -321,6 +323,10 @@ class Agent:
         self._say(json_line(event))
 
     def _tell(self, fact: Fact) -> None:
+        if isinstance(fact, KeyPressed):
+            key = key_from_name(fact.name)
+            assert key is not None, "it was pressed"
+            self._sound.sidetone(dtmf_tone(key, fact.duration_ms, rate_hz=self._rate_hz))
         if self._options.from_workbench:
             self._relay(event_of(fact, self._clock.wall(), self._wall_minus_now_s))
             return

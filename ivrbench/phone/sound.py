@@ -38,6 +38,7 @@ RETRY_S: Final = 2.0
 """How often a card that went away is looked for."""
 STALLED_S: Final = 4.0
 """A card that takes or gives nothing for so long is gone; PulseAudio may need 2 s to start."""
+SIDETONE_DIVISOR: Final = 8  # -18 dB
 CLOSE_WITHIN_S: Final = 2.0
 """The phone does not wait longer for a card that does not close."""
 
@@ -146,6 +147,8 @@ class Sound:
         self._from_card = Resampler(1, 1)
         self._to_card = Resampler(1, 1)
         self._heard: deque[Frame] = deque()
+        self._call_hz = rate_hz
+        self._own: deque[Frame] = deque()
         self._news: deque[CardOpened | Noted] = deque()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._n_begun = self._n_done = 0
@@ -167,13 +170,27 @@ class Sound:
 
     def hear(self, frame: Frame) -> None:
         """Play 20 ms on the loudspeaker."""
+        own = self._own.popleft() if self._own else None
         if self._speaker.stream is None:
             return
+        if own is not None and len(own) == len(frame):
+            mixed = frame.astype(np.int32) + own // SIDETONE_DIVISOR
+            frame = np.clip(mixed, -32_768, 32_767).astype(np.int16)
         rates_hz = (len(frame) * FRAMES_PER_S, self._speaker.rate_hz)
         if self._to_card.rates_hz != rates_hz:
             self._to_card = Resampler(*rates_hz)
         for block in self._to_card.put(frame):
             self._speaker.ring.put(block.tobytes())
+
+    def sidetone(self, tone: Frame) -> None:
+        """Let a key of our own be heard softly on the loudspeaker, from now on.
+
+        Args:
+            tone: at the rate of the call.
+        """
+        size = self._call_hz // FRAMES_PER_S
+        whole = len(tone) // size * size
+        self._own.extend(tone[:whole].reshape(-1, size))
 
     @property
     def microphone_ms(self) -> int:

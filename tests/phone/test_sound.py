@@ -183,6 +183,21 @@ def test_one_side_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     sound.close()
 
 
+def test_own_keys_are_heard_softly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is pressed is heard here too, 18 dB below, whatever the other side plays."""
+    cards = plugged_in(monkeypatch, 8000)
+    sound = Sound()
+    sound.use(speaker="")
+    settled(sound, 0.0)
+    sound.sidetone(np.full(400, 8000, np.int16))
+    played: list[int] = []
+    for _ in range(4):
+        sound.hear(np.full(160, 32_500, np.int16))
+        played += cards.opened["loudspeaker"].plays()[:1]
+    assert played == [32_767, 32_767, 32_500]
+    sound.close()
+
+
 def test_card_that_vanishes_is_used_again_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """A headset unplugged in a call: said at once, looked for every 2 s, and seen again though
     the sound library lists its cards only once."""
