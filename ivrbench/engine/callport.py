@@ -66,6 +66,8 @@ class ScriptPort:
         self._post = session.board.inbox.post
         self._params: dict[str, str] | None = None
         self.switches = SetSwitches(0)
+        self._keys_to_press: list[tuple[tuple[int, ...], int]] = []
+        """By `send_dtmf` before there was audio."""
         self.waits = Waits(session)
         self.transfers = Transfers(session)
 
@@ -268,9 +270,19 @@ class ScriptPort:
             attached = self.switches.attached and not self._session.b2b.audio_elsewhere
             media.set_switches(replace(self.switches, attached=attached))
 
+    def media_opened(self) -> None:
+        """Audio begins to flow, as the script has switched it, with the keys that wait for it."""
+        self.apply_switches()
+        waiting, self._keys_to_press = self._keys_to_press, []
+        for keys, length_ms in waiting:
+            self._press(keys, length_ms)
+
     def _press(self, keys: tuple[int, ...], length_ms: int) -> None:
-        media, agreement = self._session.media, self._session.leg.agreement
-        if media is None or agreement is None or agreement.dtmf_pt is None:
+        session = self._session
+        media, agreement = session.media, session.leg.agreement
+        if media is None and not session.leg.down and not session.b2b.audio_elsewhere:
+            self._keys_to_press.append((keys, length_ms))
+        elif media is None or agreement is None or agreement.dtmf_pt is None:
             why = "the call has no audio" if media is None else "no telephone-event was agreed on"
             log.error("send_dtmf: %s", why, extra={"leg": self.log_name})
         else:

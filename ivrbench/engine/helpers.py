@@ -85,6 +85,28 @@ class SourceModules:
             name = importlib.util.resolve_name(
                 "." * level + name, importer.get("__package__") or ""
             )
+        names = self._names_of(name, importer)
+        if names is None:
+            return None
+        top, name = names
+        with self._lock:
+            leaf = self._load(name)
+            if not fromlist:
+                return self._modules[top]
+            if hasattr(leaf, "__path__"):
+                self._load_members(leaf, name, fromlist)
+            return leaf
+
+    def import_by_name(self, name: str) -> ModuleType | None:
+        """Carry out `importlib.import_module` of one of our modules; None if it is not ours."""
+        names = self._names_of(name, {})
+        if names is None:
+            return None
+        with self._lock:
+            return self._load(name)
+
+    def _names_of(self, name: str, importer: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Top-level and whole name of one of our modules, None if it is not ours to import."""
         top = name.partition(".")[0]
         if top not in self._modules and (top in _NEVER_OURS or self._find(None, top) is None):
             package = self._modules.get(importer.get("__package__") or "")
@@ -95,13 +117,7 @@ class SourceModules:
             # Python 2 looked into the importer's own package first.
             assert package is not None, "only a package has modules"
             name, top = f"{package.__name__}.{name}", f"{package.__name__}.{top}"
-        with self._lock:
-            leaf = self._load(name)
-            if not fromlist:
-                return self._modules[top]
-            if hasattr(leaf, "__path__"):
-                self._load_members(leaf, name, fromlist)
-            return leaf
+        return top, name
 
     def loaded(self, name: str) -> ModuleType | None:
         """One of our modules, if it has been imported."""
@@ -211,8 +227,10 @@ class SourceModules:
 def hook_imports() -> Callable[[], None]:
     """Let modules of scripts import their own helpers; done once, before the first script loads.
 
+    By `import` statements, `__import__(name)` and `importlib.import_module(name)`.
+
     Returns:
-        a function that takes the hook away again.
+        a function that takes the hooks away again.
     """
 
     # Any: the signature of builtins.__import__.
@@ -223,17 +241,29 @@ def hook_imports() -> Callable[[], None]:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        owner = globals.get(_OWNER) if isinstance(globals, dict) else None
+        importer = sys._getframe(1).f_globals if globals is None else globals
+        owner = importer.get(_OWNER) if isinstance(importer, dict) else None
         if owner is not None:
-            module: ModuleType | None = owner.import_module(name, globals, fromlist or (), level)
+            module: ModuleType | None = owner.import_module(name, importer, fromlist or (), level)
             if module is not None:
                 return module
-        return before(name, globals, locals, fromlist or (), level)
+        return import_statement(name, globals, locals, fromlist or (), level)
 
-    before = builtins.__import__
+    def ivrbench_import_module(name: str, package: str | None = None) -> ModuleType:
+        owner = sys._getframe(1).f_globals.get(_OWNER)
+        if owner is not None:
+            full = importlib.util.resolve_name(name, package) if name.startswith(".") else name
+            module: ModuleType | None = owner.import_by_name(full)
+            if module is not None:
+                return module
+        return import_module(name, package)
+
+    import_statement, import_module = builtins.__import__, importlib.import_module
     builtins.__import__ = ivrbench_import
+    importlib.import_module = ivrbench_import_module
 
     def unhook() -> None:
-        builtins.__import__ = before
+        builtins.__import__ = import_statement
+        importlib.import_module = import_module
 
     return unhook

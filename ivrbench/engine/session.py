@@ -253,7 +253,7 @@ class Session:
         self.audio_attached = True
         if agreement.direction.receives:
             self.silence.start()
-        self.port.apply_switches()
+        self.port.media_opened()
         self.playlist.media_opened(self.media)
         self.b2b.media_opened()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.engine.registry import MAX_KEPT
 from ivrbench.observe.events import ScriptFailed, ScriptLoaded
 from tests.engine.scripts import HEAD, SCRIPT, failure
 from tests.scriptapi.fakes import FakePort
@@ -92,6 +93,28 @@ def test_lazy_imports_get_the_generations_own_copy(bench: Bench) -> None:
     assert old.f() == 1  # type: ignore[attr-defined]
 
 
+def test_imports_by_name(bench: Bench) -> None:
+    """`importlib.import_module` and `__import__`, of helpers that no statement has loaded."""
+    bench.write("util.py", "x = 1\n")
+    bench.write("pkg/__init__.py", "")
+    bench.write("pkg/deep.py", "import importlib\nside = importlib.import_module('.side', 'pkg')\n")
+    bench.write("pkg/side.py", "y = 2\n")
+    bench.write(
+        "menu.py",
+        "from importlib import import_module\n"
+        "x = import_module('util').x\n"
+        "y = import_module('pkg.deep').side.y\n"
+        "z = __import__('pkg.side').side.y\n"
+        "when = import_module('datetime').date.min.year\n" + SCRIPT,
+    )
+    assert bench.library.load_all()
+    module = bench.serving("menu").module
+    assert (module.x, module.y, module.z, module.when) == (1, 2, 2, 1)
+    bench.write("util.py", "x = 3\n")
+    bench.changed("util.py")
+    assert bench.serving("menu").module.x == 3
+
+
 def test_packages(bench: Bench) -> None:
     """Packages, with and without __init__, relative imports, star imports; changes reload."""
     bench.write(
@@ -115,7 +138,16 @@ def test_packages(bench: Bench) -> None:
     assert bench.events.of(ScriptLoaded)[-1].because == "deep.py changed"
 
 
-@pytest.mark.parametrize("line", ["import pkg.none", "from . import x", "import util.sub"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pkg.none",
+        "from . import x",
+        "import util.sub",
+        "import importlib; importlib.import_module('pkg.none')",
+        "import importlib; importlib.import_module('none')",
+    ],
+)
 def test_imports_that_fail(bench: Bench, line: str) -> None:
     """A submodule that is not there, a relative import in a script."""
     bench.write("pkg/__init__.py", "")
@@ -156,9 +188,9 @@ def test_a_failed_load_leaves_nothing_behind(bench: Bench) -> None:
 
 
 def test_sources_of_forgotten_generations_are_dropped(bench: Bench) -> None:
-    """The serving one and the one before are kept; older ones without calls are not."""
-    for number in range(3):
+    """The serving one and those to roll back to are kept; older ones without calls are not."""
+    for number in range(MAX_KEPT + 2):
         bench.write("menu.py", SCRIPT + f"# {number}\n")
         bench.changed("menu.py")
-    kept = [f"menu.py@{number}" in linecache.cache for number in (1, 2, 3)]
+    kept = [f"menu.py@{number}" in linecache.cache for number in (1, 2, MAX_KEPT + 2)]
     assert kept == [False, True, True]

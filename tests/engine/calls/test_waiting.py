@@ -319,6 +319,19 @@ def test_keys_to_the_caller(make_bench: MakeBench) -> None:
     caller.bye()
 
 
+def test_keys_before_there_is_audio(make_bench: MakeBench) -> None:
+    """Keys pressed in `onSessionStart`, or before the answer, go out when audio begins."""
+    body = "def onInvite(self, hdrs):\n    self.send_dtmf('1')\n    return True\n"
+    body += "def onSessionStart(self):\n    self.send_dtmf('2')"
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(1)
+    events = [h.packet.payload[0] for h in caller.heard if h.packet.payload_type == 101]
+    assert list(dict.fromkeys(events)) == [1, 2]
+    caller.bye()
+
+
 def test_keys_to_a_caller_that_knows_none(
     make_bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
