@@ -39,6 +39,7 @@ from .routing import Router
 from .switchboard import Switchboard
 from .tls import tls_contexts
 from .transports import Transports
+from .worker_watch import until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -296,15 +297,15 @@ class Engine:
             self.board.media.add(worker)
         else:
             self.board.media.replaced(worker, client)
-        self._spawn(self._mind_worker(worker, ready.pid))
+        self._spawn(self._mind_worker(worker, client))
 
-    async def _mind_worker(self, worker: Worker, pid: int) -> None:
+    async def _mind_worker(self, worker: Worker, client: MediaClient) -> None:
         """When a worker ends, a new one is started, which takes its calls over."""
-        how = await asyncio.shield(worker.media.exited)
+        how = await until_gone(client, self._loop.time)
         if worker.gone:
             return
         log.error("%s: a new one is started for its %d calls", how, len(worker.calls))
-        self.hub.publish(WorkerChanged(worker.number, pid, False, "", how))
+        self.hub.publish(WorkerChanged(worker.number, client.ready.pid, False, "", how))
         self.board.media.lost(worker, how)
         while True:
             try:

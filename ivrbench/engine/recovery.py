@@ -11,8 +11,6 @@ from ivrbench.observe.events import MediaRestored
 from ivrbench.sdp.session import OfferAnswerState
 from ivrbench.sip.events import ProvisionalReceived
 
-from .media_terms import security_of
-
 if TYPE_CHECKING:
     import asyncio
 
@@ -137,9 +135,9 @@ class Recovery:
         try:
             if leg.seat is None:
                 leg.seat = self._link.reserve(leg.call.dialog.flow.local[0], call.worker)
-            # RFC 4568 §7.1.4: a stream that begins anew gets a key of its own.
-            security = security_of(self._board.settings, self._link.certificate)
-            sdp.local = replace(sdp.local, rtp_port=leg.seat.port, security=security)
+            # The key of SDES stays: phones (baresip 1.0) go on with the one they have, and the
+            # new stream's SSRC makes another key stream of it (RFC 3711 §9.1).
+            sdp.local = replace(sdp.local, rtp_port=leg.seat.port)
             request = leg.call.reinvite(sdp.make_offer(), now=self._board.now())
         except (LocalProtocolError, MediaError) as exc:
             call.lost(f"{call.why_suspended}; {exc}")

@@ -69,6 +69,7 @@ class MediaClient:
         on_events: called in the loop with each packet's events.
         exited: done when the worker has ended, with a sentence about how.
         ready: what the worker said at its start.
+        heard_s: when it last said something, on the loop's clock.
     """
 
     ready: WorkerReady
@@ -88,6 +89,7 @@ class MediaClient:
         self._process = process
         self._sender = MessageSender(channel)
         self._flushing = False
+        self.heard_s = self._loop.time()
         self._started: asyncio.Future[WorkerReady] = self._loop.create_future()
         self._ending: asyncio.Task[None] | None = None
         self._loop.add_reader(channel, self._read)
@@ -150,6 +152,10 @@ class MediaClient:
             self._flushing = True
             self._loop.call_soon(self._flush)
 
+    def kill(self) -> None:
+        """End the worker at once; `exited` tells when it is gone."""
+        self._process.kill()
+
     async def close(self) -> None:
         """Close the socket, which ends the worker, and wait for that."""
         if self._ending is None:
@@ -174,6 +180,7 @@ class MediaClient:
             if packet is None:
                 return
             data, _ = packet
+            self.heard_s = self._loop.time()
             if not data:
                 self._gone()
                 return

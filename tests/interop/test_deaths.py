@@ -103,6 +103,21 @@ async def test_worker_is_killed(
     assert tone_share(heard[-RATE_HZ // 2 :], HZ) > 0.9
 
 
+async def test_worker_hangs(tmp_path: Path, caller_wav: Path, engine: Engine) -> None:
+    """One that says nothing for five seconds is ended, and its calls go on with the next."""
+    async with engine, Baresip(tmp_path / "phone", caller_wav) as phone:
+        await phone.dial("loops", engine.port())
+        await engine.until_leg("up")
+        (worker,) = engine.state.engine.workers.values()
+        os.kill(worker.pid, signal.SIGSTOP)
+        restored = await engine.until_event(MediaRestored)
+        assert "killed by signal 9" in restored.reason
+        await asyncio.sleep(0.5)
+        await phone.hang_up()
+        await engine.until_done(1)
+    assert tone_share(read_wav(phone.heard())[-RATE_HZ // 4 :], HZ) > 0.9
+
+
 async def test_engine_hangs(tmp_path: Path, caller_wav: Path, engine: Engine) -> None:
     """What is queued goes on without a gap while the engine does nothing at all."""
     async with engine, Baresip(tmp_path / "phone", caller_wav) as phone:
