@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import string
 import tempfile
+import types
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,10 +18,27 @@ _STRING_METHODS: Final = (
     "capitalize center count expandtabs find index ljust lower lstrip replace rfind rindex rjust "
     "rstrip split strip swapcase translate upper zfill"
 ).split()
+_TYPES: Final[dict[str, object]] = {
+    "BooleanType": bool,
+    "ComplexType": complex,
+    "DictType": dict,
+    "DictionaryType": dict,
+    "FloatType": float,
+    "IntType": int,
+    "ListType": list,
+    "LongType": int,
+    "ObjectType": object,
+    "StringType": str,
+    "StringTypes": (str,),
+    "TupleType": tuple,
+    "TypeType": type,
+    "UnicodeType": str,
+}
+"""What scripts compare `type(x)` with; texts of the API are str."""
 
 
 def restore_names() -> None:
-    """Give `os` its `tmpfile` and `string` its functions back."""
+    """Give `os` its `tmpfile`, `string` its functions and `types` its types back."""
     names: dict[str, object] = {name: getattr(str, name) for name in _STRING_METHODS}
     names |= {"atof": float, "atoi": int, "atol": int, "join": _join, "joinfields": _join}
     names |= {"splitfields": str.split, "maketrans": str.maketrans}
@@ -29,6 +47,9 @@ def restore_names() -> None:
     for name, value in names.items():
         if not hasattr(string, name):
             setattr(string, name, value)
+    for name, value in _TYPES.items():
+        if not hasattr(types, name):
+            setattr(types, name, value)
     if not hasattr(os, "tmpfile"):
         os.tmpfile = _tmpfile  # type: ignore[attr-defined]  # that is the point
 
