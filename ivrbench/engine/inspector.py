@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.observe.inspection import AttributeChanged, InspectedValue, LegInspected
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 __all__ = ["Inspector"]
+
+log = logging.getLogger("ivrbench.script")
 
 MAX_ATTRIBUTES: Final = 200
 _DIALOG: Final = (
@@ -66,7 +69,11 @@ class Inspector:
         """
         if self._session.over or not self.is_wanted:
             return
-        values = dict(self._values())
+        try:
+            values = dict(self._values())
+        except Exception:  # whatever it stumbles over, the call goes on
+            log.exception("the attributes could not be looked at; this is a fault of ivrbench")
+            return
         before, self._shown = self._shown, values
         changes = [
             AttributeChanged(path, value, before[path].text if path in before else "")
