@@ -5,12 +5,10 @@ none (RFC 3263, RFC 3261 §13.2).
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ivrbench.errors import LocalProtocolError, MediaError, SdpError
 from ivrbench.observe.events import LegStarted
-from ivrbench.sip.compose import MAX_FORWARDS
 from ivrbench.sip.events import (
     CallEnded,
     ProvisionalReceived,
@@ -22,7 +20,8 @@ from ivrbench.sip.headers import parse_name_addr
 from ivrbench.sip.invite import CallState
 
 from .logins import login_of
-from .routing import wants_another_way
+from .routing import SILENT_S, wants_another_way
+from .target import NO_ANSWER_S, SDP, Target
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from ivrbench.sip.auth import Credentials
     from ivrbench.sip.events import Event
     from ivrbench.sip.flow import Flow
+    from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.message import SipResponse
 
     from .leg import Headers, Leg
@@ -41,60 +41,11 @@ __all__ = ["NO_ANSWER_S", "DialOwner", "Dialling", "Target", "place"]
 
 log = logging.getLogger("ivrbench.call")
 
-SDP: Final = "application/sdp"
-NO_ANSWER_S: Final = 180.0
-"""How long it may ring; RFC 3261 §16.6 lets proxies wait as long (timer C)."""
 GIVEN_UP: Final = 487
 NO_ANSWER: Final = 408
 UNREACHABLE: Final = 503
 NOT_ACCEPTABLE: Final = 488
 CANNOT_BE_SENT: Final = 400
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Whom we call, and how."""
-
-    uri: str
-    """Request-URI."""
-    from_: str
-    """From value, without tag."""
-    to: str
-    """To value, without tag."""
-    local_tag: str
-    call_id: str
-    headers: Headers = ()
-    login: tuple[str, str] | None = None
-    """Name and password for whatever realm asks; None: those of `ivr.conf`."""
-    next_hop: str = ""
-    """URI of where the INVITE is sent whatever its Request-URI says; "": `outbound_proxy`, or
-    where the Request-URI leads."""
-    no_answer_s: float = NO_ANSWER_S
-    body: bytes | None = None
-    """Somebody else's session description, b"" for none: offer and answer are the owner's then,
-    and so is the ACK where it is b"". None: the leg has audio of ours."""
-    content_type: str = SDP
-    late_offer: bool = False
-    """With audio of ours: the INVITE has no offer, so that the callee makes it."""
-    max_forwards: int = MAX_FORWARDS
-    """Hops the INVITE may take."""
-    user: str = ""
-    """What the script sees as `dialog.user`."""
-    local_uri: str = ""
-    """What it sees as `dialog.local_uri`; "": that of From."""
-
-    @property
-    def known(self) -> dict[str, str]:
-        """What the dialog shows from the beginning (ivr-api §3.4)."""
-        return {
-            "user": self.user,
-            "domain": "",
-            "local_uri": self.local_uri or parse_name_addr(self.from_).uri,
-            "local_party": self.from_,
-            "remote_party": self.to,
-            "local_tag": self.local_tag,
-            "callid": self.call_id,
-        }
 
 
 class DialOwner(Protocol):
@@ -158,6 +109,8 @@ class Dialling:
         self._ways: Ways | None = None
         self._finding: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._silence: asyncio.TimerHandle | None = None
+        """Running while this place has said nothing and there is another one."""
         self._given_up: tuple[int, str] | None = None
         self._reply: SipResponse | None = None
         self._goes_on = False
@@ -185,6 +138,7 @@ class Dialling:
             self._timer.cancel()
         if self._finding is not None:
             self._finding.cancel()
+        self._heard()
 
     # --- the way there ------------------------------------------------------------------------
 
@@ -215,7 +169,21 @@ class Dialling:
         self._ways = ways
         self._leg.call.follow(ways.flow, now=self._board.now())
 
-    def _send(self) -> None:
+    def _silent(self) -> None:
+        """Not even a 100: call the next place; an answer of this one is taken back if it comes."""
+        self._silence = None
+        ways, before = self._ways, self._leg.call
+        assert ways is not None, "the INVITE went there"
+        if ways.next():
+            self._send(instead_of=before)
+            self._board.settle()
+
+    def _heard(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _send(self, instead_of: InviteCall | None = None) -> None:
         """Send the INVITE to the place that is next."""
         ways, target, before = self._ways, self._target, self._leg.placed
         assert ways is not None, "a way was found"
@@ -236,13 +204,18 @@ class Dialling:
                 max_forwards=target.max_forwards,
                 route=ways.route,
                 credentials=self._credentials(),
+                instead_of=instead_of,
             )
         except MediaError as exc:
             self._give_up(UNREACHABLE, str(exc))
         except LocalProtocolError as exc:
             self._give_up(CANNOT_BE_SENT, str(exc))
         else:
+            if instead_of is not None:
+                instead_of.owner = self._leg.name
             self._leg.take(call)
+            if ways.more:
+                self._silence = self._board.loop.call_later(SILENT_S, self._silent)
 
     def _offer(self, flow: Flow) -> bytes:
         audio = self._leg.audio
@@ -266,6 +239,7 @@ class Dialling:
         request = getattr(event, "request", None)
         if handle is None or request not in (None, self._leg.call.invite_request):
             return False
+        self._heard()
         handle(self, event)
         return True
 
@@ -356,6 +330,7 @@ class Dialling:
     def _give_up(self, code: int, reason: str, headers: Headers = ()) -> None:
         self._given_up = self._given_up or (code, reason)
         self._goes_on = False
+        self._heard()
         leg, finding = self._leg, self._finding
         leg.change("ending")
         if finding is not None:

@@ -106,7 +106,7 @@ class Recovery:
             )
             return True
         try:
-            sdp.receive_answer(response.body)
+            sdp.receive_answer(response.description)
         except SdpError as exc:
             call.lost(f"{call.why_suspended}, and the peer's answer was: {exc}")
         else:

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from .dns import Resolver
     from .transports import Transports
 
-__all__ = ["Router", "Ways", "route_through", "wants_another_way"]
+__all__ = ["SILENT_S", "Router", "Ways", "route_through", "wants_another_way"]
 
 AVOIDED_FOR_S: Final = 60.0
 """How long a place that failed is tried only after the others."""
 MAX_AVOIDED: Final = 1024
+SILENT_S: Final = 5.0
+"""A place that says nothing for so long is left for the next one, if there is one. RFC 3263 §4.3
+means the 32 s of a transaction; nobody holds a telephone for so long. 4 copies over UDP went out.
+"""
 
 
 class Ways:
@@ -45,6 +49,11 @@ class Ways:
         """Where to send it now."""
         return self._flows[0]
 
+    @property
+    def more(self) -> bool:
+        """True if there is another place beside that in `flow`."""
+        return len(self._flows) > 1
+
     def next(self) -> bool:
         """The place now in `flow` failed.
 
@@ -52,7 +61,7 @@ class Ways:
             True if there is another one, in `flow` now.
         """
         self._router.avoid(self._flows[0])
-        if len(self._flows) == 1:
+        if not self.more:
             return False
         del self._flows[0]
         return True

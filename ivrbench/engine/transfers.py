@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import LocalProtocolError
 from ivrbench.sip.refer import (
+    SUBSCRIPTION_S,
     ReferProgress,
     parse_refer_to,
     parse_sipfrag,
@@ -15,6 +16,8 @@ from ivrbench.sip.refer import (
 )
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ivrbench.sip.events import RequestTimedOut, ResponseReceived
     from ivrbench.sip.message import SipRequest
 
@@ -31,7 +34,10 @@ DISCONNECTING: Final = 6
 DECLINED: Final = 603
 SERVER_ERROR: Final = 500
 NO_CALL: Final = 481
+NOTHING_TOLD: Final = 408
 MOVED: Final = 302
+FIRST_NOTIFY_S: Final = 32.0
+"""RFC 6665 §4.1.2.4, timer N: whoever takes a REFER tells of it within 64*T1."""
 
 
 class Transfers:
@@ -45,6 +51,7 @@ class Transfers:
         self._session = session
         self._asked: SipRequest | None = None
         """The REFER of `transfer`, until its outcome is known."""
+        self._patience: asyncio.TimerHandle | None = None
         self._progress: ReferProgress | None = None
 
     # --- sending the other side on ------------------------------------------------------------
@@ -96,16 +103,43 @@ class Transfers:
 
     def replied(self, event: ResponseReceived | RequestTimedOut) -> None:
         """A final response to a REFER; one that was taken is told of by NOTIFY."""
-        if event.request is self._asked and event.response.code >= 300:
-            self._asked = None
-            self._tell(event.response.code, event.response.reason)
+        if event.request is not self._asked:
+            return
+        if event.response.code >= 300:
+            self._outcome(event.response.code, event.response.reason)
+        else:
+            self._wait(FIRST_NOTIFY_S)
 
     def notified(self, request: SipRequest) -> None:
         """A NOTIFY came: how the peer's call to the third party goes."""
         told = parse_sipfrag(request.body) if self._asked is not None else None
         if told is not None and told[0] >= 200:
-            self._asked = None
-            self._tell(*told)
+            self._outcome(*told)
+        elif self._asked is not None:
+            state = request.header("subscription-state").partition(";")[0].strip().lower()
+            # RFC 6665 §4.4.1: nothing comes after "terminated".
+            self._wait(0.0 if state == "terminated" else SUBSCRIPTION_S)
+
+    def _wait(self, within_s: float) -> None:
+        """Something is to be told by then."""
+        self.close()
+        self._patience = self._session.board.loop.call_later(within_s, self._nothing_told)
+
+    def _nothing_told(self) -> None:
+        if not self._session.over:
+            self._outcome(NOTHING_TOLD, "the phone took the transfer, but tells no outcome")
+            self._session.board.settle()
+
+    def _outcome(self, code: int, reason: str) -> None:
+        self.close()
+        self._asked = None
+        self._tell(code, reason)
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _tell(self, code: int, reason: str) -> None:
         session = self._session

@@ -178,6 +178,7 @@ class Endpoint:
         contact: str = "",
         route: Sequence[str] = (),
         credentials: Credentials | None = None,
+        instead_of: InviteCall | None = None,
     ) -> InviteCall:
         """Call `uri`.
 
@@ -196,6 +197,8 @@ class Endpoint:
             route: Route values (`<sip:proxy;lr>`), the first being where `flow` leads: an outbound
                 proxy, a Service-Route.
             credentials: what answers 401 and 407; None: those of the endpoint.
+            instead_of: a call of ours with the same tag that nobody has answered yet: it is given
+                up for this one, by CANCEL or BYE if an answer comes after all.
 
         Raises:
             LocalProtocolError: an argument cannot be sent.
@@ -205,11 +208,13 @@ class Endpoint:
         extra = check_headers(headers) + core.allow_line + core.supported_line
         dialog = self._dialog_to_be(uri, flow, from_, to, local_tag, call_id, route)
         check_text(contact, "contact")
-        if dialog.local_tag in core.calls:
+        if core.calls.get(dialog.local_tag) not in (None, instead_of):
             raise LocalProtocolError(f"tag {dialog.local_tag!r} belongs to another call")
         user = _uri_user(dialog.local_uri)
         dialog.contact = contact or make_contact(flow, user, core.settings)
         dialog.next_cseq = cseq or dialog.next_cseq
+        if instead_of is not None:
+            instead_of.cancel(now=now)
         auth = core.digest_client(credentials)
         call = InviteCall(core, self._transactions, dialog, auth, is_caller=True)
         call.start(Draft("INVITE", extra, body, content_type, max_forwards), now)

@@ -386,7 +386,8 @@ class InviteCall:
             self._outgoing.retry.stop()
             # An INVITE of a dialog that is no more would otherwise wait for its answer for ever.
             self._outgoing.cancel("", now)
-        self._core.calls.pop(self.dialog.local_tag, None)
+        if self._core.calls.get(self.dialog.local_tag) is self:
+            del self._core.calls[self.dialog.local_tag]
         self._core.unwatch_flow(self.dialog.flow, self)
         self._core.events.append(CallEnded(self, cause))
 

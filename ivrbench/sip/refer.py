@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SIPFRAG",
+    "SUBSCRIPTION_S",
     "ReferProgress",
     "ReferTo",
     "Replaces",

@@ -66,6 +66,45 @@ def test_transfer_that_fails(make_bench: MakeBench) -> None:
     caller.bye()
 
 
+@pytest.mark.parametrize("first", [0, 180])
+def test_transfer_nobody_tells_of(make_bench: MakeBench, first: int) -> None:
+    """RFC 6665 §4.1.2.4: a phone that says nothing for 32 s, or 180 s after its first word, has
+    nothing to say; the call stays with us."""
+    bench, caller = transferring(make_bench)
+    if first:
+        notify(caller, first)
+    bench.wait(179 if first else 31)
+    assert bench.said() == []
+    bench.wait(1)
+    assert bench.said() == [(408, "the phone took the transfer, but tells no outcome")]
+    assert bench.ended() is None
+    notify(caller, 200)
+    assert len(bench.said()) == 1
+    caller.bye()
+    assert bench.nothing_left()
+
+
+def test_transfer_that_ends_without_outcome(make_bench: MakeBench) -> None:
+    """A subscription that is terminated tells nothing more."""
+    bench, caller = transferring(make_bench)
+    headers = [("Event", "refer"), ("Subscription-State", "terminated;reason=timeout")]
+    body = sipfrag(100)
+    caller.do(lambda c, now: c.request("NOTIFY", headers, body, "message/sipfrag", now=now))
+    bench.wait()
+    assert [said[0] for said in bench.said()] == [408]
+    caller.bye()
+
+
+def test_hung_up_before_the_outcome(make_bench: MakeBench) -> None:
+    """A caller that hangs up once it is transferred is not told of any more."""
+    bench, caller = transferring(make_bench)
+    notify(caller, 180)
+    caller.bye()
+    bench.wait(200)
+    assert bench.said() == []
+    assert bench.nothing_left()
+
+
 def test_refer_that_is_refused(make_bench: MakeBench) -> None:
     """A phone that does not transfer says so; the script hears it."""
     bench = make_bench(script(TRANSFERS))
