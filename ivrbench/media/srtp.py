@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 import pylibsrtp
 
 from ivrbench.media.sockets import MAX_DATAGRAM_BYTES, Datagram
+from ivrbench.rtp.rtcp import is_rtcp
 
 if TYPE_CHECKING:
     from ivrbench.media.dtls import Handshake
     from ivrbench.media.messages import SrtpParams
     from ivrbench.media.sockets import Address, RtcpSocket, RtpSocket
 
-__all__ = ["SecureRtcpSocket", "SecureRtpSocket", "SrtpContext", "is_dtls", "is_rtcp"]
+__all__ = ["SecureRtcpSocket", "SecureRtpSocket", "SrtpContext", "is_dtls"]
 
 _PROFILES: Final = {
     "AES_CM_128_HMAC_SHA1_80": pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -27,17 +28,11 @@ _PROFILES: Final = {
 MAX_REJECTED: Final = 8
 """Untrusted packets passed over at once: they must neither eat the tick nor hold others up."""
 DTLS_FIRST: Final = range(20, 64)  # RFC 7983 §7: first octet of DTLS on a media port
-RTCP_SECOND: Final = range(192, 224)  # RFC 5761 §4: second octet of RTCP on an RTP port
 
 
 def is_dtls(data: bytes | memoryview) -> bool:
     """Whether a datagram on the media port belongs to DTLS."""
     return len(data) > 0 and data[0] in DTLS_FIRST
-
-
-def is_rtcp(data: bytes | memoryview) -> bool:
-    """Whether a datagram on the media port is RTCP."""
-    return len(data) > 1 and data[1] in RTCP_SECOND
 
 
 class SrtpContext:

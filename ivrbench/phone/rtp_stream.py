@@ -22,6 +22,7 @@ from ivrbench.rtp.rtcp import (
     SenderReport,
     SourceDescription,
     build_rtcp,
+    is_rtcp,
     ntp_from_unix,
     parse_rtcp,
     round_trip_s,
@@ -141,7 +142,10 @@ class RtpStream:
 
     def receive_rtp(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram of the RTP port; what is not our call's audio is dropped."""
-        self._hearing.receive(data, source, now)
+        if self._agreement is not None and self._agreement.rtcp_mux and is_rtcp(data):
+            self.receive_rtcp(data, source, now)
+        else:
+            self._hearing.receive(data, source, now)
 
     def receive_rtcp(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram of the RTCP port; what is not from the other side is dropped."""
@@ -282,7 +286,9 @@ class RtpStream:
             report = self._sender_report(blocks, now)
         name = SdesItem(identity.ssrc, CNAME, identity.cname.encode())
         data = build_rtcp([report, SourceDescription((name,)), *more])
-        self._rtcp_out.append((data, agreement.remote_rtcp))
+        # RFC 5761 §3: where both share a port, it is one port at either end.
+        out = self._rtp_out if agreement.rtcp_mux else self._rtcp_out
+        out.append((data, agreement.remote_rtcp))
 
     def _sender_report(self, blocks: tuple[ReportBlock, ...], now: float) -> SenderReport:
         passed_ts = round((now - self._last_frame_s) * self._frame_ts * 1000 / FRAME_MS)

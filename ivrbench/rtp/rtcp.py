@@ -24,6 +24,7 @@ __all__ = [
     "SenderReport",
     "SourceDescription",
     "build_rtcp",
+    "is_rtcp",
     "ntp_from_unix",
     "ntp_middle",
     "parse_rtcp",
@@ -37,6 +38,7 @@ BYE: Final = 203
 CNAME: Final = 1
 MAX_COUNT: Final = 31  # five bits
 MAX_TEXT_BYTES: Final = 255  # eight bits of length
+SECOND_OCTETS: Final = range(192, 224)  # RFC 5761 §4: of RTCP on an RTP port
 NTP_EPOCH_OFFSET_S: Final = 2_208_988_800  # 1900 to 1970
 LONGEST_ROUND_TRIP_S: Final = 60.0  # beyond it the figures are nonsense
 
@@ -45,6 +47,11 @@ _SENDER_INFO: Final = struct.Struct("!IQIII")
 _BLOCK: Final = struct.Struct("!IIIIII")
 _VERSION_BITS: Final = 0x80
 _PADDING_BIT: Final = 0x20
+
+
+def is_rtcp(data: bytes | memoryview) -> bool:
+    """Whether a datagram on the media port is RTCP (RFC 5761 §4)."""
+    return len(data) > 1 and data[1] in SECOND_OCTETS
 
 
 @dataclass(frozen=True, slots=True)

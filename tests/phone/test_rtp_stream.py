@@ -13,7 +13,16 @@ from ivrbench.phone.rtp_stream import FRAME_S, RtpStream, StreamIdentity
 from ivrbench.phone.voice import Frame, Voice, silent_voice, tone_voice
 from ivrbench.rtp.dtmf import dtmf_packets, parse_event
 from ivrbench.rtp.packet import RtpPacket, parse_rtp
-from ivrbench.rtp.rtcp import Goodbye, ReceiverReport, SenderReport, build_rtcp, parse_rtcp
+from ivrbench.rtp.rtcp import (
+    Goodbye,
+    ReceiverReport,
+    ReportBlock,
+    SenderReport,
+    build_rtcp,
+    is_rtcp,
+    ntp_middle,
+    parse_rtcp,
+)
 from ivrbench.sdp.description import Codec, Direction
 from ivrbench.sdp.negotiate import Agreement
 
@@ -249,6 +258,24 @@ def test_reports_go_out_and_tell_what_came() -> None:
     assert report.ssrc == 0xABCD
     assert report.packets == 126
     assert (report.reports[0].ssrc, report.reports[0].lost) == (7, 1)
+
+
+def test_reports_share_the_port_where_that_was_agreed() -> None:
+    """RFC 5761 §3: they leave from the RTP port, and are taken there."""
+    rig = Rig(replace(AGREED, remote_rtcp=PEER))
+    sent = []
+    for _ in range(127):
+        rig.stream.run_frame(rig.now)
+        rig.now += FRAME_S
+        sent += [data for data, remote in rig.stream.rtp_to_send() if remote == PEER]
+    assert rig.stream.rtcp_to_send() == []
+    (ours,) = [data for data in sent if is_rtcp(data)]
+    report = (parse_rtcp(ours) or ())[0]
+    assert isinstance(report, SenderReport)
+    seen = ReportBlock(0xABCD, 0, 0, 0, 0, ntp_middle(report.ntp_timestamp), 0)
+    rig.stream.receive_rtp(build_rtcp([ReceiverReport(7, (seen,))]), PEER, rig.now)
+    assert rig.stream.figures().rtt_ms is not None
+    assert rig.stream.figures().received == 0
 
 
 def test_silent_side_sends_receiver_reports_and_goodbye() -> None:
