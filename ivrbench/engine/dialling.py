@@ -162,7 +162,7 @@ class Dialling:
         self._board.settle()
 
     def _found(self, ways: Ways) -> None:
-        self._ways = ways
+        self._uri, self._ways = self._board.location.redirect(self._uri, ways)
         self._send()
 
     def _follow(self, ways: Ways) -> None:
@@ -176,6 +176,8 @@ class Dialling:
         assert ways is not None, "the INVITE went there"
         if ways.next():
             self._send(instead_of=before)
+            if self._leg.placed is not before:
+                before.owner = self._leg.name
             self._board.settle()
 
     def _heard(self) -> None:
@@ -211,8 +213,6 @@ class Dialling:
         except LocalProtocolError as exc:
             self._give_up(CANNOT_BE_SENT, str(exc))
         else:
-            if instead_of is not None:
-                instead_of.owner = self._leg.name
             self._leg.take(call)
             if ways.more:
                 self._silence = self._board.loop.call_later(SILENT_S, self._silent)

@@ -21,7 +21,11 @@ MAX_REDIRECTS: Final = 5
 def endpoint_settings(settings: Settings) -> EndpointSettings:
     """How the engine's endpoint behaves; fixed for the engine's life."""
     timers = settings.enable_session_timer
+    methods = EndpointSettings().allowed_methods
+    if settings.users is not None:
+        methods += ("REGISTER",)  # Without passwords anybody could take anybody's calls.
     return EndpointSettings(
+        allowed_methods=methods,
         symmetric=settings.nat == "latch",
         public_host=settings.public_ip,
         max_redirects=MAX_REDIRECTS,

@@ -54,6 +54,15 @@ class Ways:
         """True if there is another place beside that in `flow`."""
         return len(self._flows) > 1
 
+    def come_back(self, public_ip: str) -> bool:
+        """True if the place in `flow` is a listener of ours, or seems to be from outside a NAT."""
+        flow = self.flow
+        return flow.remote in (flow.local, (public_ip, flow.local[1]))
+
+    def replaced(self, flow: Flow, route: tuple[str, ...]) -> Ways:
+        """One other place instead of these."""
+        return Ways(self._router, [flow], route)
+
     def next(self) -> bool:
         """The place now in `flow` failed.
 

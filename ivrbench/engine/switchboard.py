@@ -32,6 +32,7 @@ from .describe import peer_name, summary_of, without_keys
 from .endpoint_settings import endpoint_settings
 from .inbox import Inbox
 from .leg import Leg
+from .location import Location
 from .routing import route_through
 from .script_pool import ScriptPool
 from .session import Session
@@ -121,6 +122,7 @@ class Switchboard:
             authority=self.access.authority,
             guard=self.access.guard,
         )
+        self.location = Location(self)
         self.sessions: dict[str, Session] = {}
         """By the first leg's name."""
         self.by_local_tag: dict[str, Session] = {}
@@ -225,8 +227,11 @@ class Switchboard:
         elif isinstance(event, AuthenticationFailed):
             log.info("wrong password for %r from %s", event.user, event.flow.remote[0])
         elif isinstance(event, RequestReceived):
-            # ivr-api §7: outside a dialog the endpoint answers OPTIONS; nothing else is served.
-            self.endpoint.respond(event.request, 404, now=self.now())
+            if event.request.method == "REGISTER":
+                self.location.answer(event.request)
+            else:
+                # ivr-api §7: outside a dialog nothing else is served.
+                self.endpoint.respond(event.request, 404, now=self.now())
         elif not isinstance(event, Outcome):
             log.warning("%s belongs to no call", type(event).__name__)
         elif not self.on_outcome(event):

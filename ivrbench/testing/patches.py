@@ -139,14 +139,14 @@ def _strftime(real: Function, localtime: Function, form: str, moment: object = N
 def _import(
     real: Function,
     name: str,
-    names: Any = None,
-    local_names: Any = None,
-    members: Any = (),
+    globals: Any = None,
+    locals: Any = None,
+    fromlist: Any = (),
     level: int = 0,
 ) -> Any:
-    if name == "datetime" and names is not None and SCRIPTS_HAVE in names:
+    if name == "datetime" and globals is not None and SCRIPTS_HAVE in globals:
         return DATETIME
-    return real(name, names, local_names, members, level)
+    return real(name, globals, locals, fromlist, level)
 
 
 def _sleep(seconds: float) -> None:

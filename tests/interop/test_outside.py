@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.observe.commands import DialOut
 from ivrbench.observe.events import SipTraced, SourceRefused
 from tests.engine.certificates import Certificates
 
@@ -114,6 +115,29 @@ async def test_baresip_logs_in(
     assert answers[0] == "401 Unauthorized"
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_baresip_registers_and_is_called(
+    tmp_path: Path, caller_wav: Path, need: Callable[[str], None], transport: str
+) -> None:
+    """A phone that registers as a user is called by the user's name at our address."""
+    need("baresip")
+    (tmp_path / "users").write_text("ann = secret\n")
+    conf = f"users = {tmp_path / 'users'}\n"
+    listen = ("--listen", f"{transport}:{IP}:0")
+    async with Engine(tmp_path / "engine", {"answers": ANSWERS}, conf, listen) as engine:
+        port = engine.port(transport)
+        folder, address = tmp_path / "phone", f"ann@{IP}:{port}"
+        async with Baresip(folder, caller_wav, transport=transport, address=address) as phone:
+            await phone.registered()
+            uri = f"sip:{address};transport={transport}"
+            await engine.ask(DialOut(script="answers", uri=uri))
+            await phone.answer()
+            await engine.until_leg("up")
+            await phone.hang_up()
+            (leg,) = await engine.until_done(1)
+    assert leg.code == 200
+
+
 async def test_scanner_outside_allow_from_sees_nothing(
     tmp_path: Path, need: Callable[[str], None]
 ) -> None:
@@ -130,7 +154,7 @@ async def test_scanner_outside_allow_from_sees_nothing(
     ("method", "answer"),
     [
         ("INVITE", "401 Unauthorized"),
-        ("REGISTER", "405 Method Not Allowed"),
+        ("REGISTER", "401 Unauthorized"),
         ("OPTIONS", "200 OK"),
     ],
 )

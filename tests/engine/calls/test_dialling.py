@@ -16,7 +16,6 @@ from tests.engine.callee import Callee
 
 if TYPE_CHECKING:
     from ivrbench.scriptapi.uac import Dialout
-    from ivrbench.sip.flow import Flow
     from tests.engine.harness import Bench
 
     from .conftest import MakeBench
@@ -291,51 +290,6 @@ def test_goes_on_to_the_next_address(make_bench: MakeBench) -> None:
     assert handle.answered
     assert not [said for said in bench.said() if said[0] == "failed"]
     second.bye()
-
-
-@pytest.mark.parametrize("accepts", [False, True])
-def test_place_that_is_silent(make_bench: MakeBench, accepts: bool) -> None:
-    """RFC 3263 §4.3: where nobody says a word the next address is called after 5 s; the first one
-    hears CANCEL when it wakes up, and ACK and BYE if it answers."""
-    bench = make_bench(APP)
-    bench.engine.names["pbx.example"] = [("192.0.2.98", 5060), ("192.0.2.99", 5060)]
-    first = Callee(bench, ("192.0.2.98", 5060), 41_000, Callee.accepts if accepts else None)
-    held: list[tuple[bytes, Flow]] = []
-    bench.attach(("192.0.2.98", 5060), lambda data, flow: held.append((data, flow)))
-    second = Callee(bench)
-    handle = dial(bench, "sip:ann@pbx.example")
-    bench.wait(4.8)
-    assert second.got == []
-    bench.wait(0.2)
-    assert second.got == ["INVITE"]
-    second.provisional(180)
-    second.accept()
-    assert handle.answered
-    bench.attach(("192.0.2.98", 5060), first._receive)
-    first._receive(*held[0])
-    bench.wait()
-    assert first.got == (["INVITE", "ACK", "BYE"] if accepts else ["INVITE", "CANCEL"])
-    assert not [said for said in bench.said() if said[0] == "failed"]
-    assert bench.ended() is None
-    bench.wait(40)
-    assert bench.ended() is None
-    second.bye()
-    assert bench.nothing_left()
-
-
-def test_silence_of_the_last_place(make_bench: MakeBench) -> None:
-    """The last address has the whole time of a transaction."""
-    bench = make_bench(APP)
-    bench.engine.names["pbx.example"] = [("192.0.2.97", 5060), ("192.0.2.99", 5060)]
-    last = Callee(bench)
-    bench.attach(last.flow.local, lambda *_: None)
-    handle = dial(bench, "sip:ann@pbx.example")
-    bench.wait(36)
-    assert handle.code == 0
-    bench.wait(2)
-    assert handle.code == 408
-    bench.wait(40)
-    assert bench.nothing_left()
 
 
 def test_all_addresses_fail(make_bench: MakeBench) -> None:

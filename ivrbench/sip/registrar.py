@@ -1,0 +1,146 @@
+"""Registrar: where the phones of our users are (RFC 3261 §10.3, RFC 3327)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import RemoteProtocolError
+from .compose import response_flow
+from .headers import parse_name_addr, parse_number
+from .uri import parse_uri
+
+if TYPE_CHECKING:
+    from .flow import Flow
+    from .grammar import Headers
+    from .message import SipRequest
+
+__all__ = ["Phone", "Registrar"]
+
+DEFAULT_EXPIRES_S = 3600  # RFC 3261 §10.2.1.1.
+MIN_EXPIRES_S = 60
+MAX_EXPIRES_S = 3600
+MAX_PHONES = 8  # Of one user; the one that was heard of least lately makes room.
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One binding."""
+
+    uri: str
+    """Its Contact: the Request-URI of calls to it."""
+    flow: Flow
+    """The way its REGISTER came, which a NAT or a firewall lets calls back by."""
+    route: tuple[str, ...]
+    """Route values: the Path of the REGISTER."""
+    until_s: float
+    """When it expires."""
+    call_id: str
+    cseq: int
+
+
+class Registrar:
+    """The phones of each user, as long as they say they are there; nothing outlives the process.
+
+    Args:
+        symmetric: calls go where packets came from whatever Via says (NAT).
+    """
+
+    def __init__(self, *, symmetric: bool = False) -> None:
+        self._symmetric = symmetric
+        self._users: dict[str, dict[str, Phone]] = {}
+        """User -> instance or URI -> phone; the newest last."""
+
+    def answer(self, request: SipRequest, flow: Flow, now: float) -> tuple[int, Headers]:
+        """Do what a REGISTER asks for: all of it or nothing.
+
+        Args:
+            request: its `auth_user` has been proved.
+            flow: the way it came.
+            now: seconds, monotonic.
+
+        Returns:
+            status and headers of the answer.
+        """
+        try:
+            if any(
+                0 < _expires_s(each, request) < MIN_EXPIRES_S
+                for each in request.elements("contact")
+            ):
+                return 423, (("Min-Expires", str(MIN_EXPIRES_S)),)
+            user = parse_uri(request.to.uri).decoded_user
+            if user != request.auth_user:
+                return 403, ()  # RFC 3261 §10.3, step 4: nobody registers for somebody else.
+            phones = self._of(user, now)
+            self._change(phones, request, flow, now)
+        except RemoteProtocolError as error:
+            return error.status_hint, ()
+        self._users.pop(user, None)
+        if phones:
+            self._users[user] = dict(list(phones.items())[-MAX_PHONES:])
+        return 200, self._listed(user, request, now)
+
+    def find(self, user: str, now: float) -> Phone | None:
+        """The phone of a user that was heard of last; None: there is none."""
+        phones = self._of(user, now)
+        return list(phones.values())[-1] if phones else None
+
+    def _of(self, user: str, now: float) -> dict[str, Phone]:
+        phones = self._users.get(user, {})
+        return {key: each for key, each in phones.items() if each.until_s > now}
+
+    def _change(
+        self, phones: dict[str, Phone], request: SipRequest, flow: Flow, now: float
+    ) -> None:
+        contacts = request.elements("contact")
+        if contacts != ["*"]:
+            for contact in contacts:
+                self._bind(phones, contact, request, flow, now)
+            return
+        if parse_number(request.header("expires")) != 0:
+            raise RemoteProtocolError("Contact: * goes with Expires: 0 alone")
+        for each in phones.values():
+            _check_order(each, request)
+        phones.clear()
+
+    def _bind(
+        self, phones: dict[str, Phone], contact: str, request: SipRequest, flow: Flow, now: float
+    ) -> None:
+        address = parse_name_addr(contact)
+        uri = str(parse_uri(address.uri))
+        # RFC 5626 §6: a phone that moved is known by its instance.
+        key = address.params.get("+sip.instance") or uri
+        before = phones.pop(key, None)
+        if before is not None:
+            _check_order(before, request)
+        expires_s = min(_expires_s(contact, request), MAX_EXPIRES_S)
+        if not expires_s:
+            return
+        back = response_flow(request, flow, self._symmetric)
+        path = tuple(request.elements("path"))
+        phones[key] = Phone(uri, back, path, now + expires_s, request.call_id, request.cseq)
+
+    def _listed(self, user: str, request: SipRequest, now: float) -> Headers:
+        """RFC 3261 §10.3, step 8: all bindings there are; RFC 3327 §5.3: the Path as it came."""
+        found = self._of(user, now).values()
+        contacts = [("Contact", f"<{p.uri}>;expires={round(p.until_s - now)}") for p in found]
+        return (*contacts, *(("Path", value) for value in request.headers("path")))
+
+
+def _contacts(request: SipRequest) -> list[str]:
+    return request.elements("contact")
+
+
+def _expires_s(contact: str, request: SipRequest) -> int:
+    own = parse_name_addr(contact).params.get("expires") if contact != "*" else None
+    for text in (own or "", request.header("expires")):
+        seconds = parse_number(text)
+        if seconds is not None:
+            return seconds
+    return DEFAULT_EXPIRES_S
+
+
+def _check_order(phone: Phone, request: SipRequest) -> None:
+    # RFC 3261 §10.3, step 7: one that was overtaken on its way changes nothing.
+    if phone.call_id == request.call_id and request.cseq <= phone.cseq:
+        raise RemoteProtocolError("a newer REGISTER came before", status_hint=500)

@@ -1,0 +1,162 @@
+"""Phones that register at us: RFC 3261 §10.3, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ivrbench.sip.flow import Flow
+from ivrbench.sip.message import SipRequest
+from ivrbench.sip.parser import parse_message
+from ivrbench.sip.registrar import MAX_PHONES, Registrar
+
+from .helpers import OURS, TCP, UDP, request
+
+if TYPE_CHECKING:
+    from ivrbench.sip.grammar import Headers
+
+DESK = "<sip:peer@192.0.2.2:5070>"
+
+
+def register(
+    contact: str = DESK, *, cseq: int = 1, user: str = "menu", call_id: str = "c", extra: str = ""
+) -> SipRequest:
+    """A REGISTER of `menu`, who proved to be `user`."""
+    lines = (f"Contact: {contact}\n" if contact else "") + extra
+    data = request("REGISTER", branch=f"r{cseq}", cseq=cseq, call_id=call_id, extra=lines)
+    message = parse_message(data)
+    message.check()
+    assert isinstance(message, SipRequest)
+    message.auth_user = user
+    return message
+
+
+def values(headers: Headers, name: str = "Contact") -> list[str]:
+    return [value for key, value in headers if key == name]
+
+
+def test_bound_refreshed_and_gone() -> None:
+    """A binding lasts as long as was granted, from the newest REGISTER on."""
+    registrar = Registrar()
+    code, headers = registrar.answer(register(f"{DESK};expires=120"), UDP, 100.0)
+    assert (code, values(headers)) == (200, [f"{DESK};expires=120"])
+    phone = registrar.find("menu", 219.0)
+    assert phone is not None
+    assert (phone.uri, phone.flow) == (DESK[1:-1], UDP)
+    assert registrar.find("menu", 220.0) is None
+    assert registrar.find("ann", 100.0) is None
+    registrar.answer(register(cseq=2, extra="Expires: 60\n"), UDP, 300.0)
+    assert registrar.find("menu", 359.0) is not None
+    code, headers = registrar.answer(register("", cseq=3), UDP, 330.0)
+    assert values(headers) == [f"{DESK};expires=30"], "one without Contact only asks"
+
+
+@pytest.mark.parametrize(
+    ("contact", "extra"), [(f"{DESK};expires=0", ""), (DESK, "Expires: 0\n"), ("*", "Expires: 0\n")]
+)
+def test_taken_back(contact: str, extra: str) -> None:
+    """Expires 0 ends a binding, and `*` all of them."""
+    registrar = Registrar()
+    registrar.answer(register(), UDP, 0.0)
+    code, headers = registrar.answer(register(contact, cseq=2, extra=extra), UDP, 1.0)
+    assert (code, values(headers)) == (200, [])
+    assert registrar.find("menu", 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("contact", "extra", "expires_s"),
+    [
+        (DESK, "", 3600),
+        (f"{DESK};expires=100", "Expires: 200\n", 100),
+        (f"{DESK};expires=90000", "", 3600),
+        (f"{DESK};expires=soon", "Expires: 300\n", 300),
+        (f"{DESK};expires=99999999999999", "Expires: often\n", 3600),
+    ],
+)
+def test_what_is_granted(contact: str, extra: str, expires_s: int) -> None:
+    """That of the Contact, else that of Expires, else an hour; an hour at most."""
+    _, headers = Registrar().answer(register(contact, extra=extra), UDP, 0.0)
+    assert values(headers) == [f"{DESK};expires={expires_s}"]
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (register(user="ann"), 403),
+        (register(f"{DESK};expires=59"), 423),
+        (register(f"{DESK}, <sip:b@192.0.2.3>;expires=1"), 423),
+        (register("*"), 400),
+        (register("*", extra="Expires: 60\n"), 400),
+        (register(f"{DESK}, *", extra="Expires: 0\n"), 400),
+        (register("<tel:+4912345>"), 416),
+        (register("<sip:a b@c>"), 400),
+        (register("junk"), 400),
+        (register(f"<sip:new@192.0.2.2>, {DESK}", cseq=1, call_id="old"), 500),
+        (register("*", cseq=1, call_id="old", extra="Expires: 0\n"), 500),
+    ],
+)
+def test_refused(message: SipRequest, code: int) -> None:
+    """Somebody else's name, too brief, cannot be read, overtaken on its way: nothing changes."""
+    registrar = Registrar()
+    registrar.answer(register(call_id="old", cseq=5, extra="Expires: 900\n"), UDP, 0.0)
+    got, headers = registrar.answer(message, UDP, 0.0)
+    assert got == code
+    assert values(headers, "Min-Expires") == (["60"] if code == 423 else [])
+    _, headers = registrar.answer(register("", cseq=6), UDP, 0.0)
+    assert values(headers) == [f"{DESK};expires=900"]
+
+
+def test_newest_phone_is_called() -> None:
+    """A user may have several; one that moved is known by its instance (RFC 5626 §6)."""
+    registrar = Registrar()
+    instance = ';+sip.instance="<urn:uuid:1>"'
+    registrar.answer(register(f"<sip:old@192.0.2.2>{instance}"), UDP, 0.0)
+    registrar.answer(register("<sip:soft@192.0.2.2>", call_id="d"), UDP, 1.0)
+    registrar.answer(register(f"<sip:new@192.0.2.2>{instance}", call_id="e"), TCP, 2.0)
+    phone = registrar.find("menu", 3.0)
+    assert phone is not None
+    assert (phone.uri, phone.flow) == ("sip:new@192.0.2.2", TCP)
+    _, headers = registrar.answer(register("", call_id="f"), UDP, 3.0)
+    assert [each.partition(";")[0] for each in values(headers)] == [
+        "<sip:soft@192.0.2.2>",
+        "<sip:new@192.0.2.2>",
+    ]
+
+
+def test_phones_of_a_user_are_bounded() -> None:
+    """One that comes with a new address each time does not grow a list."""
+    registrar = Registrar()
+    for number in range(20):
+        each = register(f"<sip:a@192.0.2.2:{5000 + number}>", cseq=number + 1)
+        _, headers = registrar.answer(each, UDP, 0.0)
+    assert len(values(headers)) == MAX_PHONES
+    assert values(headers)[-1].startswith("<sip:a@192.0.2.2:5019>")
+
+
+def test_path_is_kept() -> None:
+    """RFC 3327 §5.3: calls go through the proxy the REGISTER came by, and the 200 says so."""
+    registrar = Registrar()
+    path = "<sip:edge.example;lr>"
+    _, headers = registrar.answer(register(extra=f"Path: {path}\n"), UDP, 0.0)
+    assert values(headers, "Path") == [path]
+    phone = registrar.find("menu", 0.0)
+    assert phone is not None
+    assert phone.route == (path,)
+
+
+def test_way_back_over_udp() -> None:
+    """RFC 3581: to where it came from with rport, else to the port it names."""
+    source = Flow("udp", OURS, ("203.0.113.1", 40_000))
+    message = register()
+    registrar = Registrar()
+    registrar.answer(message, source, 0.0)
+    phone = registrar.find("menu", 0.0)
+    assert phone is not None
+    assert phone.flow == source
+    message = register(cseq=2)
+    del message.via.params["rport"]
+    registrar.answer(message, source, 0.0)
+    phone = registrar.find("menu", 0.0)
+    assert phone is not None
+    assert phone.flow.remote == ("203.0.113.1", 5060)
