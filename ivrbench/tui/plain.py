@@ -60,6 +60,7 @@ HELP: Final = (
     "new TEMPLATE NAME      write a script: hello, menu, pin, voicemail, announcement, events",
     "inspect LEG            its attributes, and what each handler changed",
     "eval LEG LINE          Python between two handlers; !LINE may change the call",
+    "monitor                what scripts wrote by monitorLog and into vars",
     "wait SECONDS | wait ended             for files of commands",
     "drain   quit",
 )

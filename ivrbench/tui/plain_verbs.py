@@ -1,4 +1,4 @@
-"""Verbs of the line console about scripts: their calls, versions and attributes."""
+"""Verbs of the line console about scripts: their calls, versions, attributes and notes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from ivrbench.observe.commands import DialOut, Evaluate, PinScript, RollBack
 from ivrbench.tui.new_script import TEMPLATES, write_script
 from ivrbench.tui.views.inspect import moment_lines, tree_lines
+from ivrbench.tui.views.monitor import monitor_texts
 from ivrbench.tui.views.script import generation_lines
 from ivrbench.tui.views.script_diff import diff_title, version_before, version_diff_lines
 
@@ -153,6 +154,12 @@ async def _evaluate(console: Console, words: str) -> None:
     await console.ask(Evaluate(name, text.removeprefix("!").strip(), text.startswith("!")))
 
 
+async def _monitor(console: Console, _: str) -> None:
+    entries = console.model.history.monitor
+    values = [{"id": name, **msgspec.to_builtins(entry)} for name, entry in entries.items()]
+    console.tell("monitor", monitor_texts(console.model), values)
+
+
 async def _dial(console: Console, words: str) -> None:
     name, _, uri = words.partition(" ")
     if not uri:
@@ -171,4 +178,5 @@ VERBS: Final[dict[str, Callable[[Console, str], Awaitable[None]]]] = {
     "new": _new,
     "inspect": _inspect,
     "eval": _evaluate,
+    "monitor": _monitor,
 }

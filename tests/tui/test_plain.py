@@ -11,7 +11,9 @@ from ivrbench.clock import ManualClock
 from ivrbench.observe import commands
 from ivrbench.observe import events as ev
 from ivrbench.tui import plain
+from ivrbench.tui.model import Model
 from ivrbench.tui.plain import Console
+from ivrbench.tui.views.leg import media_lines
 from tests.tui.fake_engine import (
     FakeEngine,
     bench_events,
@@ -126,6 +128,30 @@ async def test_inspecting_a_leg_watches_it(engine: FakeEngine) -> None:
     assert seen == [frozenset({"c1"})]
     assert "kept from now on" in text
     assert "inspect = all" in text
+
+
+async def test_monitoring_store(engine: FakeEngine) -> None:
+    """What scripts wrote: at their call's media, and all of it, also of ids that are no call's."""
+    engine.publish(LISTENING, loaded("menu", 1), *leg_up("c1", "menu", 1, "sip:bob@10.0.0.8"))
+    tag = engine.hub.history.live["c1"].started.local_tag
+    assert "no script wrote" in await transcript(engine, "monitor")
+    engine.publish(
+        ev.MonitorChanged("c1", tag, "state", "menu"),
+        ev.MonitorChanged("c1", tag, "key", "1", added=True),
+        ev.MonitorChanged("c1", tag, "key", "2", added=True),
+        ev.MonitorChanged("", "shop\n", "open", "yes"),
+        ev.MonitorChanged("", "shop\n", finished=True),
+    )
+    text = await transcript(engine, "monitor")
+    assert "c1  state = menu  key = 1, 2\n" in text
+    assert "shop   open = yes  finished\n" in text
+    model = Model()
+    model.take_snapshot(engine.hub.history.snapshot())
+    leg = model.history.live["c1"]
+    lines = [one.text.rstrip() for one in media_lines(model, leg, 60, 10)]
+    assert "notes state = menu  key = 1, 2" in lines
+    values = await transcript(engine, "monitor", as_json=True)
+    assert '"values":{"open":["yes"]}' in values.replace(" ", "")
 
 
 async def test_a_new_script(engine: FakeEngine, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ivrbench.observe.events import (
 from ivrbench.observe.history import KEY_NAMES
 from ivrbench.observe.inspection import CallTouched
 from ivrbench.tui.text import Column, Line, Span, cells, fit, line, row, seconds
+from ivrbench.tui.views.monitor import leg_entry_lines
 from ivrbench.tui.views.rooms import room_text
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def media_lines(model: Model, leg: LegView, width: int, height: int) -> list[Lin
         _level(model, f"out {codec:5}", width, measured.out_dbfs if measured else None, peak_out),
     ]
     lines += _counters(measured, leg)
-    lines.append(_keys(leg))
+    lines += [_keys(leg), *leg_entry_lines(model, leg, width)]
     free = height - len(lines)
     if free > 0:
         lines += _timeline(model, leg, width, free)
