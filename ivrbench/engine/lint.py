@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ivrbench.scriptapi.additions import Additions
 from ivrbench.scriptapi.compat import accepts
 from ivrbench.scriptapi.dialog import IvrDialogBase
 from ivrbench.scriptapi.handlers import HANDLERS, OLD_ARGUMENTS
@@ -22,6 +23,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _ENDS_CALL: Final = frozenset({"stopSession", "bye", "dropSession", "terminateLeg", "redirect"})
 _AWAITED: Final = frozenset({"collect", "play", "record", "say"})
+_PLAYING: Final = frozenset({"collect", "play"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ def warnings_of(subject: Subject) -> list[str]:
         *_never_called(subject, tree),
         *_calls_that_stay(tree),
         *_not_awaited(tree),
+        *_sleeping_on_the_loop(tree),
         *_missing_prompts(subject, tree),
         *_missing_settings(subject, tree),
         *(_divisions(tree) if subject.converted else ()),
@@ -154,19 +157,46 @@ def _not_awaited(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, text
 
 
+def _sleeping_on_the_loop(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """`time.sleep` in an `async def` stops every call."""
+    waiting: list[ast.AST] = [n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef)]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+                continue  # may be meant for a thread
+            waiting.append(node)
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="time"), attr="sleep")):
+                    text = "time.sleep() in an async def stops all calls: await asyncio.sleep()"
+                    yield node.lineno, text
+
+
 # --- prompts and settings -----------------------------------------------------------------------
 
 
 def _missing_prompts(subject: Subject, tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
-        match node:
-            case ast.Call(
-                func=ast.Attribute(attr="open"),
-                args=[name, ast.Name(id="AUDIO_READ") | ast.Attribute(attr="AUDIO_READ")],
-            ):
-                path = _text_of(name, subject)
-                if path is not None and not os.path.exists(path):
-                    yield node.lineno, f"there is no file {path} ({os.path.abspath(path)})"
+        for name in _names_played(node, subject):
+            path = _text_of(name, subject)
+            if path is not None and not os.path.exists(path):
+                yield name.lineno, f"there is no file {path} ({os.path.abspath(path)})"
+
+
+def _names_played(node: ast.AST, subject: Subject) -> list[ast.expr]:
+    """What is opened to be played, or played by its name."""
+    match node:
+        case ast.Call(
+            func=ast.Attribute(attr="open"),
+            args=[name, ast.Name(id="AUDIO_READ") | ast.Attribute(attr="AUDIO_READ")],
+        ):
+            return [name]
+        case ast.Await(
+            value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=attr)) as call
+        ) if attr in _PLAYING and getattr(subject.dialog_class, attr) is getattr(Additions, attr):
+            return [*(call.args if attr == "play" else ())] + [
+                keyword.value for keyword in call.keywords if keyword.arg == "prompt"
+            ]
+    return []
 
 
 def _text_of(node: ast.expr, subject: Subject) -> str | None:

@@ -44,7 +44,10 @@ def warnings(bench: Bench, body: str, conf: str | None = None, top: str = "") ->
         "def online(self): pass",
         "def f(self): return config['a'] if 'a' in config else 1",
         "def f(self): return config.get('a')",
-        "async def f(self): await self.play('x.wav')",
+        "async def f(self): await self.play(self.dialog.user, stop_on='x.wav')",
+        "async def play(self, x): pass\nasync def f(self): await self.play('x.wav')",
+        "import time\ndef f(self): time.sleep(1)",
+        "async def f(self):\n    def g(): time.sleep(1)\n    import time",
         "def play(self, x): pass\ndef f(self): self.play(5)",
     ],
 )
@@ -83,6 +86,18 @@ def test_good(bench: Bench, body: str) -> None:
         (
             "def f(self): self.play('x.wav')",
             "menu.py:4: self.play() does nothing: write await self.play(), in an async def",
+        ),
+        (
+            "async def f(self): await self.play('/no/x.wav')",
+            "menu.py:4: there is no file /no/x.wav (/no/x.wav)",
+        ),
+        (
+            "async def f(self): return await self.collect(1, prompt='/no/x.wav')",
+            "menu.py:4: there is no file /no/x.wav (/no/x.wav)",
+        ),
+        (
+            "async def f(self):\n    for _ in 'ab': time.sleep(1)",
+            "menu.py:5: time.sleep() in an async def stops all calls: await asyncio.sleep()",
         ),
         ("def f(self): return config['a']", "menu.py:4: config['a'] will fail: no menu.conf"),
     ],
