@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-__all__ = ["Inspector"]
+__all__ = ["Inspector", "attributes_of"]
 
 log = logging.getLogger("ivrbench.script")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ivrbench.tui.model import Model
 
-__all__ = ["InspectScreen"]
+__all__ = ["InspectScreen", "StepRows"]
 
 
 class StepRows(Rows):

@@ -100,18 +100,8 @@ def strip_line(model: Model, now_s: float, width: int, paused: str = "") -> Line
         paused: that the screen stands still, in words; "" if it does not.
     """
     rule, dot = model.glyphs.rule, model.glyphs.dot
-    spans: list[Span] = []
-    call = model.test_call
-    owner = model.keys_owner
-    if call is not None:
-        up_s = now_s - (call.answered_at_s or call.at_s)
-        state = {"up": f"{model.glyphs.up} up", "held": f"{model.glyphs.held} hold"}
-        word = state.get(call.state, f"{model.glyphs.waiting} {call.state}")
-        spans.append((f"test call {call.name} {word} {minutes(up_s)}", "ok"))
-    elif model.phone_is_up and model.phone is not None:
-        spans.append((f"test call {model.phone.name} {model.glyphs.up} up", "ok"))
-    elif model.dialling:
-        spans.append((f"{model.glyphs.waiting} dialling …", "warn"))
+    call, owner = model.test_call, model.keys_owner
+    spans = _call_spans(model, now_s)
     if owner == "call":
         spans.append((f"KEYS{model.glyphs.arrow}DTMF", "accent"))
         if model.sent_keys:
@@ -131,6 +121,19 @@ def strip_line(model: Model, now_s: float, width: int, paused: str = "") -> Line
     if not spans:
         return Line(((rule * width, "dim"),))
     return _ruled(spans, rule, width)
+
+
+def _call_spans(model: Model, now_s: float) -> list[Span]:
+    """The test call, if there is one."""
+    glyphs, call = model.glyphs, model.test_call
+    if call is not None:
+        up_s = now_s - (call.answered_at_s or call.at_s)
+        state = {"up": f"{glyphs.up} up", "held": f"{glyphs.held} hold"}
+        word = state.get(call.state, f"{glyphs.waiting} {call.state}")
+        return [(f"test call {call.name} {word} {minutes(up_s)}", "ok")]
+    if model.phone_is_up and model.phone is not None:
+        return [(f"test call {model.phone.name} {glyphs.up} up", "ok")]
+    return [(f"{glyphs.waiting} dialling …", "warn")] if model.dialling else []
 
 
 def _ruled(spans: list[Span], rule: str, width: int) -> Line:

@@ -233,13 +233,7 @@ def _happened(model: Model, stamped: Stamped) -> Span:
             key = KEY_NAMES[event.key] if 0 <= event.key < len(KEY_NAMES) else "?"
             return f"key {key}  {event.duration_ms} ms  {event.source}", "accent"
         case HandlerCalled():
-            default = f" (default {event.default})" if event.default else ""
-            slow = f"  {glyphs.warn} blocked" if is_slow(event) else ""
-            text = (
-                f"{event.handler}({event.arguments}) {glyphs.arrow} {event.returned}{default}"
-                f"  {event.elapsed_ms:.0f} ms  :{event.line}{slow}"
-            )
-            return text, "warn" if slow else ""
+            return _called(model, event)
         case HandlerRaised():
             text = (
                 f"{glyphs.bad} {event.handler}({event.arguments}) raised {event.error_type}: "
@@ -258,6 +252,17 @@ def _happened(model: Model, stamped: Stamped) -> Span:
             return f"{glyphs.warn} {text}", "warn"
         case _:
             return _other(event)
+
+
+def _called(model: Model, event: HandlerCalled) -> Span:
+    glyphs = model.glyphs
+    default = f" (default {event.default})" if event.default else ""
+    slow = f"  {glyphs.warn} blocked" if is_slow(event) else ""
+    text = (
+        f"{event.handler}({event.arguments}) {glyphs.arrow} {event.returned}{default}"
+        f"  {event.elapsed_ms:.0f} ms  :{event.line}{slow}"
+    )
+    return text, "warn" if slow else ""
 
 
 def _other(event: object) -> tuple[str, str]:

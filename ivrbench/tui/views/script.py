@@ -42,28 +42,21 @@ def _banner(model: Model, script: ScriptView) -> tuple[str, str]:
         return f"{mark} {note}", role
     if latest.state == "failed" and serving is not None:
         since = clock_time(serving.at_s, model.zone)
-        return (
-            f"{model.glyphs.bad} {name}@{latest.generation} did not load. "
-            f"{name}@{serving.generation} ({since}) keeps serving new calls. {fix}",
-            "bad",
-        )
+        there = f"{name}@{serving.generation} ({since}) keeps serving new calls"
+        bad = f"{model.glyphs.bad} {name}@{latest.generation} did not load"
+        return f"{bad}. {there}. {fix}", "bad"
     if latest.state == "failed":
-        return (
-            f"{model.glyphs.bad} {name}@{latest.generation} did not load, and no version ever did: "
-            f"calls are refused. {fix}",
-            "bad",
-        )
+        bad = f"{model.glyphs.bad} {name}@{latest.generation} did not load"
+        return f"{bad}, and no version ever did: calls are refused. {fix}", "bad"
     if script.is_helper:
         users = ", ".join(script.helper_of) or "no script"
         return f"{model.glyphs.ok} {name}@{latest.generation} is a helper of {users}", "ok"
     if serving is not None and serving is not latest:
         how = "is pinned and serves" if script.pinned else "serves"
         undo = "p unpins it" if script.pinned else "Save the file, or b, to change that"
-        return (
-            f"{model.glyphs.warn} {name}@{serving.generation} {how} new calls; "
-            f"{name}@{latest.generation} loaded and does not. {undo}.",
-            "warn",
-        )
+        there = f"{name}@{serving.generation} {how} new calls"
+        here = f"{name}@{latest.generation} loaded and does not"
+        return f"{model.glyphs.warn} {there}; {here}. {undo}.", "warn"
     since = clock_time(latest.at_s, model.zone)
     calls = script.live_calls
     text = f"{name}@{latest.generation} serving since {since}"
@@ -186,26 +179,34 @@ def _is_own(file: str, folder: str, script: ScriptView) -> bool:
     return is_inside or file == script.file or file.rpartition("/")[2].partition("@")[0] == name
 
 
+def _state_of_version(
+    model: Model, script: ScriptView, generation: GenerationView
+) -> tuple[str, str, str]:
+    """Word, role and note of a version."""
+    glyphs, failed = model.glyphs, generation.failed
+    calls = f"{count(generation.live_calls, 'call')} now"
+    word, role, note = {
+        "serving": (f"{glyphs.ok} SERVING", "ok", calls),
+        "older": (f"{glyphs.up} old calls", "warn", calls),
+        "retired": (f"{glyphs.ok} retired", "dim", count(generation.calls, "call")),
+        "held": (f"{glyphs.held} held", "warn", f"@{script.pinned} is pinned"),
+    }.get(generation.state, (f"{glyphs.bad} FAILED", "bad", ""))
+    if failed is not None:
+        note = f"{failed.error_type} :{failed.line}" if failed.line else failed.error_type
+    if script.pinned and script.pinned == generation.generation:
+        word = f"{glyphs.ok} PINNED"
+    if generation.threads:
+        note += f", {count(generation.threads, 'thread')} running"
+    return word, role, note
+
+
 def generation_lines(model: Model, script: ScriptView, width: int) -> list[Line]:
     """The versions, newest first: when, whether it loaded, what it serves."""
     glyphs = model.glyphs
     shown = model.selected_generation
     lines: list[Line] = []
     for generation in reversed(script.generations):
-        failed = generation.failed
-        calls = f"{count(generation.live_calls, 'call')} now"
-        word, role, note = {
-            "serving": (f"{glyphs.ok} SERVING", "ok", calls),
-            "older": (f"{glyphs.up} old calls", "warn", calls),
-            "retired": (f"{glyphs.ok} retired", "dim", count(generation.calls, "call")),
-            "held": (f"{glyphs.held} held", "warn", f"@{script.pinned} is pinned"),
-        }.get(generation.state, (f"{glyphs.bad} FAILED", "bad", ""))
-        if failed is not None:
-            note = f"{failed.error_type} :{failed.line}" if failed.line else failed.error_type
-        if script.pinned and script.pinned == generation.generation:
-            word = f"{glyphs.ok} PINNED"
-        if generation.threads:
-            note += f", {count(generation.threads, 'thread')} running"
+        word, role, note = _state_of_version(model, script, generation)
         lines.append(
             row(
                 (

@@ -199,7 +199,7 @@ def test_lines_that_change_are_refused(call: tuple[Bench, Caller], text: str) ->
     assert answer.text.startswith("refused: ")
     assert "Prefix with !" in answer.text
     assert bench.session.mailbox.dialog.state == 0  # type: ignore[union-attr]
-    assert [e.name for e in bench.of(ApiCalled)] == ["setTimer"]  # type: ignore[union-attr]
+    assert [e.name for e in bench.of(ApiCalled)] == ["setTimer"]
     caller.bye()
 
 
@@ -308,7 +308,7 @@ def onDtmf(self, key, duration):
     caller.press(1)
     answer = evaluate(bench, "self.keys = 'late'", may_change=True)
     assert answer.text == "onDtmf has not returned: the line was dropped. Try again when it has"
-    bench.session.generation.module.go.set()  # type: ignore[attr-defined]
+    bench.session.generation.module.go.set()
     bench.until(lambda: bench.session.mailbox.call is None)
     assert evaluate(bench, "self.keys").text == "''"
     assert not [e for e in bench.told if isinstance(e, CallTouched)]
