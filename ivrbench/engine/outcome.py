@@ -189,7 +189,7 @@ def raised_event(leg: str, outcome: Outcome, generation: Generation, then: str) 
     assert raised is not None, "raised_event is for handlers that raised"
     frames = script_frames(raised.__traceback__, generation)
     ours = [frame for frame in frames if frame.filename in generation.files]
-    file, line = outcome.file, outcome.line
+    file, line = outcome.file or generation.file, outcome.line
     if ours:
         file, line = generation.real_file(ours[-1].filename), ours[-1].lineno or 0
     return HandlerRaised(

@@ -287,6 +287,8 @@ class Mailbox:
                 handler = getattr(self.dialog, call.handler)
                 code = getattr(getattr(handler, "__func__", handler), "__code__", None)
                 args = call.args
+                if not callable(handler):
+                    raise TypeError(f"{call.handler} is no function, but {handler!r}")
                 if call.old_args is not None:
                     args = fit_arguments(handler, args, call.old_args)
                 returned = handler(*args)

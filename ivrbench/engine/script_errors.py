@@ -120,12 +120,11 @@ def tell_raised(session: Session, outcome: Outcome, then: str) -> None:
     event = raised_event(session.leg.name, outcome, session.generation, then)
     session.board.publish(event)
     log.error(
-        "%s raised %s: %s (%s:%d); %s",
+        "%s raised %s: %s (%s); %s",
         event.handler,
         event.error_type,
         event.message,
-        event.file,
-        event.line,
+        f"{event.file}:{event.line}" if event.line else event.file,
         then,
         extra={"leg": session.leg.name, "script": session.generation.script},
     )

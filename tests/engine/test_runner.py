@@ -113,6 +113,7 @@ async def test_a_handler_that_is_not_callable_is_a_type_error(run: Harness) -> N
     for handler in ("onBye", "onTimer"):
         outcome = await run.call(mailbox, handler)
         assert isinstance(outcome.raised, TypeError)
+        assert str(outcome.raised).startswith(f"{handler} is no function, but ")
         assert not outcome.default_runs
 
 

@@ -311,6 +311,19 @@ def test_on_invite_that_raises_is_answered_with_500(make_bench: MakeBench) -> No
     assert raised.then == "the call was refused with 500"
 
 
+def test_handler_that_is_no_function(
+    make_bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A TypeError in words, with the script's file; it counts as suppressed."""
+    bench = make_bench(script("onTimer = 5\ndef onSessionStart(self):\n    self.setTimer(1, 0.1)"))
+    caller = Caller(bench)
+    caller.dial()
+    bench.wait(0.5)
+    text = f"TypeError: onTimer is no function, but 5 ({bench.folder / 'app.py'}); the call goes on"
+    assert text in caplog.text
+    caller.bye()
+
+
 def test_on_session_start_that_raises(make_bench: MakeBench) -> None:
     """ivr-api §2.5: logged, call up with silence; the leg says where it happened."""
     bench = make_bench(script("def onSessionStart(self):\n    self.nothing()"))
