@@ -232,6 +232,19 @@ def hook_imports() -> Callable[[], None]:
     Returns:
         a function that takes the hooks away again.
     """
+    import_statement, import_module = builtins.__import__, importlib.import_module
+    builtins.__import__ = _with_statements(import_statement)
+    importlib.import_module = _with_names(import_module)
+
+    def unhook() -> None:
+        builtins.__import__ = import_statement
+        importlib.import_module = import_module
+
+    return unhook
+
+
+def _with_statements(before: Callable[..., ModuleType]) -> Callable[..., ModuleType]:
+    """`builtins.__import__` that knows helpers."""
 
     # Any: the signature of builtins.__import__.
     def ivrbench_import(
@@ -247,7 +260,13 @@ def hook_imports() -> Callable[[], None]:
             module: ModuleType | None = owner.import_module(name, importer, fromlist or (), level)
             if module is not None:
                 return module
-        return import_statement(name, globals, locals, fromlist or (), level)
+        return before(name, globals, locals, fromlist or (), level)
+
+    return ivrbench_import
+
+
+def _with_names(before: Callable[..., ModuleType]) -> Callable[..., ModuleType]:
+    """`importlib.import_module` that knows helpers of the script that calls it."""
 
     def ivrbench_import_module(name: str, package: str | None = None) -> ModuleType:
         owner = sys._getframe(1).f_globals.get(_OWNER)
@@ -256,14 +275,6 @@ def hook_imports() -> Callable[[], None]:
             module: ModuleType | None = owner.import_by_name(full)
             if module is not None:
                 return module
-        return import_module(name, package)
+        return before(name, package)
 
-    import_statement, import_module = builtins.__import__, importlib.import_module
-    builtins.__import__ = ivrbench_import
-    importlib.import_module = ivrbench_import_module
-
-    def unhook() -> None:
-        builtins.__import__ = import_statement
-        importlib.import_module = import_module
-
-    return unhook
+    return ivrbench_import_module
