@@ -250,15 +250,32 @@ def test_broken_messages_get_a_source_banned(make_bench: MakeBench) -> None:
 # --- behind a front proxy ---------------------------------------------------------------------
 
 
-def test_record_route(make_bench: MakeBench) -> None:
-    """RFC 3261 §12.1.1: our BYE names the caller, and goes by the proxies, nearest first."""
+@pytest.mark.parametrize(
+    ("nearest", "uri", "route"),
+    [
+        (
+            "<sip:192.0.2.40:5070;lr>",
+            "sip:ann@192.0.2.99",
+            "<sip:192.0.2.40:5070;lr>, <sip:192.0.2.41;lr>",
+        ),
+        (
+            "<sip:192.0.2.40:5070>",
+            "sip:192.0.2.40:5070",
+            "<sip:192.0.2.41;lr>, <sip:ann@192.0.2.99>",
+        ),
+    ],
+)
+def test_record_route(make_bench: MakeBench, nearest: str, uri: str, route: str) -> None:
+    """RFC 3261 §12.1.1: our BYE names the caller, and goes by the proxies, nearest first. One
+    without lr routes strictly: its URI is that of the request, and the caller comes last (§12.2).
+    """
     bench = make_bench(script("def onSessionStart(self):\n    self.stopSession()"))
     proxy: list[str] = []
     bench.attach(("192.0.2.40", 5070), lambda data, _: proxy.append(data.decode()))
     head = (
         "{method} sip:app@192.0.2.1 SIP/2.0\r\n"
         "Via: SIP/2.0/UDP 192.0.2.40:5070;branch=z9hG4bK{method}\r\n"
-        "Record-Route: <sip:192.0.2.40:5070;lr>, <sip:192.0.2.41;lr>\r\n"
+        f"Record-Route: {nearest}, <sip:192.0.2.41;lr>\r\n"
         "From: <sip:a@b>;tag=x\r\nTo: <sip:app@192.0.2.1>{tag}\r\nCall-ID: c\r\n"
         "CSeq: 1 {method}\r\nContact: <sip:ann@192.0.2.99>\r\nMax-Forwards: 70\r\n"
     )
@@ -270,11 +287,9 @@ def test_record_route(make_bench: MakeBench) -> None:
     bench.send((head.format(method="ACK", tag=tag) + "\r\n").encode(), flow)
     bench.wait()
     (bye, *_) = (text for text in proxy if text.startswith("BYE "))
-    assert bye.startswith("BYE sip:ann@192.0.2.99 SIP/2.0\r\n")
+    assert bye.startswith(f"BYE {uri} SIP/2.0\r\n")
     routes = [line for line in bye.split("\r\n") if line.startswith("Route: ")]
-    assert ", ".join(routes).replace("Route: ", "") == (
-        "<sip:192.0.2.40:5070;lr>, <sip:192.0.2.41;lr>"
-    )
+    assert ", ".join(routes).replace("Route: ", "") == route
     bench.wait(40.0)
 
 
