@@ -11,7 +11,16 @@ from ivrbench.audio.codecs.comfort_noise import STATIC_PT as COMFORT_NOISE_PT
 from ivrbench.audio.codecs.comfort_noise import ComfortNoise
 from ivrbench.media import messages
 from ivrbench.media.codecs import packet_ts
-from ivrbench.media.receive import LATE_LIMIT, Placed, delay, note_arrival, place, restart, unsync
+from ivrbench.media.receive import (
+    LATE_LIMIT,
+    Placed,
+    arrival_s,
+    delay,
+    note_arrival,
+    place,
+    restart,
+    unsync,
+)
 from ivrbench.media.reports import Reception
 from ivrbench.rtp import dtmf
 from ivrbench.rtp.packet import RtpPacket, parse_rtp
@@ -96,7 +105,8 @@ class Inbound:
     def accept(self, data: bytes, now: float) -> None:
         """Take a packet from the peer that the lane did not recognise at once."""
         if len(data) > 1 and data[1] in RTCP_TYPES:
-            self._reporter.receive(data, now)
+            self._reporter.receive(data, arrival_s(self.lane, self.row, now))
+            self.lane.busy.add(self.row)  # the audio that came with it is still to be read
             return
         packet = parse_rtp(data)
         if packet is None:

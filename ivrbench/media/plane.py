@@ -206,6 +206,8 @@ class MediaPlane:
             lane.starting.discard(row)
             call_at(lane, row).item_started()
         lane.listeners = listeners(lane)
+        if period % CARE_EVERY == 0:
+            self._send_reports(lane, now)
         self.packets_out += transmit(lane)
         self.packets_in += read_packets(lane, now, period)
         if period % (ADAPT_MS // lane.ptime_ms) == 0:
@@ -220,13 +222,17 @@ class MediaPlane:
         if period % CARE_EVERY == 0:
             self._take_care(lane, now)
 
+    @staticmethod
+    def _send_reports(lane: Lane, now: float) -> None:
+        """Before the audio of this period: a report behind it is read a period later."""
+        for row in np.flatnonzero(lane.rtcp_at <= now).tolist():
+            call_at(lane, row).send_report(now)
+
     def _take_care(self, lane: Lane, now: float) -> None:
         limit = lane.timeout_s
         for row in np.flatnonzero((limit > 0) & (now - lane.last_rx > limit)).tolist():
             call_at(lane, row).inbound.check_timeout(now)
-        for row in np.flatnonzero(lane.rtcp_at <= now).tolist():
-            call_at(lane, row).send_report(now)
-        for call in filter(None, lane.calls):
+        for call in lane.secured:
             call.check_keys_agreed()
 
     def _read_rare(self, now: float) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "LONG_GAP",
     "TARGET_MS",
     "Placed",
+    "arrival_s",
     "delay",
     "note_arrival",
     "place",
@@ -217,6 +218,14 @@ def _refine(lane: Lane, transit: NDArray[np.uint32], ts: NDArray[np.uint32]) -> 
         arrived_s = _arrived_s(lane, row)
         if arrived_s:
             transit[row] = (int(arrived_s * lane.codec.clock_hz) - int(ts[row])) & 0xFFFF_FFFF
+
+
+def arrival_s(lane: Lane, row: int, now: float) -> float:
+    """When the packet just read came, as near as is known.
+
+    Where nobody watches it waited for its turn, on average half a period.
+    """
+    return _arrived_s(lane, row) or now - lane.ptime_ms / 2000
 
 
 def _arrived_s(lane: Lane, row: int) -> float:

@@ -41,6 +41,7 @@ MAX_TEXT_BYTES: Final = 255  # eight bits of length
 SECOND_OCTETS: Final = range(192, 224)  # RFC 5761 §4: of RTCP on an RTP port
 NTP_EPOCH_OFFSET_S: Final = 2_208_988_800  # 1900 to 1970
 LONGEST_ROUND_TRIP_S: Final = 60.0  # beyond it the figures are nonsense
+INEXACT_S: Final = 0.06  # so much less than nothing comes of moments that are estimates
 
 _HEADER: Final = struct.Struct("!BBH")
 _SENDER_INFO: Final = struct.Struct("!IQIII")
@@ -339,10 +340,11 @@ def round_trip_s(report: ReportBlock, ntp_timestamp: int) -> float | None:
         ntp_timestamp: when it came, on the clock our sender reports use.
 
     Returns:
-        Seconds; None if the peer had no sender report of ours yet or the figures are impossible.
+        Seconds, 0 where estimated moments say less; None if the peer had no sender report of
+        ours yet or the figures are impossible.
     """
     if not report.last_report:
         return None
     units = (ntp_middle(ntp_timestamp) - report.last_report - report.delay) & 0xFFFFFFFF
-    seconds = units / 65_536
-    return seconds if seconds <= LONGEST_ROUND_TRIP_S else None
+    seconds = (units - (1 << 32) if units >> 31 else units) / 65_536
+    return max(0.0, seconds) if -INEXACT_S <= seconds <= LONGEST_ROUND_TRIP_S else None

@@ -23,7 +23,7 @@ from ivrbench.rtp.rtcp import (
     parse_rtcp,
 )
 
-from .lab import FAR_RTCP, FarEnd, Lab, octets
+from .lab import FAR_RTCP, FAR_RTP, FarEnd, Lab, octets
 
 OUR_RTCP = ("192.0.2.1", 4001)
 
@@ -116,6 +116,33 @@ def test_round_trip_time() -> None:
     lab.run(5)
     lab.close()
     assert lab.of(CallClosed)[0].counts.rtt_ms == pytest.approx(30, abs=6)
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_round_trip_where_audio_and_reports_share_a_port(watched: bool) -> None:
+    """RFC 5761: what waited in the socket for its turn, half a period on average, is no journey.
+
+    Reports go before the audio of their period, so that none is read a period late.
+    """
+    lab = Lab()
+    lab.open(remote_rtcp=FAR_RTP)
+    if watched:
+        lab.apply(WatchCalls((1,), 1000))
+    lab.raw = True
+    lab.network.now = lambda: lab.now
+    while not (found := [p for data in lab.datagrams if (p := parse_rtcp(data))]):
+        lab.datagrams.clear()
+        lab.run(5)
+    report = found[0][0]
+    assert isinstance(report, SenderReport)
+    assert [parse_rtcp(data) is None for data in lab.datagrams] == [False, True]
+    middle = ntp_middle(report.ntp_timestamp)
+    block = ReportBlock(report.ssrc, 0, 0, 0, 0, middle, round(0.05 * 65536))
+    lab.run(80)
+    lab.network.send(build_rtcp([ReceiverReport(1, (block,))]), FAR_RTP, ("192.0.2.1", 4000))
+    lab.run(20)
+    lab.close()
+    assert lab.of(CallClosed)[0].counts.rtt_ms == pytest.approx(30, abs=0.1 if watched else 11)
 
 
 def test_goodbye_at_the_end() -> None:

@@ -136,6 +136,13 @@ def test_impossible_round_trips_are_none() -> None:
     assert round_trip_s(late, ntp_from_unix(1000.5)) is None
 
 
+def test_a_round_trip_of_about_nothing_is_nothing() -> None:
+    """Where a packet came is partly an estimate: a little less than nothing is no nonsense."""
+    sent = ntp_from_unix(1000.0)
+    block = ReportBlock(1, 0, 0, 0, 0, ntp_middle(sent), round(0.25 * 65536))
+    assert round_trip_s(block, ntp_from_unix(1000.24)) == 0.0
+
+
 def test_perfect_reception_reports_nothing_wrong() -> None:
     """Packets that come as they were sent have no jitter and no loss."""
     stats = ReceptionStats(5)
