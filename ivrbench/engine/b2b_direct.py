@@ -3,7 +3,6 @@ RFC 3725)."""
 
 from __future__ import annotations
 
-import itertools
 import logging
 from dataclasses import replace as replaced
 from typing import TYPE_CHECKING, Final
@@ -36,8 +35,6 @@ AGAIN_S: Final = 0.2
 MAX_TRIES: Final = 50
 MAX_ROUNDS: Final = 3
 """Offers in a row until both know the same; phones that never agree are left alone."""
-
-_numbers = itertools.count(1)
 
 
 class Party:
@@ -179,7 +176,7 @@ class DirectAudio:
         self._session = session = callee.session
         self._near = self._b2b.near or _near_party(session)
         self._b2b.near = self._near
-        number = int(session.board.clock.wall()) << 20 | next(_numbers) & 0xFFFFF
+        number = session.board.media.next_session_id()
         told = Description(number, 0, self._near.told.address)
         self._far = Party(session, callee.leg, told)
         self._is_late_early = False

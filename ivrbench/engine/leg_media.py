@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from typing import TYPE_CHECKING
 
 from ivrbench.errors import SdpError
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from .switchboard import Switchboard
 
 __all__ = ["LegMedia"]
-
-_session_ids = itertools.count(1)
 
 
 class LegMedia:
@@ -82,7 +79,7 @@ class LegMedia:
         self.close()
         self.seat = board.media.reserve(ip, self.beside)
         self._address = ip
-        session_id = int(board.clock.wall()) << 20 | next(_session_ids) & 0xFFFFF
+        session_id = board.media.next_session_id()
         security = security_of(settings, board.media.certificate)
         local = LocalMedia(settings.public_ip or ip, self.seat.port, session_id, security=security)
         codecs = capabilities_of(settings.codec_order, board.media.room)

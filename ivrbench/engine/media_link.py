@@ -88,6 +88,7 @@ class MediaLink:
         self.rooms = Rooms(board, self)
         self.recovery = Recovery(board, self)
         self._numbers = itertools.count(1)
+        self._session_ids = itertools.count(1)
         self._notes: dict[object, str] = {}
         self._watched: tuple[frozenset[str], bool] = (frozenset(), False)
         self._all_closed: asyncio.Event | None = None
@@ -215,6 +216,10 @@ class MediaLink:
     def next_number(self) -> int:
         """A number for a call or recorder, never used before."""
         return next(self._numbers)
+
+    def next_session_id(self) -> int:
+        """For the o= line of a description, never used before, not by an earlier engine either."""
+        return int(self._board.clock.wall()) << 20 | next(self._session_ids) & 0xFFFFF
 
     def opened(self, call: MediaCall) -> None:
         """A call's media is open."""
