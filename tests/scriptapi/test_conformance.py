@@ -57,3 +57,13 @@ def test_every_test_exists() -> None:
         for name in found:
             file, name = name.split("::") if "::" in name else (file, name)
             assert name in defined_in(file), f"{file} has no {name}"
+
+
+def test_tests_use_what_they_stand_for() -> None:
+    """Each name of a row occurs in a file of its tests."""
+    shared = (TESTS / "engine" / "calls" / "texts.py").read_text(encoding="utf-8")
+    for row in ROWS:
+        files = re.findall(r"`([\w/]+\.py)::", row[3])
+        text = shared + "".join((TESTS / file).read_text(encoding="utf-8") for file in files)
+        unused = [name for name in re.findall(r"`(\w+)`", row[0]) if name not in text]
+        assert unused == [], f"{files} do without {unused}"

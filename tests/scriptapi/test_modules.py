@@ -172,6 +172,8 @@ def test_log_functions(host: FakeHost) -> None:
         (2, "Ivr-Python: i 1 2\n"),
         (3, "Ivr-Python: 100%\n"),
     ]
+    levels = (module.L_ERR, module.L_WARN, module.L_INFO, module.L_DBG)
+    assert levels == (0, 1, 2, 3)
 
 
 def test_excepthook_logs_innermost_first(host: FakeHost) -> None:

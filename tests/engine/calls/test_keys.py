@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ from tests.engine.harness import Caller
 from .texts import KEYS, script
 
 if TYPE_CHECKING:
+    from ivrbench.sip.invite import InviteCall
+
     from .conftest import MakeBench
 
 
@@ -97,4 +100,49 @@ def test_report_at_the_press(make_bench: MakeBench) -> None:
     (key,) = (s for s in bench.hub.history.live["c1"].timeline if isinstance(s.event, KeyReceived))
     assert key.at_s - bench.clock.wall() + bench.clock.now() - began_s < 0.06
     assert [key for key, _ in bench.said()] == [9]
+    caller.bye()
+
+
+def test_switches_of_receiving(make_bench: MakeBench) -> None:
+    """ivr-api §2.2: deaf to RTP, keys excepted or not, and back; kept over a re-INVITE.
+
+    A script is told what to do by a header of OPTIONS.
+    """
+    bench = make_bench(
+        script(
+            """
+def onSipRequest(self, req):
+    name = getHeader(req.hdrs, "X-Do")
+    if name:
+        getattr(self, name)()
+def onDtmf(self, key, duration):
+    said.append(key)
+"""
+        )
+    )
+    caller = Caller(bench)
+    caller.dial()
+
+    def request(headers: list[tuple[str, str]], call: InviteCall, now: float) -> None:
+        call.request("OPTIONS", headers, now=now)
+
+    def hears(*names: str) -> bool:
+        for name in names:
+            caller.do(partial(request, [("X-Do", name)]))
+        before = len(bench.said())
+        caller.press(5)
+        bench.wait(0.5)
+        return len(bench.said()) > before
+
+    assert hears()
+    assert not hears("disableReceiving")
+    caller.do(lambda call, now: call.reinvite(caller.sdp(), now=now))
+    assert not hears(), "a re-INVITE does not undo it"
+    assert hears("enableDTMFReceiving")
+    assert not hears("disableDTMFReceiving")
+    assert hears("enableReceiving")
+    assert not hears("disableDTMFDetection")
+    assert hears("enableDTMFDetection")
+    assert not hears("disconnectMedia")
+    assert hears("connectMedia")
     caller.bye()

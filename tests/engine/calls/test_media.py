@@ -311,7 +311,9 @@ def test_silence_items(make_bench: MakeBench) -> None:
     body = """
 def onSessionStart(self):
     n = IvrNullAudio()
-    n.init(700)
+    n.init()
+    n.setReadLength(700)
+    n.setWriteLength(100)
     self.enqueue(n, None)
 def onEmptyQueue(self):
     said.append(time.monotonic())
