@@ -14,11 +14,11 @@ from ivrbench.sip import stun
 from ivrbench.sip.compose import make_contact
 from ivrbench.sip.events import RequestTimedOut
 from ivrbench.sip.headers import parse_name_addr
-from ivrbench.sip.register import Registration, RegistrationState
+from ivrbench.sip.register import CSEQ_GAP, Registration, RegistrationState
 from ivrbench.sip.tokens import RandomTokens
 from ivrbench.sip.uri import SipUri, parse_uri
 
-from .routing import wants_another_way
+from .routing import SILENT_S, wants_another_way
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ivrbench.config.values import Account
     from ivrbench.sip.events import ResponseReceived
     from ivrbench.sip.flow import Address, Flow
+    from ivrbench.sip.message import SipRequest
 
     from .registrations import Registrations
     from .routing import Ways
@@ -69,6 +70,10 @@ class Binding:
         self._shown: RegistrationChanged | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._keeping: asyncio.TimerHandle | None = None
+        self._silence: asyncio.TimerHandle | None = None
+        """Running while a registrar has said nothing and there is another one."""
+        self._sent: SipRequest | None = None
+        """The newest REGISTER: the outcome of others, to registrars left behind, is nothing."""
         self._asking: asyncio.Task[None] | None = None
         self._stun_id = b""
         self._unanswered = 0
@@ -97,7 +102,7 @@ class Binding:
 
     def close(self) -> None:
         """Stop all timers."""
-        for handle in (self._timer, self._keeping, self._asking):
+        for handle in (self._timer, self._keeping, self._silence, self._asking):
             if handle is not None:
                 handle.cancel()
 
@@ -148,7 +153,7 @@ class Binding:
         party = f"<{self._uri.scheme}:{self._uri.user}@{self._uri.host}>"
         contact = make_contact(flow, self._uri.user, board.endpoint_settings)
         try:
-            board.endpoint.send_request(
+            self._sent = board.endpoint.send_request(
                 "REGISTER",
                 str(self._registrar()),
                 flow,
@@ -163,8 +168,33 @@ class Binding:
             )
         except LocalProtocolError as exc:
             self._failed(str(exc))
+        else:
+            asks = self.machine.state is RegistrationState.REGISTERING
+            if asks and self._ways is not None and self._ways.more:
+                self._silence = board.loop.call_later(SILENT_S, self._silent)
         board.settle()
         self._show()
+
+    def _silent(self) -> None:
+        """Not a word: ask the next one."""
+        self._silence = None
+        if self.machine.state is RegistrationState.REGISTERING and self._ways and self._ways.next():
+            # Tries with credentials took numbers that nobody told us of.
+            self._ask_next("the registrar does not answer", self.machine.cseq + CSEQ_GAP)
+
+    def heard(self) -> None:
+        """The registrar is there."""
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _ask_next(self, why: str, cseq: int) -> None:
+        """RFC 3263 §4.3: the next address of the registrar, at once."""
+        assert self._ways is not None, "one was asked before"
+        self.machine.on_flow_failed(why, self._board.now())
+        self.flow = self._ways.flow
+        self.machine.cseq = cseq
+        self._send()
 
     def _login(self, _: str) -> tuple[str, str] | None:
         """Name and password, whatever realm the registrar names."""
@@ -175,14 +205,14 @@ class Binding:
 
     def take(self, event: ResponseReceived | RequestTimedOut) -> None:
         """The outcome of a REGISTER."""
+        if event.request is not self._sent:
+            return
+        self.heard()
         machine, now = self.machine, self._board.now()
         leaving = machine.state is RegistrationState.LEAVING
         if wants_another_way(event) and not leaving and self._ways and self._ways.next():
-            # RFC 3263 §4.3: the next address of the registrar, at once.
-            machine.on_flow_failed(event.response.reason, now)
-            self.flow = self._ways.flow
-            machine.cseq = max(machine.cseq, event.response.cseq) + 1
-            self._send()
+            cseq = max(machine.cseq, event.response.cseq) + 1
+            self._ask_next(event.response.reason, cseq)
             return
         if isinstance(event, RequestTimedOut):
             self._failed(_no_answer(event))

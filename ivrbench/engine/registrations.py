@@ -122,7 +122,9 @@ class Registrations:
         binding = self._bindings.get(event.request.call_id)
         if binding is None:
             return False
-        if not isinstance(event, ProvisionalReceived):
+        if isinstance(event, ProvisionalReceived):
+            binding.heard()
+        else:
             binding.take(event)
             self._check_left()
         return True

@@ -55,6 +55,8 @@ class Provider:
         self.expires_s = expires_s
         self.registered = self.pinged = self.peak_per_s = 0
         self.outside = OUTSIDE
+        self.silent: list[Flow] = []
+        """Ways that are found first, where nobody answers."""
         self._second = (0, 0)
         hub = Hub(self.clock, History())
         self.settings = Settings(
@@ -72,8 +74,11 @@ class Provider:
         self.registrations.apply(self.settings)
 
     async def find(self, uri: str, route: Sequence[str] = ()) -> Ways:
-        """There is one registrar."""
-        return Ways(self.router, [Flow("udp", US, REGISTRAR)], tuple(route))
+        """There is one registrar that answers."""
+        return Ways(self.router, [*self.silent, Flow("udp", US, REGISTRAR)], tuple(route))
+
+    def avoid(self, flow: Flow) -> None:
+        """Nothing is remembered."""
 
     def states(self) -> dict[str, int]:
         """How many accounts are in each state."""
@@ -95,6 +100,8 @@ class Provider:
 
     def _send(self, data: bytes, flow: Flow) -> None:
         """A REGISTER: the answer comes a little later."""
+        if flow in self.silent:
+            return
         request = parse_message(data)
         assert isinstance(request, SipRequest)
         assert request.method == "REGISTER"

@@ -98,3 +98,30 @@ def test_address_that_changes(provider: Provider) -> None:
     provider.wait(40.0)
     assert provider.registered >= before + ACCOUNTS
     assert provider.states() == {"registered": ACCOUNTS}
+
+
+def test_registrar_that_is_silent() -> None:
+    """RFC 3263 §4.3: where nobody says a word the next server is asked after 5 s, and nothing that
+    becomes of the first REGISTER counts any more."""
+    provider = Provider(1)
+    provider.silent = [Flow("udp", US, ("192.0.2.51", 5060))]
+    provider.wait(4.9)
+    assert provider.states() == {"registering": 1}
+    provider.wait(0.2)
+    assert provider.states() == {"registered": 1}
+    provider.wait(100.0)
+    assert provider.states() == {"registered": 1}
+    assert provider.registered == 1
+    provider.close()
+
+
+def test_all_registrars_are_silent() -> None:
+    """The last one has the whole time of a transaction; then it is tried again later."""
+    provider = Provider(1)
+    provider.silent = [Flow("udp", US, (f"192.0.2.{n}", 5060)) for n in (51, 52)]
+    provider.silent.append(WAY)
+    provider.wait(46.5)  # four places: it is found twice
+    assert provider.states() == {"registering": 1}
+    provider.wait(1.0)
+    assert provider.states() == {"waiting": 1}
+    provider.close()
