@@ -71,7 +71,7 @@ _COLUMNS: dict[str, type[Any]] = {
     # `play` is the position of the playout in ticks of the RTP clock, `play_ts` the same as the
     # peer's timestamp; `end` is one past the newest tick in the buffer. `room`: how many ticks
     # before its turn the latest packet of this window came; `calm`: windows without a late one.
-    # Bit i of `history`: packet `max_seq` - i came.
+    # Bit i of `history`: packet `max_seq` - i came. `heard_at`: the oldest frame of `heard`.
     "hears": np.bool_,
     "synced": np.bool_,
     "rx_pt": np.uint8,
@@ -88,6 +88,7 @@ _COLUMNS: dict[str, type[Any]] = {
     "history": np.uint64,
     "received": np.int64,
     "gap": np.int64,
+    "heard_at": np.int64,
     "last_rx": np.float64,
     "jitter": np.float64,
     "transit": np.uint32,
@@ -132,6 +133,7 @@ class Lane:
     history: NDArray[np.uint64]
     received: NDArray[np.int64]
     gap: NDArray[np.int64]
+    heard_at: NDArray[np.int64]
     last_rx: NDArray[np.float64]
     jitter: NDArray[np.float64]
     transit: NDArray[np.uint32]
@@ -173,6 +175,8 @@ class Lane:
         self.senders: list[tuple[Callable[[memoryview], int], memoryview]] = []
         self.sender_rows: list[int] = []
         """The row of each of `senders`."""
+        self.secured: list[Call] = []
+        """The calls that encrypt."""
         self.readers: list[tuple[int, Callable[[memoryview], int], memoryview]] = []
         self.tick = 0
         """The plane's present tick."""
@@ -298,6 +302,7 @@ class Lane:
         """Copy a call's columns from another lane, when its codec changes."""
         for name in _COLUMNS:
             getattr(self, name)[row] = getattr(other, name)[other_row]
+        self.heard_at[row] = 0  # what was heard stays behind
 
     def relist(self) -> None:
         """Bring up to date who sends and who is read from."""
@@ -305,7 +310,10 @@ class Lane:
         self.senders = []
         self.sender_rows = []
         self.readers = []
+        self.secured = []
         for row, call in enumerate(self.calls[: self.n]):
+            if call is not None and call.keying.secure is not None:
+                self.secured.append(call)
             if call is None or call.peer is None:
                 continue
             rtp = call.keying.rtp
@@ -342,9 +350,9 @@ class Lane:
         self.fresh: NDArray[np.bool_] = self._larger(
             getattr(self, "fresh", None), (capacity, blocks), np.bool_
         )
-        heard = max(self.frame, self.codec.frame_samples(HEARD_MS))
+        frames = -(-HEARD_MS // self.ptime_ms)
         self.heard: NDArray[np.int16] = self._larger(
-            getattr(self, "heard", None), (capacity, heard), np.int16
+            getattr(self, "heard", None), (capacity, frames, self.frame), np.int16
         )
         self.sizes: list[int] = [0] * capacity
         self.calls.extend([None] * (capacity - old))

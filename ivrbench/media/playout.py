@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ivrbench.audio.conceal import Concealer
-from ivrbench.media.lane import NO_ROOM
+from ivrbench.media.lane import HEARD_MS, NO_ROOM
 from ivrbench.media.receive import TARGET_MS
 
 if TYPE_CHECKING:
@@ -163,10 +163,15 @@ def _conceal(lane: Lane, pcm: NDArray[np.int16], gap: NDArray[np.int64]) -> None
     for done, index in enumerate(np.flatnonzero(~here).tolist()):
         pcm[index] = _stand_in(lane, int(listeners[index]), int(gap[index]), done < MAX_CONCEALED)
     rows = listeners[here]
-    frame = lane.frame
-    if frame < lane.heard.shape[1]:
-        lane.heard[rows, :-frame] = lane.heard[rows, frame:]
-    lane.heard[rows, -frame:] = pcm[here]
+    at = lane.heard_at[rows]
+    lane.heard[rows, at] = pcm[here]
+    lane.heard_at[rows] = (at + 1) % lane.heard.shape[1]
+
+
+def _remembered(lane: Lane, row: int) -> NDArray[np.int16]:
+    """What was heard of a row last."""
+    frames: NDArray[np.int16] = np.roll(lane.heard[row], -int(lane.heard_at[row]), axis=0)
+    return frames.reshape(-1)[-max(lane.frame, lane.codec.frame_samples(HEARD_MS)) :]
 
 
 def _stand_in(lane: Lane, row: int, gap: int, in_time: bool) -> NDArray[np.int16] | int:
@@ -177,10 +182,10 @@ def _stand_in(lane: Lane, row: int, gap: int, in_time: bool) -> NDArray[np.int16
         return 0
     if concealer is None:
         if not in_time:
-            faded = lane.heard[row, -lane.frame :] * PLAIN_FADE**gap
+            faded = _remembered(lane, row)[-lane.frame :] * PLAIN_FADE**gap
             return faded.astype(np.int16)
         concealer = lane.concealers[row] = Concealer(lane.codec.rate_hz)
-        concealer.receive(lane.heard[row])
+        concealer.receive(_remembered(lane, row))
     return concealer.conceal(lane.frame)
 
 

@@ -33,6 +33,8 @@ class Reels:
         self.size = rate_hz * BLOCK_MS // 1000 * channels
         """Room in each, in samples of all channels."""
         self.samples = np.zeros((0, self.size), np.int16)
+        self._windows: NDArray[np.int16] | None = None
+        """The samples from each place on, as long as the frames taken last."""
         self.filled = np.zeros(0, np.int64)
         """How much waits in each."""
         self.left = np.zeros(0, np.int64)
@@ -53,6 +55,7 @@ class Reels:
             new = max(FIRST_SLOTS, 2 * old)
             more = np.zeros((new - old, self.size), np.int16)
             self.samples = np.concatenate([self.samples, more])
+            self._windows = None
             self.filled = np.concatenate([self.filled, np.zeros(new - old, np.int64)])
             self.left = np.concatenate([self.left, np.zeros(new - old, np.int64)])
             self.held = np.concatenate([self.held, np.zeros(new - old, np.bool_)])
@@ -77,6 +80,10 @@ class Reels:
             assert owner is not None, "who records has a recorder"
             owner.hand_over()
         at = slots * self.size + self.filled[slots]
-        self.samples.reshape(-1)[at[:, None] + np.arange(n)] = frames
+        if self._windows is None or self._windows.shape[1] != n:
+            self._windows = np.lib.stride_tricks.sliding_window_view(
+                self.samples.reshape(-1), n, writeable=True
+            )
+        self._windows[at] = frames
         self.filled[slots] += n
         self.left[slots] -= n
