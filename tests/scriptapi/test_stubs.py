@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ivrbench.scriptapi.handlers import HANDLERS
 from ivrbench.scriptapi.stubs import ivr_stub, log_stub, write_stubs
 
 if TYPE_CHECKING:
     import pytest
 
+FOR_ENGINE = set("attach copy_of detach length_ms opened record_limit_ms settings".split())
+"""No business of scripts."""
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
@@ -35,6 +38,24 @@ def test_they_name_what_scripts_import(ivr: Any, log: Any) -> None:
     there = {name for name in vars(ivr) if not name.startswith("_")}
     assert names(ivr_stub()) == there | {"config"}
     assert names(log_stub()) == {name for name in vars(log) if not name.startswith("_")}
+
+
+def test_classes_are_whole(ivr: Any) -> None:
+    """Every public method and attribute of a class is in its stub, and what editors complete."""
+    text = ivr_stub()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef) and node.name.startswith("Ivr"):
+            stubs = {n.name for n in node.body if isinstance(n, ast.FunctionDef)}
+            stubs |= {n.name for n in node.body if isinstance(n, ast.AsyncFunctionDef)}
+            stubs |= {
+                n.target.id
+                for n in node.body
+                if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+            }
+            there = {n for n in dir(getattr(ivr, node.name)) if n[0] != "_" and n != "from"}
+            assert there - stubs <= FOR_ENGINE, node.name
+            more = set(HANDLERS) if node.name == "IvrDialogBase" else set()
+            assert stubs - there <= {"__init__"} | more, node.name
 
 
 def check(folder: Path, *files: str | Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.events import MonitorChanged
@@ -105,3 +106,31 @@ def onSipReply(self, reply):
     bench.wait()
     assert bench.said() == ["b", (200, "OK")]
     caller.bye()
+
+
+def test_what_a_script_holds_is_freed_with_its_call(make_bench: MakeBench) -> None:
+    """Files and data of the dialog object are gone at once; no garbage collector is needed."""
+    body = """
+def onSessionStart(self):
+    import weakref
+    self.data = set(range(3))
+    self.prompt = IvrAudioFile()
+    said.extend((weakref.ref(self.data), weakref.ref(self.prompt), weakref.ref(self)))
+    self.vars["a"] = 1
+    self.setTimer(1, 100)
+    self.pause = IvrNullAudio()
+    self.pause.init()
+    self.enqueue(self.pause, None)
+def onTimer(self, id):
+    pass
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    gc.disable()
+    try:
+        caller.dial()
+        caller.bye()
+        bench.wait(1)
+        assert [one() for one in bench.said()] == [None, None, None]
+    finally:
+        gc.enable()
