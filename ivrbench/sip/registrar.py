@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Phone", "Registrar"]
 
-DEFAULT_EXPIRES_S = 3600  # RFC 3261 §10.2.1.1.
 MIN_EXPIRES_S = 60
-MAX_EXPIRES_S = 3600
+MAX_EXPIRES_S = 1200  # Refreshed by then, a connection never is idle for the 30 minutes it may be.
 MAX_PHONES = 8  # Of one user; the one that was heard of least lately makes room.
 
 
@@ -137,7 +136,7 @@ def _expires_s(contact: str, request: SipRequest) -> int:
         seconds = parse_number(text)
         if seconds is not None:
             return seconds
-    return DEFAULT_EXPIRES_S
+    return MAX_EXPIRES_S
 
 
 def _check_order(phone: Phone, request: SipRequest) -> None:

@@ -67,15 +67,15 @@ def test_taken_back(contact: str, extra: str) -> None:
 @pytest.mark.parametrize(
     ("contact", "extra", "expires_s"),
     [
-        (DESK, "", 3600),
+        (DESK, "", 1200),
         (f"{DESK};expires=100", "Expires: 200\n", 100),
-        (f"{DESK};expires=90000", "", 3600),
+        (f"{DESK};expires=90000", "", 1200),
         (f"{DESK};expires=soon", "Expires: 300\n", 300),
-        (f"{DESK};expires=99999999999999", "Expires: often\n", 3600),
+        (f"{DESK};expires=99999999999999", "Expires: often\n", 1200),
     ],
 )
 def test_what_is_granted(contact: str, extra: str, expires_s: int) -> None:
-    """That of the Contact, else that of Expires, else an hour; an hour at most."""
+    """That of the Contact, else that of Expires, else 20 minutes, which is the most."""
     _, headers = Registrar().answer(register(contact, extra=extra), UDP, 0.0)
     assert values(headers) == [f"{DESK};expires={expires_s}"]
 
