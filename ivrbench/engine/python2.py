@@ -47,17 +47,24 @@ RENAMED: Final = {
 
 _CONVERTED_MODULES: Final = frozenset(RENAMED) - {"md5"}
 _LOST_BUILTINS: Final = frozenset(
-    "apply basestring execfile long raw_input reduce unichr unicode xrange".split()
+    "apply basestring execfile file long raw_input reduce unichr unicode xrange".split()
 )
 _LOST_METHODS: Final = frozenset({"has_key", "iteritems", "iterkeys", "itervalues"})
 _LOST_URLLIB: Final = frozenset(
     "quote quote_plus unquote unquote_plus urlencode urlopen urlretrieve".split()
 )
+_OURS: Final = frozenset({"ivr", "log"})
 _CAUGHT: Final = frozenset({"AttributeError", "Exception", "ImportError", "NameError"})
 _OLD_EMAIL: Final = re.compile(
     r"\bemail\.(?:MIME(Audio|Base|Image|Message|Multipart|NonMultipart|Text)"
     r"|(Charset|Encoders|Errors|Generator|Header|Message|Parser|Utils))\b"
 )
+_OLD_EMAIL_NAME: Final = re.compile(
+    r"(\bfrom\s+email\s+import\s+)"
+    r"(Charset|Encoders|Errors|Generator|Header|Message|Parser|Utils)\b(?!\s*,)"
+)
+_FILE_CALLED: Final = re.compile(r"(?<![\w.])file(?=\s*\()")
+_FILE_BOUND: Final = re.compile(r"\bfile\s*=(?!=)|\b(?:def|as|import|for|class)\s+file\b")
 # `fissix` would make bytes of StringType; what scripts get from the API is str.
 _OLD_STRING_TYPE: Final = re.compile(r"\btypes\.StringType\b(?!s)")
 _OLD_ENCODING: Final = re.compile(
@@ -83,19 +90,28 @@ def signs_of(tree: ast.Module, folder: Path) -> Iterator[tuple[int, str]]:
         tree: the source.
         folder: the script directory; a file `Queue.py` in it is meant by `import Queue`.
     """
-    own = _names_bound(tree)
+    own, views = _names_bound(tree), _views_named(tree)
     for node in _unguarded(tree):
         line = getattr(node, "lineno", 0)
         for module in _imported(node):
-            if module in _CONVERTED_MODULES and not (folder / f"{module}.py").exists():
+            is_lost = module in _CONVERTED_MODULES and not (folder / f"{module}.py").exists()
+            if is_lost or _OLD_EMAIL.fullmatch(module):
                 yield line, f"import {module}"
         match node:
             case ast.Name(id=name, ctx=ast.Load()) if name in _LOST_BUILTINS - own:
                 yield line, name
             case ast.Call(func=ast.Attribute(attr=name)) if name in _LOST_METHODS - own:
                 yield line, f".{name}()"
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="sort")) if (
+                name in views
+            ):
+                yield line, f"{name}.sort()"
             case ast.Attribute(value=ast.Name(id="urllib"), attr=name) if name in _LOST_URLLIB:
                 yield line, f"urllib.{name}"
+            case ast.ImportFrom(module="email", names=[ast.alias(name=name)]) if (
+                _OLD_EMAIL_NAME.fullmatch(f"from email import {name}")
+            ):
+                yield line, f"email.{name}"
             case ast.ImportFrom(module="urllib", names=names):
                 yield from ((line, f"urllib.{n.name}") for n in names if n.name in _LOST_URLLIB)
 
@@ -113,6 +129,9 @@ def convert(text: str, folder: Path) -> str | None:
     prepared = _OLD_EMAIL.sub(
         lambda m: f"email.mime.{m[1].lower()}" if m[1] else m[0].lower(), text
     )
+    prepared = _OLD_EMAIL_NAME.sub(lambda m: f"{m[1]}{m[2].lower()} as {m[2]}", prepared)
+    if not _FILE_BOUND.search(prepared):
+        prepared = _FILE_CALLED.sub("open", prepared)
     prepared = _OLD_STRING_TYPE.sub("str", prepared)
     prepared = _OLD_ENCODING.sub("str", prepared)
     own = {path.stem for path in folder.glob("*.py")}
@@ -188,6 +207,19 @@ def _imported(node: ast.AST) -> list[str]:
     return []
 
 
+def _views_named(tree: ast.Module) -> set[str]:
+    """Names of what `.keys()` and its like gave: lists in Python 2."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.Call(func=ast.Attribute(attr="keys" | "values" | "items"), args=[]),
+            ):
+                names.add(name)
+    return names
+
+
 def _names_bound(tree: ast.Module) -> set[str]:
     """Names the source gives a meaning of its own, anywhere."""
     bound: set[str] = set()
@@ -199,6 +231,8 @@ def _names_bound(tree: ast.Module) -> set[str]:
                 bound.add(name)
             case ast.ClassDef(name=name):
                 bound.add(name)
+            case ast.ImportFrom(module=module, names=[ast.alias(name="*")]) if module not in _OURS:
+                bound.add("file")  # a name that helpers may well have
             case ast.alias(name=name, asname=asname):
                 bound.add((asname or name).partition(".")[0])
     return bound

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import string
 import tempfile
+import time
 import types
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import IO
 
 __all__ = ["restore_names"]
@@ -38,20 +40,39 @@ _TYPES: Final[dict[str, object]] = {
 
 
 def restore_names() -> None:
-    """Give `os` its `tmpfile`, `string` its functions and `types` its types back."""
+    """Give `os`, `string`, `types`, `base64` and `time` back what they have lost."""
     names: dict[str, object] = {name: getattr(str, name) for name in _STRING_METHODS}
     names |= {"atof": float, "atoi": int, "atol": int, "join": _join, "joinfields": _join}
     names |= {"splitfields": str.split, "maketrans": str.maketrans}
     names |= {"letters": string.ascii_letters, "lowercase": string.ascii_lowercase}
     names |= {"uppercase": string.ascii_uppercase}
+    lost = {"encodestring": _encodestring, "decodestring": _decodestring}
+    _restore(string, names)
+    _restore(types, _TYPES)
+    _restore(base64, lost)
+    _restore(os, {"tmpfile": _tmpfile, "getcwdu": os.getcwd})
+    _restore(time, {"clock": time.process_time})
+
+
+def _restore(module: types.ModuleType, names: Mapping[str, object]) -> None:
     for name, value in names.items():
-        if not hasattr(string, name):
-            setattr(string, name, value)
-    for name, value in _TYPES.items():
-        if not hasattr(types, name):
-            setattr(types, name, value)
-    if not hasattr(os, "tmpfile"):
-        os.tmpfile = _tmpfile  # type: ignore[attr-defined]  # that is the point
+        if not hasattr(module, name):
+            setattr(module, name, value)
+            getattr(module, "__all__", []).append(name)  # for `import *`
+
+
+def _encodestring(data: str | bytes) -> str | bytes:
+    """`base64.encodestring`, of a text a text."""
+    if isinstance(data, str):
+        return base64.encodebytes(data.encode("latin-1")).decode("ascii")
+    return base64.encodebytes(data)
+
+
+def _decodestring(data: str | bytes) -> str | bytes:
+    """`base64.decodestring`, of a text a text."""
+    if isinstance(data, str):
+        return base64.decodebytes(data.encode("ascii")).decode("latin-1")
+    return base64.decodebytes(data)
 
 
 def _tmpfile() -> IO[bytes]:

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
         ("urllib.urlopen(u)", "urllib.request.urlopen(u)"),
         ("from email.MIMEText import MIMEText", "from email.mime.text import MIMEText"),
         ("import email.Utils", "import email.utils"),
+        ("from email import Encoders", "from email import encoders as Encoders"),
+        ("f = file('x')", "f = open('x')"),
+        ("def file(x): pass\nf = file('x')", "def file(x): pass\nf = file('x')"),
+        ("k = d.keys()\nk.sort()", "k = list(d.keys())\nk.sort()"),
         ("isinstance(a, types.StringType)", "isinstance(a, str)"),
         ("from __future__ import print_function\nprint(a)\nx = 5L", "\nprint(a)\nx = 5"),
     ],
@@ -79,12 +83,36 @@ def test_own_modules_keep_their_names(tmp_path: Path) -> None:
         ("import urllib\nurllib.urlencode({})", [(2, "urllib.urlencode")]),
         ("from urllib import quote, parse", [(1, "urllib.quote")]),
         ("import urllib.request\nurllib.request.urlopen(u)", []),
+        ("from email.MIMEText import MIMEText", [(1, "import email.MIMEText")]),
+        ("from email import Encoders", [(1, "email.Encoders")]),
+        ("from email import encoders", []),
+        ("f = file(x)", [(1, "file")]),
+        ("from ivr import *\nf = file(x)", [(2, "file")]),
+        ("from util import *\nf = file(x)", []),
+        ("k = d.keys()\nk.sort()", [(2, "k.sort()")]),
+        ("k = list(d.keys())\nk.sort()", []),
         ("range(5)", []),
     ],
 )
 def test_signs(tmp_path: Path, text: str, signs: list[tuple[int, str]]) -> None:
     """A source that compiles is converted only if it cannot work as it is."""
     assert list(signs_of(ast.parse(text), tmp_path)) == signs
+
+
+def test_names_that_are_back(bench: Bench) -> None:
+    """Functions of modules that still exist, also by `from string import *`."""
+    bench.write(
+        "menu.py",
+        "import base64, os, time\nfrom string import *\nfrom types import *\n"
+        "n = atoi('5') + len(join(['a', 'b'], ''))\n"
+        "code = base64.encodestring('abc')\nback = base64.decodestring(code)\n"
+        "raw = base64.decodestring(base64.encodestring(b'abc'))\n"
+        "is_text = type(code) == StringType\nwhere = os.getcwdu()\nspent = time.clock()\n" + SCRIPT,
+    )
+    assert bench.library.load_all()
+    module: Any = bench.serving("menu").module
+    assert (module.n, module.code, module.back, module.raw) == (7, "YWJj\n", "abc", b"abc")
+    assert module.is_text
 
 
 def test_only_indentation_is_expanded() -> None:
