@@ -78,9 +78,18 @@ class Calling:
         self._remember()
         if not self._last[0]:
             app.say("there was no test call yet: c makes one", "warn")
-        elif app.model.test_call is not None:
+        else:
+            self._call_again()
+
+    def call_as(self, target: str, moments: list[Moment]) -> None:
+        """Call somebody with the keys of another call; one that is up is hung up first."""
+        self._last = (target, moments)
+        self._call_again()
+
+    def _call_again(self) -> None:
+        if self._app.model.test_call is not None:
             self._again = True
-            app.ask(HangUp(app.model.test_leg))
+            self._app.ask(HangUp(self._app.model.test_leg))
         else:
             self.dial(*self._last)
 

@@ -9,6 +9,8 @@ __all__ = ["CASES", "RECORD"]
 CASES = [
     key("a", "run_all", "cases.run_all", "Run all", "Run every case", show=True),
     key("w", "on_reload", "cases.on_reload", "On reload", "Run a script's cases at each reload"),
+    key("l", "hear", "cases.hear", "Listen", "Call its script with the same keys", show=True),
+    key("d", "diff", "cases.diff", "Diff", "What changed in the script", show=True),
     key("e", "edit", "cases.edit", "Edit", "Open the case in $EDITOR", show=True),
     key("X", "delete", "cases.delete", "Delete", "Take the case out of its file", show=True),
     key("y", "copy", "cases.copy", "Copy", "Copy what the last run said", show=True),

@@ -9,6 +9,7 @@ from ivrbench.errors import ControlError
 from ivrbench.observe.case import case_of
 from ivrbench.observe.case_source import save_case
 from ivrbench.observe.ladder import legs_of
+from ivrbench.tui.case_call import case_call
 from ivrbench.tui.cases import Case, run_cases
 from ivrbench.tui.screens.record_case import RecordScreen, Wanted
 from ivrbench.tui.text import count
@@ -72,6 +73,19 @@ class CaseRuns:
             app.say(text, "bad")
         else:
             app.say(f"{app.model.glyphs.ok} {count(len(cases), 'case')} passed", "ok")
+
+    def hear(self, case: Case) -> None:
+        """Call its script with the test phone, its keys at its moments."""
+        app = self._app
+        try:
+            call = case_call(case)
+        except ControlError as error:
+            app.say(str(error), "bad")
+            return
+        app.calling.call_as(call.script, call.moments)
+        app.action_go("call")
+        if call.left_out:
+            app.say(f"{case.name} without its {', '.join(call.left_out)}", "warn")
 
     def record(self) -> None:
         """Ask how the selected call becomes a test, and write it."""

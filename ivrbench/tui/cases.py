@@ -40,6 +40,8 @@ class Case:
     took_s: float = 0.0
     generation: int = 0
     """Of its script, when it ran."""
+    passed: int = 0
+    """The last generation it passed with."""
     message: list[str] = field(default_factory=list)
     """What pytest said about the failure."""
 
@@ -80,6 +82,7 @@ class Cases:
             if old is not None:
                 case.state, case.ran_at_s, case.took_s = old.state, old.ran_at_s, old.took_s
                 case.generation, case.message = old.generation, old.message
+                case.passed = old.passed
 
 
 def find_cases(folder: Path) -> tuple[list[Case], str]:
@@ -165,6 +168,7 @@ async def run_cases(cases: Sequence[Case], script_path: str, wall: Callable[[], 
         if result is not None:
             case.took_s, case.message = result
             case.state = "failed" if case.message else "ok"
+            case.passed = case.passed if case.message else case.generation
 
 
 async def _pytest(cases: Sequence[Case], script_path: str, report: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.observe.events import ItemStarted, KeyReceived
 from ivrbench.observe.feel import key_name
@@ -11,7 +11,10 @@ from ivrbench.observe.feel import key_name
 if TYPE_CHECKING:
     from ivrbench.observe.snapshot import LegView, PhoneView
 
-__all__ = ["Moment", "Redial", "moments_of"]
+__all__ = ["ANY_PROMPT", "Moment", "Redial", "moments_of"]
+
+ANY_PROMPT: Final = -1
+"""In place of a number of prompts: counted from the answer, whatever is played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +23,9 @@ class Moment:
 
     key: str
     n_prompts: int
-    """Prompts that had begun; 0: none, counted from the answer."""
+    """Prompts that had begun; 0: none, counted from the answer; or `ANY_PROMPT`."""
     prompt: str
-    """The last of them."""
+    """The last of them, with or without ending; "" for any."""
     after_s: float
 
 
@@ -56,6 +59,10 @@ def _prompts(leg: LegView) -> list[tuple[str, float]]:
     return found
 
 
+def _stem(prompt: str) -> str:
+    return prompt.rpartition("/")[2].rpartition(".")[0] or prompt
+
+
 class Redial:
     """Presses the keys of an earlier call in a new one. Ask `due` whenever something happened.
 
@@ -86,13 +93,13 @@ class Redial:
             if moment.n_prompts > len(prompts) or not leg.answered_at_s:
                 return keys, None
             since_s = leg.answered_at_s
-            if moment.n_prompts:
+            if moment.n_prompts > 0:
                 prompt, since_s = prompts[moment.n_prompts - 1]
-                if prompt != moment.prompt:
+                if moment.prompt and _stem(prompt) != _stem(moment.prompt):
                     self.problem = f"key {moment.key} came after {moment.prompt}, now {prompt}"
                     return keys, None
             wait_s = since_s + moment.after_s - now_s
-            if wait_s > 0 and len(prompts) > moment.n_prompts:
+            if wait_s > 0 and len(prompts) > moment.n_prompts > ANY_PROMPT:
                 later = prompts[moment.n_prompts][0]
                 self.problem = f"{later} began before key {moment.key} was pressed"
                 return keys, None

@@ -10,8 +10,11 @@ import pytest
 
 from ivrbench.errors import ControlError
 from ivrbench.observe import events as ev
+from ivrbench.observe.commands import PlaceTestCall
 from ivrbench.tui import cases as cases_module
+from ivrbench.tui.case_call import case_call
 from ivrbench.tui.cases import Case, Cases, delete_case, find_cases, run_cases
+from ivrbench.tui.redial import ANY_PROMPT, Moment
 from tests.tui.conftest import NARROW, WIDE, screen_text, settle, strip_text, until, workbench
 from tests.tui.fake_engine import leg_up, loaded
 
@@ -130,6 +133,35 @@ async def test_one_case_runs(engine: FakeEngine, two: Path, runs: list[list[str]
         assert runs == [["test_other"]]
         await pilot.press("y")
         assert "directions.wav" in app.clipboard
+
+
+async def test_a_failed_case_stands_at_its_script(
+    engine: FakeEngine, two: Path, runs: list[list[str]]
+) -> None:
+    """On the Bench its row says so; F8 says which lines are new, and d shows them."""
+    engine.publish(loaded("menu", 1, source="one\ntwo\nthree\n"))
+    async with workbench(engine) as (app, pilot):
+        engine.publish(loaded("menu", 2, source="one\n2\n2b\nthree\n"))
+        await until(app, pilot, engine, "1 case ✗")
+        await pilot.press("f8")
+        await until(app, pilot, engine, "since     @2 changed lines 2-3 (d shows the diff)")
+        await pilot.press("d")
+        await until(app, pilot, engine, "diff @1 → @2")
+        assert "+2b" in screen_text(app)
+
+
+async def test_a_case_is_heard(engine: FakeEngine, two: Path) -> None:
+    """The test phone calls its script; what it cannot do is said."""
+    write(two, TWO.replace('"menu"', '"menu", params={"pin": "1"}'))
+    engine.publish(loaded("menu", 1))
+    async with workbench(engine) as (app, pilot):
+        await pilot.press("f8")
+        await settle(app, pilot, engine)
+        await pilot.press("l")
+        await until(app, pilot, engine, "test_hours without its params")
+        asked = [each for each in engine.asked if isinstance(each, PlaceTestCall)]
+        assert [each.target for each in asked] == ["menu"]
+        assert app.current_mode == "call"
 
 
 async def test_cases_run_when_their_script_was_loaded_again(
@@ -253,6 +285,38 @@ def test_files_that_cannot_be_read_are_named(two: Path) -> None:
     cases.rows[0].state = "ok"
     cases.look()
     assert cases.rows[0].state == "ok"
+
+
+def test_a_case_as_a_call(two: Path) -> None:
+    """Keys at their moments after the prompts; without prompts after the answer."""
+    steps = """
+def test_it(bench):
+    call = bench.dial("menu")
+    call.answered()
+    call.waits(2)
+    call.plays("main.wav")
+    call.waits(1.5)
+    call.press("12")
+    call.plays("Good bye, dear caller")
+    callee = call.connects("sip:bob@example.org")
+    call.press("#")
+    call.hangs_up()
+"""
+    write(two, steps)
+    call = case_call(find_cases(two.parent)[0][0])
+    assert call.script == "menu"
+    assert call.left_out == ["connects"]
+    assert call.moments == [
+        Moment("1", 1, "main.wav", 1.5),
+        Moment("2", 1, "main.wav", 1.68),
+        Moment("#", 2, "", 0.0),
+    ]
+    write(two, steps.replace("call.plays", "call.hears"))
+    moments = case_call(find_cases(two.parent)[0][0]).moments
+    assert [(m.n_prompts, m.after_s) for m in moments][0] == (ANY_PROMPT, 3.5)
+    write(two, "def test_it(bench, name):\n    bench.dial(name)\n")
+    with pytest.raises(ControlError, match="does not say by name"):
+        case_call(find_cases(two.parent)[0][0])
 
 
 def test_deleting_what_is_not_there(two: Path) -> None:

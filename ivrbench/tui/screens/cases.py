@@ -11,7 +11,8 @@ from ivrbench.tui.case_keys import CASES
 from ivrbench.tui.cases import CASES_FOLDER, delete_case
 from ivrbench.tui.screens.ask import AskScreen
 from ivrbench.tui.screens.frame import FrameScreen
-from ivrbench.tui.views.cases import case_lines, detail_lines
+from ivrbench.tui.screens.script import ScriptScreen
+from ivrbench.tui.views.cases import case_lines, detail_lines, versions_of
 from ivrbench.tui.widgets.pane import Pane
 from ivrbench.tui.widgets.rows import Rows
 
@@ -32,7 +33,7 @@ class CasesScreen(FrameScreen):
 
     def body(self) -> ComposeResult:
         """Cases above, the selected one below."""
-        yield Rows(id="cases", hints="enter run  a run all  e edit  X delete")
+        yield Rows(id="cases", hints="enter run  a run all  l hear it  e edit  X delete")
         yield Pane(id="case")
 
     def draw_body(self, model: Model, now_s: float) -> None:
@@ -44,6 +45,7 @@ class CasesScreen(FrameScreen):
         case = model.cases.case
         detail.titles(case.name if case else "", f"{case.file}:{case.line}" if case else "")
         detail.show(detail_lines(model))
+        detail.hints("d diff  y copy" if case and case.message else "")
 
     def on_screen_resume(self) -> None:
         """Files may have changed meanwhile."""
@@ -72,6 +74,27 @@ class CasesScreen(FrameScreen):
         """Run them at each reload, or not."""
         cases = self.bench.model.cases
         cases.runs_on_reload = not cases.runs_on_reload
+        self.bench.draw_now()
+
+    def action_hear(self) -> None:
+        """Call its script with the test phone: the same keys at the same moments."""
+        case = self.bench.model.cases.case
+        if case is not None:
+            self.bench.case_runs.hear(case)
+
+    def action_diff(self) -> None:
+        """What changed in its script since it passed."""
+        case, model = self.bench.model.cases.case, self.bench.model
+        versions = versions_of(model, case) if case else None
+        if case is None or versions is None:
+            self.bench.say("there is no version before to compare with", "warn")
+            return
+        before, shown = versions
+        model.select_script(case.script)
+        model.generation, model.marked_generation = shown.generation, before.generation
+        self.bench.action_go("script")
+        if isinstance(self.bench.screen, ScriptScreen):
+            self.bench.screen.show_diff()
         self.bench.draw_now()
 
     def action_edit(self) -> None:

@@ -149,6 +149,10 @@ class ScriptScreen(FrameScreen):
         self.query_one("#source", Pane).scroll_to(y=0, animate=False, immediate=True)
         self.bench.draw_now()
 
+    def show_diff(self) -> None:
+        """What changed, whatever was shown before."""
+        self._is_diff, self._shown = True, ("", 0, 0)
+
     def _compared(self, model: Model) -> GenerationView | None:
         """What the chosen version is compared with."""
         script, shown = model.selected_script, model.selected_generation

@@ -1,19 +1,22 @@
-"""The Cases screen: recorded calls, how they ran last, and what was different."""
+"""The Cases screen: recorded calls, how they ran last, what was different, and since when."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ivrbench.tui.text import Column, Line, clock_time, line, row
+from ivrbench.tui.text import Column, Line, clock_time, count, line, row
+from ivrbench.tui.views.script_diff import changed_lines, version_before
 
 if TYPE_CHECKING:
+    from ivrbench.observe.snapshot import GenerationView
     from ivrbench.tui.cases import Case
     from ivrbench.tui.model import Model
     from ivrbench.tui.theme import Glyphs
 
-__all__ = ["case_lines", "case_mark", "detail_lines"]
+__all__ = ["case_lines", "case_mark", "detail_lines", "versions_of"]
 
 _WIDTHS = (16, 14, 12)
+_HEADS = ("expected", "got", "script")
 
 
 def case_lines(model: Model, width: int) -> list[Line]:
@@ -80,24 +83,49 @@ def detail_lines(model: Model) -> list[Line]:
     if not case.message:
         said = {"ok": "passed", "running": "runs now", "": "enter runs it"}
         return [line(f"  {said.get(case.state, '')}")]
-    return [_detail(text) for text in case.message]
+    lines = [_detail(text) for text in case.message]
+    since = _since(model, case)
+    if since:
+        # After what was expected, what came and where; before the timeline.
+        n_head = sum(1 for each in lines if each.text.strip().startswith(_HEADS))
+        lines.insert(n_head, line(("  since     ", "head"), since))
+    return lines
+
+
+def versions_of(model: Model, case: Case) -> tuple[GenerationView, GenerationView] | None:
+    """The version of its script that a failed case passed with, or the one before; and its own."""
+    script = model.history.scripts.get(case.script)
+    versions = {each.generation: each for each in script.generations} if script else {}
+    shown = versions.get(case.generation)
+    if script is None or shown is None:
+        return None
+    passed = versions.get(case.passed) if case.passed != case.generation else None
+    before = passed or version_before(script, shown)
+    return (before, shown) if before is not None and before.source else None
+
+
+def _since(model: Model, case: Case) -> str:
+    versions = versions_of(model, case)
+    if case.state != "failed" or versions is None:
+        return ""
+    before, shown = versions
+    changed = changed_lines(before, shown)
+    if not changed:
+        return f"@{shown.generation} changed no line of it"
+    lines = "lines" if "-" in changed or "," in changed else "line"
+    return f"@{shown.generation} changed {lines} {changed} (d shows the diff)"
 
 
 def _detail(text: str) -> Line:
     shown = text.removeprefix("ivrbench.errors.ExpectationFailed: ")
     head, _, rest = shown.partition("  ")
-    if head in ("expected", "got", "script"):
+    if head in _HEADS:
         role = "bad" if head == "got" else "head"
         return line((f"  {head:9} ", role), rest.strip())
     return line(f"  {shown}")
 
 
 def case_mark(model: Model, script: str) -> tuple[str, str]:
-    """How a script's cases did, for its row: text and role; ("", "") if it has none."""
-    cases = model.cases.of(script)
-    if not cases:
-        return "", ""
-    if any(case.state == "failed" for case in cases):
-        return f"{len(cases)} case {model.glyphs.bad}", "bad"
-    all_ok = all(case.state == "ok" for case in cases)
-    return f"{len(cases)} case{f' {model.glyphs.ok}' if all_ok else ''}", "ok" if all_ok else "dim"
+    """The cases of a script that failed, for its row: text and role; ("", "") if none did."""
+    failed = sum(1 for case in model.cases.of(script) if case.state == "failed")
+    return (f"{count(failed, 'case')} {model.glyphs.bad}", "bad") if failed else ("", "")

@@ -10,7 +10,7 @@ from ivrbench.tui.text import Line, fit, line
 if TYPE_CHECKING:
     from ivrbench.observe.snapshot import GenerationView, ScriptView
 
-__all__ = ["diff_title", "version_before", "version_diff_lines"]
+__all__ = ["changed_lines", "diff_title", "version_before", "version_diff_lines"]
 
 _ROLES = {"+": "ok", "-": "bad", "@": "accent"}
 
@@ -32,6 +32,20 @@ def version_before(
         return script.serving
     older = [g for g in script.generations if g.generation < shown.generation and g.source]
     return older[-1] if older else None
+
+
+def changed_lines(before: GenerationView, shown: GenerationView) -> str:
+    """The lines of a version that are not as they were: "84-90, 95", "" if none is.
+
+    What was taken out counts as the line that follows it.
+    """
+    old, new = before.source.splitlines(), shown.source.splitlines()
+    spans = (
+        (first + 1, max(last, first + 1))
+        for tag, _, _, first, last in difflib.SequenceMatcher(None, old, new, False).get_opcodes()
+        if tag != "equal"
+    )
+    return ", ".join(f"{a}-{b}" if b > a else f"{a}" for a, b in spans)
 
 
 def diff_title(before: GenerationView, shown: GenerationView) -> str:

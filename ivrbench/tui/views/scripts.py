@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ivrbench.tui.text import Column, Line, count, line, row
+from ivrbench.tui.views.cases import case_mark
 
 if TYPE_CHECKING:
     from ivrbench.observe.snapshot import ScriptView
@@ -34,8 +35,12 @@ def script_lines(model: Model, width: int) -> list[Line]:
                 selected=selected is script,
             )
         )
-        if note:
-            lines.append(line((f"{note:>{width - 1}}"[-width:], "dim" if role == "ok" else role)))
+        cases, bad = case_mark(model, name)
+        if note or cases:
+            before = f"{note}  " if note and cases else note
+            room = max(0, width - 1 - len(cases))
+            text = f"{before:>{room}}"[-room:] if room else ""
+            lines.append(line((text, "dim" if role == "ok" else role), (cases, bad)))
     return lines
 
 
