@@ -14,6 +14,7 @@ from ivrbench.sip.flow import Flow, host_port
 from .connections import Connections, Tls
 from .datagrams import Datagrams, local_address_towards
 from .large_requests import LargeRequests
+from .port_owner import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +40,8 @@ class PortTaken(IvrbenchError):
         super().__init__(
             f"cannot listen on {transport}:{host_port(ip, port)}: {reason}"
             + (
-                "; another program has that port. Choose another with --listen, "
-                "or let ivrbench take the next one with --next-free-port"
+                f"; {owner_of(transport, port) or 'another program'} has that port. "
+                "Choose another with --listen, or let ivrbench take the next one with --next-free-port"
                 if reason == "port in use"
                 else ""
             )
