@@ -41,7 +41,8 @@ class PortTaken(IvrbenchError):
             f"cannot listen on {transport}:{host_port(ip, port)}: {reason}"
             + (
                 f"; {owner_of(transport, port) or 'another program'} has that port. "
-                "Choose another with --listen, or let ivrbench take the next one with --next-free-port"
+                "Choose another with --listen, "
+                "or let ivrbench take the next one with --next-free-port"
                 if reason == "port in use"
                 else ""
             )
