@@ -36,7 +36,9 @@ def listeners(lane: Lane) -> NDArray[np.int64]:
         if not lane.hushed:
             return NOBODY
     wanted = lane.recording.union(lane.watched, lane.toned, lane.members, lane.taped, lane.hushed)
-    return np.array(sorted(wanted), np.int64)
+    rows = np.fromiter(wanted, np.int64, len(wanted))
+    rows.sort()
+    return rows
 
 
 def listen(

@@ -116,7 +116,9 @@ def _ringed(lane: Lane, law: Law) -> tuple[NDArray[np.int16], NDArray[np.bool_]]
         codes = np.empty((len(listeners), 2, lane.block), np.uint8)
         for half, blocks, have in ((0, block, first), (1, after, second)):
             codes[:, half] = lane.ring[listeners, blocks[listeners]]
-            codes[~have[listeners], half] = law.silence
+            missing = ~have[listeners]
+            if missing.any():
+                codes[missing, half] = law.silence
         pcm = law.decode(codes.reshape(len(listeners), lane.frame))
         _conceal(lane, pcm, gap[listeners])
         for index, natural in slid.items():

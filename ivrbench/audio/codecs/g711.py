@@ -42,8 +42,9 @@ class Law:
             octets: any shape.
             out: where to put them, of the same shape; None for a new array.
         """
-        # mode="clip" spares numpy a copy of `out`; no octet is out of range.
-        return np.take(self.decode_table, octets, out=out, mode="clip")
+        # No octet is out of range. This mode spares numpy a copy of `out`, and takes half the time
+        # of "clip".
+        return np.take(self.decode_table, octets, out=out, mode="wrap")
 
     def encode(self, pcm: Pcm, out: Octets | None = None) -> Octets:
         """Return the octets of an array of samples.
@@ -52,7 +53,7 @@ class Law:
             pcm: any shape.
             out: where to put them, of the same shape; None for a new array.
         """
-        return np.take(self.encode_table, pcm.view(np.uint16), out=out, mode="clip")
+        return np.take(self.encode_table, pcm.view(np.uint16), out=out, mode="wrap")
 
 
 def _ulaw_decode_table() -> Pcm:
