@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import RemoteProtocolError
+from ..errors import LocalProtocolError, RemoteProtocolError
 from .compose import response_flow
+from .grammar import check_headers
 from .headers import parse_name_addr, parse_number
 from .uri import parse_uri
 
@@ -70,10 +71,15 @@ class Registrar:
             user = parse_uri(request.to.uri).decoded_user
             if user != request.auth_user:
                 return 403, ()  # RFC 3261 §10.3, step 4: nobody registers for somebody else.
+            check_headers([("Path", value) for value in request.elements("path")])
+            for value in request.elements("path"):
+                parse_uri(parse_name_addr(value).uri)
             phones = self._of(user, now)
             self._change(phones, request, flow, now)
         except RemoteProtocolError as error:
             return error.status_hint, ()
+        except LocalProtocolError:  # a Path that could not be sent
+            return 400, ()
         self._users.pop(user, None)
         if phones:
             self._users[user] = dict(list(phones.items())[-MAX_PHONES:])

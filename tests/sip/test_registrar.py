@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.sip.endpoint import Endpoint
+from ivrbench.sip.events import RequestReceived
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.message import SipRequest
 from ivrbench.sip.parser import parse_message
 from ivrbench.sip.registrar import MAX_PHONES, Registrar
+from ivrbench.sip.settings import EndpointSettings
 
 from .helpers import OURS, TCP, UDP, request
 
@@ -92,6 +96,9 @@ def test_what_is_granted(contact: str, extra: str, expires_s: int) -> None:
         (register("<tel:+4912345>"), 416),
         (register("<sip:a b@c>"), 400),
         (register("junk"), 400),
+        (register(extra="Path: <sip:a\0b>\n"), 400),
+        (register(extra='Path: "\0" <sip:edge.example;lr>\n'), 400),
+        (register(extra="Path: junk\n"), 400),
         (register(f"<sip:new@192.0.2.2>, {DESK}", cseq=1, call_id="old"), 500),
         (register("*", cseq=1, call_id="old", extra="Expires: 0\n"), 500),
     ],
@@ -160,3 +167,30 @@ def test_way_back_over_udp() -> None:
     phone = registrar.find("menu", 0.0)
     assert phone is not None
     assert phone.flow.remote == ("203.0.113.1", 5060)
+
+
+def test_mutated_register_is_answered() -> None:
+    """Whatever is in it, there is an answer that can be sent."""
+    chance = random.Random(3)
+    methods = (*EndpointSettings().allowed_methods, "REGISTER")
+    endpoint, registrar = Endpoint(EndpointSettings(allowed_methods=methods)), Registrar()
+    contacts = f'{DESK};expires=120;+sip.instance="<urn:uuid:1>", <sip:b@[::1]>;q=0.5'
+    extra = f'Contact: {contacts}\nExpires: 300\nPath: <sip:p.example;lr>, "x" <sip:q@p;lr>\n'
+    seen = set()
+    for number in range(1500):
+        data = bytearray(request("REGISTER", branch=f"r{number}", cseq=number + 1, extra=extra))
+        at = chance.randrange(data.index(b"Contact"), len(data))
+        if chance.random() < 0.5:
+            data[at] = chance.choice(b'\0\r\n\t ,;<>"@:?*%\xff\x80a0=')
+        else:
+            del data[at : at + chance.randrange(1, 6)]
+        endpoint.receive(bytes(data), UDP, 0.0)
+        while (event := endpoint.next_event()) is not None:
+            assert isinstance(event, RequestReceived)
+            event.request.auth_user = "menu"
+            code, headers = registrar.answer(event.request, UDP, 0.0)
+            endpoint.respond(event.request, code, "", headers, now=0.0)
+            seen.add(code)
+        for answer, _ in endpoint.to_send():
+            parse_message(answer).check()
+    assert {200, 400} <= seen
