@@ -266,6 +266,11 @@ class MediaCall:
         self._send(replace(how, recorder=number), (fd,))
         return number
 
+    def seal_recorder(self, recorder: int, written: Callable[[], None]) -> None:
+        """Have what was recorded so far written; `written` is called when it is."""
+        self.worker.sealing.setdefault(recorder, []).append(written)
+        self._send(messages.SealRecorder(recorder))
+
     def close_recorder(self, recorder: int) -> None:
         """Have a file finished."""
         if recorder in self._recorders:

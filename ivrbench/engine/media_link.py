@@ -51,6 +51,8 @@ class Worker:
         self.media = media
         self.calls: dict[int, MediaCall] = {}
         self.recorders: dict[int, Callable[[messages.RecorderClosed], None]] = {}
+        self.sealing: dict[int, list[Callable[[], None]]] = {}
+        """Who waits until a recorder has written what it has."""
         self.trunks: dict[int, Trunk] = {}
         """By the number of the call that is the end here."""
         self.seats = 0
@@ -311,6 +313,14 @@ def _recorder_closed(worker: Worker, event: messages.RecorderClosed) -> None:
         done(event)
 
 
+def _recorder_sealed(worker: Worker, event: messages.RecorderSealed) -> None:
+    waiting = worker.sealing.get(event.recorder, [])
+    if waiting:
+        waiting.pop(0)()
+    if not waiting:
+        worker.sealing.pop(event.recorder, None)
+
+
 def _ready(worker: Worker, event: messages.WorkerReady) -> None:
     """Told by the one who started it."""
 
@@ -348,6 +358,7 @@ _WORKER_EVENTS: Final[dict[type, Callable[..., None]]] = {
     messages.WorkerReady: _ready,
     messages.WorkerReported: _reported,
     messages.RecorderClosed: _recorder_closed,
+    messages.RecorderSealed: _recorder_sealed,
     messages.RoomRecorded: _room_recorded,
 }
 _CALL_EVENTS: Final[dict[type, Callable[..., None]]] = {

@@ -97,6 +97,9 @@ class Item:
         """`file.rewind(…)`: acts on the item that plays."""
         self.playlist.post(self.playlist.seek, self, back_ms)
 
+    def write_out(self) -> None:
+        """A prompt has nothing to write."""
+
     def set_paused(self, paused: bool) -> None:
         """A prompt goes on; only recordings pause."""
 

@@ -15,6 +15,8 @@ from ivrbench.media.messages import RecorderClosed
 from ivrbench.observe.events import RecordingEnded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ivrbench.scriptapi.audiofile import IvrAudioFile, OpenAudio
 
     from .media_call import MediaCall
@@ -26,6 +28,8 @@ log = logging.getLogger("ivrbench.call")
 
 FINISH_WITHIN_S: Final = 5.0
 """How long `close()` waits for the disk; a script's thread must not hang for ever on a dead one."""
+WRITTEN_WITHIN_S: Final = 1.0
+"""How long `getDataSize()` waits for it."""
 RATE_AT: Final = slice(24, 28)
 """The sample rate in a WAV header."""
 LAWS: Final = {WavSubtype.PCM16: "pcm16", WavSubtype.ALAW: "alaw", WavSubtype.ULAW: "ulaw"}
@@ -69,6 +73,14 @@ class _Recording:
         inbox.post(self._recordings.close, self)
         if not inbox.on_loop and not self.closed.wait(FINISH_WITHIN_S):
             log.error("%s: not written after %g s", self.name, FINISH_WITHIN_S)
+
+    def write_out(self) -> None:
+        """Wait until what was said so far is in the file; not in the loop's own thread."""
+        inbox = self._recordings.inbox
+        if not inbox.on_loop:
+            written = threading.Event()
+            inbox.post(self._recordings.seal, self, written.set)
+            written.wait(WRITTEN_WITHIN_S)
 
     @property
     def frame_bytes(self) -> int:
@@ -164,6 +176,13 @@ class Recordings:
         is_news, recording.paused = paused != recording.paused or paused, paused
         if is_news and self._media is not None and recording.recorder:
             self._media.send(messages.PauseRecorder(recording.recorder, paused))
+
+    def seal(self, recording: _Recording, written: Callable[[], None]) -> None:
+        """Have what a recording has so far written to the disk."""
+        if self._media is None or not recording.recorder or recording.closed.is_set():
+            written()
+        else:
+            self._media.seal_recorder(recording.recorder, written)
 
     def close(self, recording: _Recording) -> None:
         """The script closed the file."""

@@ -15,6 +15,8 @@ from ivrbench.media.record_messages import (
     CallRecorded,
     PauseRecorder,
     RecordCall,
+    RecorderSealed,
+    SealRecorder,
     SilenceHeard,
     WatchSilence,
 )
@@ -61,10 +63,12 @@ __all__ = [
     "RecordCall",
     "RecordRoom",
     "RecorderClosed",
+    "RecorderSealed",
     "RoomItemEnded",
     "RoomRecorded",
     "RtpStarted",
     "RtpTimedOut",
+    "SealRecorder",
     "SeekItem",
     "SendKeys",
     "SetLoop",
@@ -353,6 +357,7 @@ Command = (
     | PlayInRoom
     | RecordRoom
     | PauseRecorder
+    | SealRecorder
     | RecordCall
     | WatchSilence
 )
@@ -534,6 +539,7 @@ MediaEvent = (
     | CallReported
     | CallClosed
     | RecorderClosed
+    | RecorderSealed
     | WorkerReady
     | WorkerReported
     | RoomItemEnded

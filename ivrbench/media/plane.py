@@ -94,6 +94,7 @@ class MediaPlane:
         self._plane_commands: dict[type, Callable[[Any, Sequence[Any]], None]] = {
             messages.OpenCall: self._open_call,
             messages.PauseRecorder: lambda c, _: self._recorders.pause(c.recorder, c.paused),
+            messages.SealRecorder: lambda c, _: self._recorders.seal(c.recorder),
             messages.OpenRecorder: lambda c, attached: self._recorders.open(c, attached[0]),
             messages.CloseRecorder: lambda c, _: self._recorders.close(c.recorder),
             messages.PlayInRoom: lambda c, _: self._rooms.play(c),

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from ivrbench.media._message import Message
 
-__all__ = ["CallRecorded", "PauseRecorder", "RecordCall", "SilenceHeard", "WatchSilence"]
+__all__ = [
+    "CallRecorded",
+    "PauseRecorder",
+    "RecordCall",
+    "RecorderSealed",
+    "SealRecorder",
+    "SilenceHeard",
+    "WatchSilence",
+]
 
 
 class PauseRecorder(Message, frozen=True):
@@ -12,6 +20,18 @@ class PauseRecorder(Message, frozen=True):
 
     recorder: int
     paused: bool
+
+
+class SealRecorder(Message, frozen=True):
+    """Write what was recorded so far to the disk, and a header that covers it."""
+
+    recorder: int
+
+
+class RecorderSealed(Message, frozen=True):
+    """It is there, or there was nothing to write; one for each `SealRecorder`, in order."""
+
+    recorder: int
 
 
 class RecordCall(Message, frozen=True):

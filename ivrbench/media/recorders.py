@@ -74,6 +74,17 @@ class RecorderTable:
         if recorder is not None:
             recorder.paused = paused
 
+    def seal(self, number: int) -> None:
+        """Have what is recorded so far written; `RecorderSealed` follows."""
+        sealed = messages.RecorderSealed(number)
+        recorder = self._recorders.get(number)
+        if recorder is None:
+            self._outbox.say_in_order(-number, sealed)
+            return
+        token = self._outbox.token()
+        self._outbox.say_in_order(-number, sealed, token)
+        recorder.seal(token)
+
     def close(self, number: int) -> None:
         """Have a file finished; `RecorderClosed` follows."""
         recorder = self._recorders.get(number)

@@ -129,7 +129,9 @@ class IvrAudioFile:
         Raises:
             ValueError: the file is not open.
         """
-        return self.opened().data_bytes
+        audio = self.opened()
+        audio.write_out()
+        return audio.data_bytes
 
     def setRecordTime(self, ms: int, /) -> None:
         """End a recording into this file once it is `ms` milliseconds long."""

@@ -129,6 +129,11 @@ class OpenAudio:
         """What is attached now."""
         return self._controls
 
+    def write_out(self) -> None:
+        """Let what was recorded so far be written."""
+        for control in self._controls:
+            control.write_out()
+
     def finish(self) -> None:
         """Let everything attached finish: a recording is whole then, also in `stream`."""
         for control in self._controls:

@@ -98,6 +98,9 @@ class PlaybackControl(Protocol):
     def set_paused(self, paused: bool) -> None:
         """The script called `pause()` or `resume()` of a recording."""
 
+    def write_out(self) -> None:
+        """The script called `getDataSize()`: blocks until what was recorded so far is written."""
+
     def finish(self) -> None:
         """The script called `close()`. Blocks (at most some seconds) until a recording is whole
         on disk; a prompt that is queued plays on from memory. The descriptor of the `OpenAudio`

@@ -19,6 +19,8 @@ from ivrbench.media.messages import (
     PauseRecorder,
     RecordCall,
     RecorderClosed,
+    RecorderSealed,
+    SealRecorder,
     SetSwitches,
     SilenceHeard,
     UpdateCall,
@@ -133,11 +135,15 @@ def test_pause_leaves_a_piece_out() -> None:
     lab.apply(PauseRecorder(1, False))
     far.speak(octets(3200, 3))
     lab.apply(PauseRecorder(9, True))  # unknown
+    lab.apply(SealRecorder(9))  # as well: there is nothing to wait for
+    lab.apply(SealRecorder(1))
+    far.speak(octets(160))
+    assert lab.of(RecorderSealed) == [RecorderSealed(9), RecorderSealed(1)]
     lab.apply(FlushQueue(1))
     lab.run(20)
     (ended,) = lab.of(ItemEnded)
     assert len(wav_audio(file)) == ended.recorded_ms * 16
-    assert ended.recorded_ms == 760  # the jitter buffer takes 40 of the first
+    assert ended.recorded_ms == 780  # the jitter buffer takes 40 of the first
 
 
 @pytest.mark.parametrize("how", ["limit", "disk", "file", "other"])

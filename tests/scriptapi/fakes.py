@@ -254,6 +254,9 @@ class FakeControl:
     def seek(self, back_ms: int | None) -> None:
         self.calls.append(("seek", back_ms))
 
+    def write_out(self) -> None:
+        self.calls.append(("write_out",))
+
     def set_paused(self, paused: bool) -> None:
         self.calls.append(("set_paused", paused))
 

@@ -6,6 +6,7 @@ import wave
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from ivrbench.observe.events import (
     ApiCalled,
@@ -406,6 +407,38 @@ def onEmptyQueue(self):
     assert isinstance(ended, RecordingEnded)
     assert (ended.file, ended.n_bytes, ended.length_ms) == (str(target), 16_000, 1000)
     caller.bye()
+
+
+def test_size_of_a_short_recording(make_bench: MakeBench, tmp_path: Path) -> None:
+    """ivr-api §3.1: getDataSize() is what was recorded so far: is it enough?"""
+    path = tmp_path / "short.wav"
+    body = f"""
+def onSessionStart(self):
+    self.file = IvrAudioFile()
+    self.file.open({str(path)!r}, AUDIO_WRITE)
+    self.enqueue(None, self.file)
+    self.setTimer(1, 0.5)
+def onTimer(self, id):
+    said.append(self.file.getDataSize())
+    self.flush()
+    said.append(self.file.getDataSize())
+    self.enqueue(None, self.file)
+def onBye(self):
+    said.append(self.file.getDataSize())
+    self.file.close()
+    self.stopSession()
+"""
+    bench = make_bench(script(body))
+    caller = Caller(bench)
+    caller.dial()
+    caller.speak(0.9)
+    caller.bye()
+    bench.until(bench.ended)
+    half, same, all_of_it = bench.said()
+    assert half == pytest.approx(6400, abs=1000)
+    assert half <= same <= half + 1000
+    assert all_of_it == pytest.approx(14_400, abs=2000)
+    assert path.stat().st_size == 44 + all_of_it
 
 
 def test_hang_up_finishes_the_recording(make_bench: MakeBench, tmp_path: Path) -> None:
