@@ -28,7 +28,7 @@ def bench(make_bench: MakeBench) -> Bench:
 
 
 def prompts(bench: Bench, leg: str) -> list[str]:
-    return [Path(e.play).stem for e in bench.of(events.ItemEnqueued, leg)]  # type: ignore[attr-defined]
+    return [Path(e.play).stem for e in bench.of(events.ItemEnqueued, leg)]
 
 
 @pytest.mark.parametrize("hangs_up", [True, False])

@@ -149,6 +149,7 @@ def test_forked_call(make_bench: MakeBench) -> None:
     second.accept()
     bench.wait(0.5)
     assert bench.of(events.MediaAgreed)[-1].remote == "192.0.2.98:41000"
+    assert second.call is not None
     assert bench.session.leg.dialog.remote_tag == second.call.dialog.local_tag
     second.bye()
     first.refuse(487)
