@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ivrbench.errors import ControlError
 from ivrbench.observe.case_dial import Dial, dial_of
+from ivrbench.observe.case_sip import (
+    ACCEPTED,
+    answer_to,
+    had_early_audio,
+    refer_target,
+    reported_code,
+    transfers_of,
+)
 from ivrbench.observe.events import (
     ItemEnded,
     ItemEnqueued,
@@ -20,6 +28,7 @@ from ivrbench.observe.events import (
     LegChanged,
     LegEnded,
     LegStarted,
+    SipTraced,
     Stamped,
 )
 from ivrbench.observe.feel import key_name
@@ -114,10 +123,10 @@ class _Reader:
 
     def __init__(self, legs: Sequence[LegView]) -> None:
         self.first = legs[0]
+        self.legs = {leg.name: leg for leg in legs}
         self.names = {leg.name: self._name(n) for n, leg in enumerate(legs)}
-        self.events = sorted(
-            (stamped for leg in legs for stamped in leg.timeline), key=lambda s: s.seq
-        )
+        told = [stamped for leg in legs for stamped in leg.timeline]
+        self.events = sorted((*told, *transfers_of(self.first)), key=lambda s: s.seq)
         self.steps: list[Step] = []
         self.anchor_s = self.first.at_s
         """When the last step of the test was."""
@@ -202,8 +211,10 @@ class _Reader:
         self.states[who] = event.state
         if event.state == "early" and event.code > 100 and before != "early":
             act = self.expect if who == "call" else self.act
-            code = () if event.code == 180 else (str(event.code),)
-            act(stamped.at_s, who, "rings", *code, checks="legs" if who == "call" else "")
+            how = [] if event.code == 180 else [str(event.code)]
+            if who != "call" and had_early_audio(self.legs[event.leg], event.code):
+                how.append("early_media=True")
+            act(stamped.at_s, who, "rings", *how, checks="legs" if who == "call" else "")
         elif event.state == "up" and before in ("trying", "early"):
             if who == "call":
                 self.expect(stamped.at_s, who, "answered", checks="legs")
@@ -211,6 +222,20 @@ class _Reader:
                 self.act(stamped.at_s, who, "answer")
         elif event.state != before and {event.state, before} == {"up", "held"}:
             self.act(stamped.at_s, who, "hold" if event.state == "held" else "resume")
+
+    def traced(self, stamped: Stamped, event: SipTraced) -> None:
+        """A transfer by the script, reports on it, or a transfer by the caller."""
+        to = quoted(refer_target(event))
+        if event.raw.startswith(b"NOTIFY"):
+            code = reported_code(event)
+            if code:
+                self.act(stamped.at_s, "call", "reports_transfer", str(code))
+        elif event.sent:
+            answer = answer_to(event, self.first.sip)
+            how = () if answer in (0, ACCEPTED) else (f"answer={answer}",)
+            self.expect(stamped.at_s, "call", "is_transferred", to, *how)
+        else:
+            self.act(stamped.at_s, "call", "transfer", to)
 
     def _ending(self, at_s: float, leg: str) -> None:
         """A party hangs up now, if it is this one who ends the call."""
@@ -285,21 +310,21 @@ class _Reader:
             self.playing = None
 
     def key(self, stamped: Stamped, event: KeyReceived) -> None:
-        if self.names[event.leg] != "call":
-            return
-        name, at_s, last = key_name(event.key), stamped.at_s, self.steps[-1] if self.steps else None
-        self.keys += name
-        self.key_s = at_s
+        who, name, at_s = self.names[event.leg], key_name(event.key), stamped.at_s
+        last = self.steps[-1] if self.steps else None
+        if who == "call":
+            self.keys += name
+            self.key_s = at_s
         how = _how(event)
-        if last is not None and last.verb == "press" and last.arguments[1:] == how:
+        if last and (last.who, last.verb, last.arguments[1:]) == (who, "press", how):
             pause_s = at_s - last.at_s
             if pause_s < ONE_NUMBER_S:
                 last.arguments[0] = quoted(last.arguments[0][1:-1] + name)
                 last.at_s = self.anchor_s = at_s
                 return
-        cuts = self.playing is not None and bool(self.playing.play)
+        cuts = who == "call" and self.playing is not None and bool(self.playing.play)
         comment = "while it plays" if cuts and self._names_it() else ""
-        self.act(at_s, "call", "press", quoted(name), *how, comment=comment)
+        self.act(at_s, who, "press", quoted(name), *how, comment=comment)
 
     def _names_it(self) -> bool:
         return bool(self.steps) and self.steps[-1].verb == "plays"
@@ -332,4 +357,5 @@ _READS: Final[dict[type, Callable[..., None]]] = {
     ItemStarted: _Reader.item_started,
     ItemEnded: _Reader.item_ended,
     KeyReceived: _Reader.key,
+    SipTraced: _Reader.traced,
 }

@@ -35,6 +35,8 @@ class Dial:
     params: tuple[tuple[str, str], ...] = ()
     """Of P-App-Param."""
     headers: tuple[tuple[str, str], ...] = ()
+    how: tuple[str, ...] = ()
+    """Other arguments, where this was no telephone as most are: `keys=False`, `body=b""`."""
     masked: bool = False
     """A value was replaced by `MASK`."""
 
@@ -57,7 +59,15 @@ def dial_of(leg: LegView) -> Dial:
             headers.append((name, value))
     shown_params, shown_headers = _mask(params), _mask(headers)
     masked = masked or (shown_params, shown_headers) != (tuple(params), tuple(headers))
-    return Dial(uri, _caller(MessageText(traced.raw)), shown_params, shown_headers, masked)
+    text = MessageText(traced.raw)
+    return Dial(uri, _caller(text), shown_params, shown_headers, _how(text), masked)
+
+
+def _how(message: MessageText) -> tuple[str, ...]:
+    if not message.body:
+        return ('body=b""',)
+    knows_keys = not message.has_sdp or any("telephone-event" in each for each in message.body)
+    return () if knows_keys else ("keys=False",)
 
 
 def _caller(message: MessageText) -> str:

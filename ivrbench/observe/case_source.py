@@ -105,6 +105,7 @@ def _dial(case: Case) -> list[str]:
     if dial.headers:
         pairs = ", ".join(f"({quoted(key)}, {quoted(value)})" for key, value in dial.headers)
         arguments.append(f"headers=[{pairs}]")
+    arguments += dial.how
     line = f"    call = bench.dial({', '.join(arguments)})"
     if len(line) <= _LINE:
         return [line]

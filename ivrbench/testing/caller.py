@@ -214,6 +214,21 @@ class Caller(Party):
         if to and to not in target:
             self._fail(expected, f"to {target}")
 
+    def reports_transfer(self, code: int, reason: str = "") -> None:
+        """Tell the script by NOTIFY how the transfer it asked for goes (RFC 3515 §2.4.5).
+
+        Args:
+            code: of the one we were sent to: 100, 180; from 200 on it is the last report.
+            reason: beside it.
+        """
+        self._step(f"caller reports {code}")
+        state = "terminated;reason=noresource" if code >= 200 else "active;expires=60"
+        headers = [("Event", "refer"), ("Subscription-State", state)]
+        body, kind = f"SIP/2.0 {code} {reason}\r\n".encode(), "message/sipfrag;version=2.0"
+        self.agent.act(lambda call, now: call.request("NOTIFY", headers, body, kind, now=now))
+        # No answer is waited for: the script may hang up at once.
+        self._stage.wait(SETTLED_S)
+
     # --- inside -------------------------------------------------------------------------------
 
     def _barge_in(self) -> None:

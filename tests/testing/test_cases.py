@@ -13,145 +13,30 @@ from ivrbench.observe.case import case_of
 from ivrbench.observe.case_source import Checks, case_source
 from ivrbench.observe.ladder import legs_of
 from ivrbench.testing import Bench
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-BOB = "sip:bob@192.0.2.50"
-
-
-def hello(bench: Bench) -> None:
-    call = bench.dial("hello")
-    call.waits(1)
-    call.hang_up()
-
-
-def hello_to_the_end(bench: Bench) -> None:
-    bench.dial("hello").waits(30)
-
-
-def menu(bench: Bench) -> None:
-    call = bench.dial("menu")
-    call.waits(1.5)
-    call.press("1")
-    call.waits(8)
-    call.press("2", by="info")
-    call.waits(3)
-    call.press("0", by="tones")
-    call.waits(1)
-    call.press("9", duration_ms=500)
-    call.waits(2)
-    call.hang_up()
-
-
-def record(bench: Bench) -> None:
-    call = bench.dial("record")
-    call.waits(8)
-    call.press("#")
-    call.waits(6)
-    call.press("#")
-    call.waits(10)
-
-
-def announcement(bench: Bench) -> None:
-    bench.dial("announcement").waits(20)
-
-
-def pin_wrong_then_right(bench: Bench) -> None:
-    call = bench.dial("pin_collect")
-    call.waits(1)
-    call.press("99#")
-    call.waits(4)
-    call.press("1234#")
-    call.waits(10)
-
-
-def survey(bench: Bench) -> None:
-    call = bench.dial("survey")
-    for answer in "35":
-        call.waits(2.2)
-        call.press(answer)
-    call.waits(90)
-
-
-def voicemail(bench: Bench) -> None:
-    call = bench.dial("voicemail", params={"pin": "9876", "mailbox": "ann"})
-    call.waits(9)
-    call.press("#")
-    call.waits(6)
-
-
-def conference(bench: Bench) -> None:
-    call = bench.dial("conference")
-    call.waits(5)
-    call.press("6")
-    call.waits(2)
-    call.hang_up()
-
-
-def callback(bench: Bench) -> None:
-    bench.dial("callback", caller='"Ann" <sip:ann@192.0.2.7>').waits(15)
-
-
-def b2bua(bench: Bench) -> None:
-    call = bench.dial("b2bua")
-    callee = call.connects(BOB)
-    callee.rings()
-    bench.wait(2)
-    callee.answer()
-    bench.wait(5)
-    callee.hang_up()
-    bench.wait(2)
-
-
-def b2bua_busy(bench: Bench) -> None:
-    call = bench.dial("b2bua")
-    call.connects(BOB).reject(486)
-    bench.wait(1)
-
-
-def b2bua_given_up(bench: Bench) -> None:
-    call = bench.dial("b2bua")
-    call.connects(BOB).rings()
-    bench.wait(3)
-    call.hang_up()
-    bench.wait(1)
-
-
-def call_center(bench: Bench) -> None:
-    call = bench.dial("call_center")
-    bench.wait(1)
-    first = call.connects(BOB)
-    first.rings()
-    bench.wait(12)
-    second = call.connects("sip:eve@192.0.2.51")
-    second.answer()
-    bench.wait(4)
-    call.hang_up()
-    second.is_hung_up()
-
-
-SCENARIOS: tuple[Callable[[Bench], None], ...] = (
+from tests.testing.calls_to_record import (
+    CONFIGURED,
+    HEAD,
+    OTHER_CALLS,
+    SCENARIOS,
+    WRITTEN,
+    announcement,
+    b2bua,
+    call_center,
     hello,
     hello_to_the_end,
     menu,
-    record,
-    announcement,
     pin_wrong_then_right,
+    record,
     survey,
     voicemail,
-    conference,
-    callback,
-    b2bua,
-    b2bua_busy,
-    b2bua_given_up,
-    call_center,
 )
-CONFIGURED = {
-    "b2bua": f"callee={BOB}\n",
-    "call_center": f'agents="{BOB} sip:eve@192.0.2.51"\nring=10\n',
-}
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ivrbench.observe.case import Case
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 MUTATIONS = (
     (hello, '"hello.wav"', '"goodbye.wav"', "the script plays hello.wav"),
@@ -169,6 +54,8 @@ MUTATIONS = (
 
 
 ALL = Checks()
+CASES: dict[Callable[[Bench], None], Case] = {}
+"""Calls that were made already."""
 
 
 @pytest.fixture
@@ -184,17 +71,21 @@ def folder(tmp_path: Path) -> Path:
     (scripts / "survey.conf").write_text(f"database={tmp_path / 'survey.db'}\n")
     for name, text in CONFIGURED.items():
         (scripts / f"{name}.conf").write_text(text)
+    for name, text in WRITTEN.items():
+        (scripts / f"{name}.py").write_text(HEAD + text)
     return scripts
 
 
 def recorded(
     scenario: Callable[[Bench], None], folder: Path, checks: Checks = ALL
 ) -> tuple[str, str]:
-    """A scenario's script, and its call as the source of a test."""
-    with Bench(folder) as bench:
-        scenario(bench)
-        history = bench.engine.hub.history
-        case = case_of(legs_of(history, "c1"))
+    """A scenario's script, and its call, made once, as the source of a test."""
+    case = CASES.get(scenario)
+    if case is None:
+        with Bench(folder) as bench:
+            scenario(bench)
+            history = bench.engine.hub.history
+            case = CASES[scenario] = case_of(legs_of(history, "c1"))
     return case.script, case_source(case, "test_call", checks)
 
 
@@ -210,6 +101,20 @@ def replay(source: str, folder: Path) -> None:
 def test_replay(scenario: Callable[[Bench], None], folder: Path) -> None:
     """What was recorded happens again."""
     _, source = recorded(scenario, folder)
+    replay(source, folder)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "steps"), OTHER_CALLS, ids=[scenario.__name__ for scenario, _ in OTHER_CALLS]
+)
+def test_replay_of_other_calls(
+    scenario: Callable[[Bench], None], steps: Sequence[str], folder: Path
+) -> None:
+    """Hold, transfers, early audio, refusals, old telephones, the callee's own doings."""
+    _, source = recorded(scenario, folder)
+    at = 0
+    for step in steps:
+        at = source.index(step, at)
     replay(source, folder)
 
 
