@@ -18,6 +18,7 @@ from ivrbench.phone.settings import CallSettings
 from ivrbench.phone.voice import Frame, Voice, silent_voice
 from ivrbench.rtp.dtmf import DtmfReceiver, KeyReleased, key_name
 from ivrbench.rtp.packet import RtpPacket, parse_rtp
+from ivrbench.rtp.rtcp import is_rtcp
 from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sdp.session import OfferAnswer
 from ivrbench.sip.endpoint import Endpoint
@@ -256,6 +257,8 @@ class Network:
             self._send(partial(self._at_phone, data, to_phone))
         for data, remote in self.phone.rtp_to_send():
             assert remote == PEER_RTP
+            if is_rtcp(data):
+                continue
             self.rtp_times_s.append(self.now)
             self._send(partial(self._audio_at_peer, data))
         self.phone.rtcp_to_send()
