@@ -47,7 +47,7 @@ class Figures:
         placed: calls begun.
         answered: with 200.
         failures: (code, reason) → calls that were not answered.
-        cut: calls that the other side ended before their time.
+        cut: calls that were ended before their time, by the other side as a rule.
         set_up_ms: from dialling to the answer, one an answered call.
         sent: packets we sent.
         received: packets that came.

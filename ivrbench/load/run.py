@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -51,6 +52,8 @@ def run(plan: LoadPlan, host: str, tell: Callable[[Figures, float], None]) -> Fi
     settings = Settings(
         script_path=caller, watch=False, rtp_low_port=low, rtp_high_port=high, sip_ip=host
     )
+    longest_s = math.ceil(plan.lasts_s + NO_ANSWER_S)
+    settings = replace(settings, max_shutdown_time=longest_s)
     settings = replace(settings, listen=(Listen("udp", host, 0), Listen("tcp", host, 0)))
     figures = Figures()
 

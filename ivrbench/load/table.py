@@ -33,7 +33,7 @@ def _rows(figures: Figures, uri: str) -> Iterator[tuple[str, str]]:
     yield "called", uri
     calls = f"{figures.placed} placed, {figures.answered} answered, {figures.failed} failed"
     if figures.cut:
-        calls += f", {figures.cut} ended by the other side before their time"
+        calls += f", {figures.cut} ended before their time"
     yield "calls", calls
     for (code, reason), count in figures.failures.most_common():
         said = reason if reason.startswith(str(code)) else f"{code} {reason}"

@@ -70,6 +70,18 @@ def test_no_more_than_so_many_at_once(make_bench: MakeBench) -> None:
     assert run.figures.placed == 4
 
 
+def test_ctrl_c_lets_calls_end(make_bench: MakeBench) -> None:
+    """No more are placed; those that are up last as long as they would have."""
+    plan = LoadPlan(uri=URI, at_once=50, rate_per_s=5, for_s=60, call_s=3)
+    run = Run(make_bench, Callee.accepts, plan)
+    run.bench.until(lambda: run.figures.answered == 4)
+    began_s = run.bench.clock.now()
+    run.bench.board.drain(33)
+    run.bench.until(lambda: run.over)
+    assert (run.figures.placed, run.figures.cut) == (4, 0)
+    assert run.bench.clock.now() - began_s > 2.5
+
+
 def test_refusals_are_counted(make_bench: MakeBench) -> None:
     """With their code and reason."""
 

@@ -22,6 +22,9 @@ class IvrDialog(IvrDialogBase):
         if self.steps:
             self.setTimer(NEXT_KEY, FIRST_KEY_S)
 
+    def onServerShutdown(self):
+        """Ctrl+C: no further call is placed, this one goes on to its end."""
+
     def onTimer(self, timer):
         if timer == HANG_UP:
             self.stopSession()
