@@ -174,3 +174,20 @@ async def test_every_screen_zooms(engine: FakeEngine) -> None:
             await pilot.press("escape")
             await settle(app, pilot, engine)
             assert screen_text(app).count("┌") == n_borders, mode
+
+
+async def test_screens_made_beforehand_leave_the_keyboard_where_it_is(engine: FakeEngine) -> None:
+    """They have a widget with the focus too, but nobody types there yet."""
+    engine.play(inspect_events())
+    async with workbench(engine) as (app, pilot):
+        await pilot.press("f6", "colon")
+        await settle(app, pilot, engine)
+        assert "KEYS→console" in strip_text(app)
+        await app.prepare_screens()
+        await settle(app, pilot, engine)
+        app.get_screen_stack("bench")[0].query_one("#legs").focus()
+        await settle(app, pilot, engine)
+        assert "KEYS→console" in strip_text(app)
+        await pilot.press("escape", "escape", "f2")
+        await settle(app, pilot, engine)
+        assert "KEYS" not in strip_text(app)

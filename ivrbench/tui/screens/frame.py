@@ -123,6 +123,7 @@ class FrameScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Shown again: it was not drawn while it was away."""
         self.set_class(self.bench.model.glyphs.is_ascii, "-ascii")
+        self._settle_owner()
         self.call_after_refresh(self.draw)
 
     def on_resize(self) -> None:
@@ -138,6 +139,8 @@ class FrameScreen(Screen[None]):
         self._settle_owner()
 
     def _settle_owner(self) -> None:
+        if not self.is_current:
+            return  # a screen that is made beforehand has a focus too
         model = self.bench.model
         typing = self.focused
         model.filter_owner = typing.OWNER if isinstance(typing, FilterLine) else ""
