@@ -115,6 +115,14 @@ class Workbench(Actions):
         self._loop_of_screen: asyncio.AbstractEventLoop | None = None
         self._context_of_screen = contextvars.Context()
 
+    def on_load(self) -> None:
+        """Let tasks begin when it is their turn, on every Python alike.
+
+        Textual lets them begin at once from Python 3.12 on. A mode's screen is then made before
+        it is on the stack, and the first widget that asks for the application's screen raises.
+        """
+        asyncio.get_running_loop().set_task_factory(None)
+
     def on_unmount(self) -> None:
         """Leave nothing behind."""
         self.calling.forget()

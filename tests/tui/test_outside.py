@@ -101,6 +101,8 @@ engine.play(bench_events())
 
 
 class Noisy(Workbench):
+    draws_until_the_end = 5
+
     def draw_now(self):
         super().draw_now()
         if self.model.link != "up":
@@ -109,8 +111,11 @@ class Noisy(Workbench):
             os.write(1, b"\\aprintf of a library\\n")
             os.write(2, b"\\aALSA lib pcm.c\\n")
             os.system("echo \\\\\\\\aa child process")
+        elif self.model.noise_lines >= 3 and self.draws_until_the_end == 0:
+            self.exit()
         elif self.model.noise_lines >= 3:
-            self.set_timer(0.05, self.exit)
+            self.draws_until_the_end -= 1
+            self.set_timer(0.1, self.draw_now)
 
 
 app = Noisy(engine.connect, clock=engine.clock)

@@ -23,7 +23,7 @@ def empty_lines(model: Model) -> list[Line]:
             line((f"     No script yet in {engine.script_path or 'the script folder'}", "head")),
             line(("        n", "accent"), "  writes one from a template, and it can be called"),
             line("        Or save a NAME.py there: it loads by itself and shows up here."),
-            line("        docs/ivr-api.md says what a script can do."),
+            line("        docs/api.md says what a script can do."),
             line(""),
         ]
     lines.append(line(("     No call yet", "head")))
