@@ -177,7 +177,7 @@ class Dialling:
         if ways.next():
             self._send(instead_of=before)
             if self._leg.placed is not before:
-                before.owner = self._leg.name
+                before.owner = None
             self._board.settle()
 
     def _heard(self) -> None:

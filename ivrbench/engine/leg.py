@@ -96,7 +96,7 @@ class Leg:
         """Our offer went out in a 183: the 200 has none."""
         self._unanswered: set[SipRequest] = set()
         if call is not None:
-            call.owner = self
+            call.owner, call.label.name = self, self.name
 
     def __repr__(self) -> str:
         call = self.placed.state if self.placed is not None else "not placed"
@@ -145,7 +145,7 @@ class Leg:
     def take(self, call: InviteCall) -> None:
         """An INVITE of ours is out; there may have been others, to places that failed."""
         self.placed = self.dialog.call = call
-        call.owner = self
+        call.owner, call.label.name = self, self.name
 
     def let_go(self) -> None:
         """The session is over: nothing more of the SIP call comes here."""
@@ -153,7 +153,7 @@ class Leg:
             self.dialling.close()
         if self.placed is not None:
             # The core remembers a call for half a minute; it need not keep all this alive.
-            self.placed.owner = self.name
+            self.placed.owner = None
         self.audio.close()
 
     # --- requests of the peer -----------------------------------------------------------------

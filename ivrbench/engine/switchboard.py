@@ -296,7 +296,7 @@ class Switchboard:
 
     def _refuse(self, event: InviteReceived, name: str, application: str, refusal: Refusal) -> None:
         call, request = event.call, event.request
-        call.owner = name
+        call.label.name = name
         call.reject(refusal.code, refusal.reason, refusal.headers, now=self.now())
         peer = peer_name(request)
         log.warning(
@@ -373,11 +373,10 @@ class Switchboard:
     def _tell_traced(self) -> None:
         traced, self._traced = self._traced, []
         for seen in traced:
-            owner = seen.call.owner if seen.call is not None else ""
             flow = seen.flow
             self.publish(
                 SipTraced(
-                    leg=owner.name if isinstance(owner, Leg) else str(owner or ""),
+                    leg=seen.call.name if seen.call is not None else "",
                     sent=seen.sent,
                     transport=flow.transport,
                     local=host_port(*flow.local),

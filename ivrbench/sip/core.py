@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from .auth import DigestClient
@@ -17,13 +16,9 @@ if TYPE_CHECKING:
     from .invite import InviteCall
     from .settings import EndpointSettings
     from .tokens import Tokens
-    from .trace import Observer
+    from .trace import CallLabel, Observer
 
-__all__ = ["CallRef", "Core", "FlowUser"]
-
-
-CallRef = Callable[[], "InviteCall | None"]
-"""A weak reference to a call: a lingering transaction must not keep a call that is over."""
+__all__ = ["Core", "FlowUser"]
 
 
 class FlowUser(Protocol):
@@ -95,15 +90,14 @@ class Core:
         data: bytes,
         flow: Flow,
         now: float,
-        call: CallRef | None = None,
+        call: CallLabel | None = None,
         retransmission: bool = False,
     ) -> None:
         """Put a message in the outbox."""
         self.outbox.append((data, flow))
         self.sent += 1
         if self._observer is not None:
-            whose = call() if call is not None else None
-            self._see(MessageSeen(now, True, data, None, "", flow, whose, retransmission))
+            self._see(MessageSeen(now, True, data, None, "", flow, call, retransmission))
 
     @property
     def observed(self) -> bool:

@@ -88,7 +88,7 @@ class IncomingInvites:
         self._reliable = self._held = None
         self._last = _STILL_HERE
         transaction.owner = self
-        transaction.call = self._call.ref
+        transaction.call = self._call.label
         # RFC 3261 §17.2.1: within 200 ms, unless it is known that an answer comes sooner.
         transaction.respond(100, now=now)
         self._refresh_timer = self._core.timers.start(REFRESH_S, self._refresh, None, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
 
 from ..errors import LocalProtocolError
@@ -15,6 +14,7 @@ from .outgoing import UNANSWERED, OutgoingInvite
 from .reply import Reply
 from .requests import CallRequests
 from .sending import Draft
+from .trace import CallLabel
 
 if TYPE_CHECKING:
     from .auth import DigestClient
@@ -46,7 +46,7 @@ class InviteCall:
         replaces: the call this one takes the place of (RFC 3891), hung up once this one is
             answered; None for nearly every call. Set None to keep both.
         owner: free for the user of the endpoint; the core never looks at it.
-        ref: weak reference to this call, for what outlives it.
+        label: what the trace says of its messages; name it as you like.
         auth, incoming, requests: the core's own.
     """
 
@@ -66,7 +66,7 @@ class InviteCall:
         self.relay_bye = False
         self.replaces: InviteCall | None = None
         self.owner: object = None
-        self.ref = weakref.ref(self)
+        self.label = CallLabel()
         self.auth = auth
         self.incoming = IncomingInvites(self, core)
         self.requests = CallRequests(self, core, transactions)

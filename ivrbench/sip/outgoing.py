@@ -104,7 +104,7 @@ class OutgoingInvite:
             core, dialog, draft, dialog.take_cseq(), call.auth, flow=flow
         )
         self.transaction = self._transactions.add_client(
-            "INVITE", branch, data, flow, self, call.ref, now
+            "INVITE", branch, data, flow, self, call.label, now
         )
         if not self.retry.tries:
             self._first = self.transaction
@@ -155,7 +155,7 @@ class OutgoingInvite:
         )
         branch = transaction.request.via.branch
         self._transactions.add_client(
-            "CANCEL", branch, data, transaction.flow, Nobody(), self._call.ref, now
+            "CANCEL", branch, data, transaction.flow, Nobody(), self._call.label, now
         )
         core = self._transactions.core
         core.timers.start(core.settings.timers.give_up_s, self._give_up, None, now)
@@ -184,7 +184,7 @@ class OutgoingInvite:
                 self._on_answered(response, now)
         elif (ack := self._acks[response.to_tag]) is not None:
             # RFC 3261 §13.2.2.4: the ACK is repeated with each copy of the 2xx.
-            self._transactions.core.send(*ack, now, self._call.ref, retransmission=True)
+            self._transactions.core.send(*ack, now, self._call.label, retransmission=True)
 
     def _on_provisional(self, response: SipResponse, now: float) -> None:
         call = self._call
@@ -227,7 +227,9 @@ class OutgoingInvite:
 
     def _send_prack(self, draft: Draft, dialog: Dialog, now: float) -> None:
         call = self._call
-        request = OutgoingRequest(self._transactions, dialog, draft, Nobody(), call.auth, call.ref)
+        request = OutgoingRequest(
+            self._transactions, dialog, draft, Nobody(), call.auth, call.label
+        )
         request.send(now)
 
     def _fork(self, response: SipResponse) -> Dialog:
@@ -310,7 +312,7 @@ class OutgoingInvite:
         self._send_ack(dialog, now, Draft("ACK"))
         call = self._call
         bye = OutgoingRequest(
-            self._transactions, dialog, Draft("BYE"), Nobody(), call.auth, call.ref
+            self._transactions, dialog, Draft("BYE"), Nobody(), call.auth, call.label
         )
         bye.send(now)
 
@@ -327,4 +329,4 @@ class OutgoingInvite:
             draft = replace(draft, extra=proof + draft.extra)
         data, _, flow = dialog_request(core, dialog, draft, invite.cseq)
         self._acks[dialog.remote_tag] = (data, flow)
-        core.send(data, flow, now, self._call.ref)
+        core.send(data, flow, now, self._call.label)

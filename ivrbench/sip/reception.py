@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .core import Core
     from .flow import Flow
     from .guard import SourceGuard
+    from .trace import CallLabel
     from .transactions import Transactions
 
 __all__ = ["Reception"]
@@ -72,7 +73,7 @@ class Reception:
         self._core = core
         self._transactions = transactions
         self._tag_key = core.tokens.tag().encode()
-        self._call: InviteCall | None = None
+        self._call: CallLabel | None = None
         self._copy = False
 
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
@@ -154,7 +155,7 @@ class Reception:
         transaction = self._transactions.find_client(response)
         if transaction is None:
             return self._drop("stray response")
-        self._call = transaction.call() if transaction.call is not None else None
+        self._call = transaction.call
         self._copy = transaction.state in (State.ACCEPTED, State.COMPLETED)
         self.retransmissions += self._copy
         transaction.receive(response, now)
@@ -165,7 +166,7 @@ class Reception:
             return self._on_ack(request, now)
         transaction = self._transactions.find_server(request)
         if transaction is not None:
-            self._call = transaction.call() if transaction.call is not None else None
+            self._call = transaction.call
             self._copy = True
             self.retransmissions += 1
             transaction.step(Event.REQUEST, now)
@@ -189,14 +190,14 @@ class Reception:
     def _on_ack(self, request: SipRequest, now: float) -> str:
         transaction = self._transactions.find_server(request)
         if transaction is not None:
-            self._call = transaction.call() if transaction.call is not None else None
+            self._call = transaction.call
             self._copy = not transaction.tell_ack(request, now)
             return ""
         call = self._core.calls.get(request.to_tag)
         if call is None or not call.has_dialog(request.call_id, request.from_tag):
             # RFC 3261 §17: an ACK is never answered.
             return self._drop("ACK for no call")
-        self._call = call
+        self._call = call.label
         self._copy = not call.on_ack(request, now)
         return ""
 
@@ -204,7 +205,7 @@ class Reception:
         invite = self._transactions.find_server(request, "INVITE")
         if invite is None:
             return self._refuse(request, 481, flow, now, "CANCEL for no INVITE")
-        self._call = invite.call() if invite.call is not None else None
+        self._call = invite.call
         # RFC 3261 §9.2: the CANCEL is answered 200 whether or not it still changes anything, with
         # the same tag.
         cancel = self._transactions.add_server(request, flow, invite.to_tag)
@@ -218,7 +219,7 @@ class Reception:
         call = self._core.calls.get(request.to_tag)
         if call is None or not call.has_dialog(request.call_id, request.from_tag):
             return self._refuse(request, 481, flow, now, "no such dialog")
-        self._call = call
+        self._call = call.label
         why = self._unusable_body(request, flow, now)
         if why:
             return why
@@ -344,7 +345,7 @@ class Reception:
         transaction = self._transactions.add_server(request, flow, tag)
         call = InviteCall(core, self._transactions, dialog, core.digest_client(), is_caller=False)
         call.replaces = replaced
-        self._call = call
+        self._call = call.label
         call.on_invite(request, transaction, now)
         core.events.append(InviteReceived(call, request))
         return ""

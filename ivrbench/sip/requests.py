@@ -120,7 +120,7 @@ class CallRequests:
         """Send a request; the call's events tell its outcome."""
         call = self._call
         sent = OutgoingRequest(
-            self._transactions, call.dialog, draft, self, call.auth, call.ref
+            self._transactions, call.dialog, draft, self, call.auth, call.label
         ).send(now)
         if draft.method == "UPDATE" and draft.body:
             self._sent = sent
@@ -221,7 +221,7 @@ class CallRequests:
     def take(self, request: SipRequest, transaction: ServerTransaction, now: float) -> None:
         """Take a request of the other side; its transaction was just made."""
         call = self._call
-        transaction.call = call.ref
+        transaction.call = call.label
         dialog = call.forks.get(request.from_tag, call.dialog)
         if request.cseq <= dialog.remote_cseq:
             # RFC 3261 §12.2.2: out of order.

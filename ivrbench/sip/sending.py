@@ -12,10 +12,11 @@ from .dialog import DialogState
 if TYPE_CHECKING:
     from .auth import DigestClient
     from .client_transaction import ClientTransaction
-    from .core import CallRef, Core
+    from .core import Core
     from .dialog import Dialog
     from .flow import Flow
     from .message import SipRequest, SipResponse
+    from .trace import CallLabel
     from .transactions import Transactions
 
 __all__ = ["Draft", "Nobody", "OutgoingRequest", "RequestOwner", "dialog_request"]
@@ -140,7 +141,7 @@ class OutgoingRequest:
         draft: Draft,
         owner: RequestOwner,
         auth: DigestClient | None,
-        call: CallRef | None = None,
+        call: CallLabel | None = None,
         flow: Flow | None = None,
     ) -> None:
         self.method = draft.method

@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .flow import Flow
-    from .invite import InviteCall
     from .message import SipRequest, SipResponse
 
-__all__ = ["MessageSeen", "Observer"]
+__all__ = ["CallLabel", "MessageSeen", "Observer"]
+
+
+@dataclass(slots=True)
+class CallLabel:
+    """What all messages of a call bear. Transactions keep it: they outlive the call, and must not
+    keep that.
+    """
+
+    name: str = ""
+    """Whatever the user of the endpoint calls the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +41,8 @@ class MessageSeen:
     """Why a received message was refused or dropped, "" if it was taken."""
     flow: Flow
     """The path."""
-    call: InviteCall | None
-    """The call it belongs to, if any."""
+    call: CallLabel | None
+    """That of the call it belongs to, if any."""
     retransmission: bool
     """True for a copy of a message seen before."""
 

@@ -9,9 +9,10 @@ from .fsm import Action, Event, State, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from .core import CallRef, Core
+    from .core import Core
     from .flow import Flow
     from .timers import Timer
+    from .trace import CallLabel
     from .transactions import Transactions
 
 __all__ = ["Transaction"]
@@ -43,7 +44,7 @@ class Transaction:
         self.core: Core = transactions.core
         self.key = key
         self.flow = flow
-        self.call: CallRef | None = None
+        self.call: CallLabel | None = None
         self.state = next(iter(table))
         self._table = table
         self._last = b""

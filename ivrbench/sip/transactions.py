@@ -13,9 +13,10 @@ from .tokens import BRANCH_COOKIE
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from .core import CallRef, Core
+    from .core import Core
     from .flow import Flow
     from .message import SipRequest, SipResponse
+    from .trace import CallLabel
 
 __all__ = ["Transactions", "server_key"]
 
@@ -68,7 +69,7 @@ class Transactions:
         data: bytes,
         flow: Flow,
         owner: ClientOwner,
-        call: CallRef | None,
+        call: CallLabel | None,
         now: float,
     ) -> ClientTransaction:
         """Send a request and start its transaction."""

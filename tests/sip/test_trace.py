@@ -4,6 +4,8 @@ marked.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING
 
 from ivrbench.sip.endpoint import Endpoint
@@ -64,10 +66,31 @@ def test_observer_reasons() -> None:
     """What was refused says why; what could be parsed is there; time never goes back."""
     ladder: list[MessageSeen] = []
     call = play(Endpoint(tokens=CountingTokens(), observer=ladder.append))
-    assert ladder[0].call is call
+    assert ladder[0].call is call.label
     assert isinstance(ladder[0].message, SipRequest)
     assert ladder[8].message is None
     assert "not a SIP message" in ladder[8].refused
     assert "REGISTER" in ladder[9].refused
     assert ladder[4].refused == ""
     assert [seen.at for seen in ladder] == sorted(seen.at for seen in ladder)
+
+
+def test_call_that_is_over() -> None:
+    """What comes after a call is its own still, and the trace does not keep the call."""
+    ladder: list[MessageSeen] = []
+    endpoint = Endpoint(tokens=CountingTokens(), observer=ladder.append)
+    endpoint.receive(request("INVITE", branch="1", body=SDP), UDP, 0.0)
+    event = endpoint.next_event()
+    assert isinstance(event, InviteReceived)
+    event.call.label.name = "c1"
+    event.call.reject(404, now=0.1)
+    tag, call = event.call.dialog.local_tag, weakref.ref(event.call)
+    while endpoint.next_event() is not None:
+        pass
+    del event
+    gc.collect()
+    assert call() is None
+    endpoint.receive(request("ACK", branch="1", to_tag=tag), UDP, 0.2)
+    assert [brief(seen)[1] for seen in ladder] == ["INVITE", "100", "404", "ACK"]
+    assert {seen.call.name for seen in ladder if seen.call} == {"c1"}
+    assert all(seen.call for seen in ladder)
