@@ -14,7 +14,14 @@ from ivrbench.observe.phones import CODECS, KEYS_BY
 if TYPE_CHECKING:
     from ivrbench.config import Listen
 
-__all__ = ["ListDevices", "Mode", "read_arguments", "settings_from"]
+__all__ = [
+    "ListDevices",
+    "Mode",
+    "config_file",
+    "read_arguments",
+    "settings_from",
+    "settings_of_file",
+]
 
 DEFAULT_CONFIG = Path("ivr.conf")
 
@@ -56,6 +63,22 @@ def read_arguments(argv: list[str]) -> Mode:
     return Mode("attach" if options.attach else mode, options)
 
 
+def config_file(options: argparse.Namespace) -> Path | None:
+    """The file of settings: the one that was named, else `ivr.conf` if it is here."""
+    named: Path | None = options.config
+    return named or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
+
+
+def settings_of_file(options: argparse.Namespace) -> Settings:
+    """The settings of `ivr.conf` for those who only call; without a file nothing has to be here.
+
+    Raises:
+        ConfigError: the file or a value cannot be used.
+    """
+    file = config_file(options)
+    return load_settings(file) if file else Settings()
+
+
 def settings_from(options: argparse.Namespace, *, strict: bool = False) -> Settings:
     """The settings of `ivr.conf` with those of the command line on top.
 
@@ -74,8 +97,7 @@ def settings_from(options: argparse.Namespace, *, strict: bool = False) -> Setti
         "watch": False if options.no_watch else None,
         "leashed": options.leash or None,
     }
-    config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
-    return load_settings(config, overrides, strict=strict)
+    return load_settings(config_file(options), overrides, strict=strict)
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -9,18 +9,19 @@ from dataclasses import replace
 from getpass import getpass
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.config import Settings, load_settings
 from ivrbench.config.users import read_users
 from ivrbench.errors import ConfigError
 from ivrbench.phone import agent
 from ivrbench.phone.options import CallOptions
 
-from .arguments import DEFAULT_CONFIG
+from .arguments import settings_of_file
 from .save_test import save_test
-from .sockets import running_engine
+from .sockets import engine_socket
 
 if TYPE_CHECKING:
     import argparse
+
+    from ivrbench.config import Settings
 
 __all__ = ["call", "login_of"]
 
@@ -38,10 +39,9 @@ def call(options: argparse.Namespace) -> int:
         ConfigError: the settings cannot be used.
         ControlError: the call cannot be saved as a test.
     """
-    config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
-    settings = load_settings(config) if config else Settings()
+    settings = settings_of_file(options)
     call_id = f"{secrets.token_hex(12)}@ivrbench" if options.save_test else ""
-    control_socket = options.control_socket or settings.control_socket or running_engine()
+    control_socket = engine_socket(options, settings)
     if options.save_test and control_socket is None:
         raise ConfigError("--save-test: no engine runs here that could tell what the call was")
     chosen = _call_options(options, settings)

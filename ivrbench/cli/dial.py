@@ -6,7 +6,6 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from ivrbench.config import Settings, load_settings
 from ivrbench.errors import EngineGone
 from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import DialOut
@@ -14,8 +13,8 @@ from ivrbench.observe.events import LegChanged, LegEnded
 from ivrbench.observe.snapshot import Snapshot
 
 from . import exits
-from .arguments import DEFAULT_CONFIG
-from .sockets import running_engine
+from .arguments import settings_of_file
+from .sockets import engine_socket
 
 if TYPE_CHECKING:
     import argparse
@@ -37,9 +36,8 @@ def dial(options: argparse.Namespace) -> int:
         ConfigError: the settings cannot be used.
         EngineGone: no engine runs.
     """
-    config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
-    settings = load_settings(config) if config else Settings()
-    socket = options.control_socket or settings.control_socket or running_engine()
+    settings = settings_of_file(options)
+    socket = engine_socket(options, settings)
     if socket is None:
         raise EngineGone("no engine runs here; --control-socket names another one")
     command = DialOut(script=options.script, uri=options.uri, from_=options.from_)

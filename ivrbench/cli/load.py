@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from ivrbench import logs
-from ivrbench.config import Settings, load_settings
 from ivrbench.errors import ConfigError
 from ivrbench.load.plan import LoadPlan
 from ivrbench.load.run import run
@@ -18,13 +17,14 @@ from ivrbench.phone.sockets import local_address_for
 from ivrbench.phone.target import engine_listeners, read_target, resolve
 
 from . import exits
-from .arguments import DEFAULT_CONFIG
+from .arguments import settings_of_file
 from .call import login_of
-from .sockets import running_engine
+from .sockets import engine_socket
 
 if TYPE_CHECKING:
     import argparse
 
+    from ivrbench.config import Settings
     from ivrbench.load.figures import Figures
 
 __all__ = ["load"]
@@ -41,8 +41,7 @@ def load(options: argparse.Namespace) -> int:
         EngineGone: nobody answers at the control socket.
         SipError: there is no such host.
     """
-    config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
-    settings = load_settings(config) if config else Settings()
+    settings = settings_of_file(options)
     parse_keys(options.keys)
     if options.wav is not None and not options.wav.is_file():
         raise ConfigError(f"--wav: there is no file {options.wav}")
@@ -68,7 +67,7 @@ def load(options: argparse.Namespace) -> int:
 async def _find(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:
     """The URI to call, and our own address towards it."""
     listeners = list(settings.listeners)
-    socket = options.control_socket or settings.control_socket or running_engine()
+    socket = engine_socket(options, settings)
     if socket is not None and ":" not in options.target:
         listeners = await engine_listeners(socket) or listeners
     target = read_target(options.target, listeners)

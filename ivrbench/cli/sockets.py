@@ -7,10 +7,16 @@ import socket
 import stat
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ivrbench.errors import ConfigError
 
-__all__ = ["answers", "own_socket", "running_engine"]
+if TYPE_CHECKING:
+    import argparse
+
+    from ivrbench.config import Settings
+
+__all__ = ["answers", "engine_socket", "own_socket", "running_engine"]
 
 
 def own_socket() -> Path:
@@ -33,6 +39,12 @@ def own_socket() -> Path:
             key="control_socket",
         )
     return folder / f"{os.getpid()}.sock"
+
+
+def engine_socket(options: argparse.Namespace, settings: Settings) -> Path | None:
+    """The control socket that was named, that of the settings, or of an engine that runs here."""
+    named: Path | None = options.control_socket
+    return named or settings.control_socket or running_engine()
 
 
 def running_engine() -> Path | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from ivrbench.errors import ConfigError, EngineGone
 
 from . import exits
-from .arguments import DEFAULT_CONFIG, settings_from
+from .arguments import config_file, settings_from
 from .child import ChildEngine
 from .sockets import answers, own_socket
 
@@ -111,7 +111,7 @@ def _leave(number: int, _: FrameType | None) -> None:
 def engine_arguments(options: argparse.Namespace, control: Path) -> list[str]:
     """The command line of the engine: the workbench's own settings, and a socket for us."""
     arguments = [f"--control-socket={control}", "--next-free-port"]
-    config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
+    config = config_file(options)
     if config:
         arguments.append(f"--config={config.absolute()}")
     if options.script_path:

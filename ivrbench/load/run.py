@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -50,11 +49,14 @@ def run(plan: LoadPlan, host: str, tell: Callable[[Figures, float], None]) -> Fi
     low, high = PORTS
     caller = Path(str(resources.files("ivrbench.load") / "caller"))
     settings = Settings(
-        script_path=caller, watch=False, rtp_low_port=low, rtp_high_port=high, sip_ip=host
+        script_path=caller,
+        watch=False,
+        sip_ip=host,
+        listen=(Listen("udp", host, 0), Listen("tcp", host, 0)),
+        rtp_low_port=low,
+        rtp_high_port=high,
+        max_shutdown_time=math.ceil(plan.lasts_s + NO_ANSWER_S),
     )
-    longest_s = math.ceil(plan.lasts_s + NO_ANSWER_S)
-    settings = replace(settings, max_shutdown_time=longest_s)
-    settings = replace(settings, listen=(Listen("udp", host, 0), Listen("tcp", host, 0)))
     figures = Figures()
 
     def begin(engine: Engine) -> None:

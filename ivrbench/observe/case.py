@@ -47,6 +47,7 @@ ONE_NUMBER_S: Final = 2.0
 LONG_KEY_MS: Final = 300
 WAYS: Final = {"INFO": "info", "in-band": "tones"}
 SPEECH: Final = "speech.wav"
+"""What `IvrAudioFile.tts` calls its sound."""
 
 
 @dataclass(slots=True)

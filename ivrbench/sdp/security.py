@@ -191,7 +191,7 @@ def agree(
                 keys = SrtpKeys(line.suite, ours.key, line.key)
                 return Security((ours.to_attribute(),), sdes=keys)
     if is_secure(stream.proto) and local.fingerprint:
-        dtls = _agree_dtls(offered, stream)
+        dtls = _dtls_of(offered, stream)
         if dtls is not None:
             attributes = (
                 Attribute("fingerprint", local.fingerprint),
@@ -201,13 +201,18 @@ def agree(
     return None if local.required or is_secure(stream.proto) else Security()
 
 
-def _agree_dtls(offered: SessionDescription, stream: MediaDescription) -> DtlsParameters | None:
-    fingerprint = _fingerprint_of(offered, stream)
+def _dtls_of(described: SessionDescription, stream: MediaDescription) -> DtlsParameters | None:
+    """How DTLS goes with a peer's offer or answer, None without a fingerprint.
+
+    The peer begins, unless it says that we have to: so an answerer that says nothing means it
+    (RFC 5763 §5). For its offer we differ, where the RFC would rather have the answerer begin: the
+    peer begins as soon as it has our answer, and a first packet of ours could come before that
+    and would cost it a second.
+    """
+    fingerprint = _fingerprint_of(described, stream)
     if not fingerprint:
         return None
-    setup = next(iter(_values(offered, stream, "setup")), "actpass")
-    # We differ: RFC 5763 §5 would rather have the answerer begin. The peer begins as soon as it
-    # has our answer; a first packet of ours could come before it and would cost it a second.
+    setup = next(iter(_values(described, stream, "setup")), "")
     role = DtlsRole.ACTIVE if setup == "passive" else DtlsRole.PASSIVE
     return DtlsParameters(role, fingerprint)
 
@@ -261,7 +266,7 @@ def complete(
     if local is None:
         return None if is_secure(stream.proto) else Security()
     if stream.proto in DTLS_PROTOS:
-        dtls = _complete_dtls(answered, stream)
+        dtls = _dtls_of(answered, stream)
         return None if dtls is None else Security(dtls=dtls)
     for value in stream.attribute_values("crypto"):
         line = CryptoLine.parse(value)
@@ -270,16 +275,6 @@ def complete(
             keys = SrtpKeys(line.suite, local.key[: SUITES[line.suite]], line.key)
             return Security(sdes=keys)
     return None if local.required or is_secure(stream.proto) else Security()
-
-
-def _complete_dtls(answered: SessionDescription, stream: MediaDescription) -> DtlsParameters | None:
-    fingerprint = _fingerprint_of(answered, stream)
-    if not fingerprint:
-        return None
-    # RFC 5763 §5: an answerer that says nothing else begins.
-    setup = next(iter(_values(answered, stream, "setup")), "active")
-    role = DtlsRole.ACTIVE if setup == "passive" else DtlsRole.PASSIVE
-    return DtlsParameters(role, fingerprint)
 
 
 def offer_again(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.observe import events
+from ivrbench.observe.case import SPEECH
 from ivrbench.observe.feel import key_name
 from ivrbench.testing.party import ENOUGH_S, SETTLED_S, Party
 from ivrbench.testing.timeline import short
@@ -24,8 +25,6 @@ __all__ = ["Caller", "Recording"]
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 
-SPEECH: Final = "speech.wav"
-"""What `IvrAudioFile.tts` calls its sound."""
 LONGEST_S: Final = 3600.0
 LAST_FRAME_S: Final = 0.04
 """A prompt is over for the script when its last frame is sent; we hear that one too."""

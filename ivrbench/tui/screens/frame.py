@@ -32,6 +32,9 @@ class FrameScreen(Screen[None]):
     MODE: ClassVar[str] = ""
     BROWSES_PAUSED: ClassVar[bool] = False
     """The body is drawn from what it showed before while it is paused."""
+    HALVES: ClassVar[tuple[str, str]] = ("", "")
+    """What has the keyboard in either half of a screen that shows one at a time where it is
+    narrow: the body itself, and its side."""
     is_paused = False
     """The body stands still while events go on."""
     HORIZONTAL_BREAKPOINTS = [
@@ -103,6 +106,18 @@ class FrameScreen(Screen[None]):
         """
         self.app.stylesheet.update(self)
         self.set_focus(line)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """On a wide screen both halves are there."""
+        if action == "toggle_side":
+            return self.has_class("-narrow")
+        return super().check_action(action, parameters)
+
+    def action_toggle_side(self) -> None:
+        """On a narrow screen: the other half."""
+        self.toggle_class("-side")
+        self.query_one(self.HALVES[self.has_class("-side")]).focus()
+        self.call_after_refresh(self.draw)
 
     def action_pause(self) -> None:
         """Let the body stand still, or go on."""

@@ -38,6 +38,7 @@ class InspectScreen(FrameScreen):
     """Values at the left; events and console at the right; the call's log below."""
 
     MODE = "inspect"
+    HALVES = ("#tree", "#moments")
     BINDINGS = [*INSPECT]
     AUTO_FOCUS = "#tree"
 
@@ -210,18 +211,6 @@ class InspectScreen(FrameScreen):
         self.remove_class("-filtering")
         self.remove_class("-side")
         self.query_one("#tree").focus()
-        self.call_after_refresh(self.draw)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """On a wide screen everything is there."""
-        if action == "toggle_side":
-            return self.has_class("-narrow")
-        return super().check_action(action, parameters)
-
-    def action_toggle_side(self) -> None:
-        """On a narrow screen: events and console instead of the values."""
-        self.toggle_class("-side")
-        self.query_one("#moments" if self.has_class("-side") else "#tree").focus()
         self.call_after_refresh(self.draw)
 
     def step_back(self) -> bool:

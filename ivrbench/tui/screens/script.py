@@ -31,6 +31,7 @@ class ScriptScreen(FrameScreen):
     """One script, in whatever state it is."""
 
     MODE = "script"
+    HALVES = ("#source", "#generations")
     BINDINGS = [*SCRIPT]
     AUTO_FOCUS = "#generations"
 
@@ -187,18 +188,6 @@ class ScriptScreen(FrameScreen):
         model = self.bench.model
         model.all_frames = not model.all_frames
         self.bench.draw_now()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """On a wide screen both halves are there."""
-        if action == "toggle_side":
-            return self.has_class("-narrow")
-        return super().check_action(action, parameters)
-
-    def action_toggle_side(self) -> None:
-        """On a narrow screen: the other half."""
-        self.toggle_class("-side")
-        self.query_one("#generations" if self.has_class("-side") else "#source").focus()
-        self.call_after_refresh(self.draw)
 
     def action_edit(self) -> None:
         """Open the file where it failed."""
