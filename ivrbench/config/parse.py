@@ -36,6 +36,7 @@ KEYS: Final[dict[str, Callable[[str], object]]] = {
     "cps_limit": values.parse_limit,
     "dead_rtp_time": _seconds,
     "digest_algorithms": values.parse_digest_algorithms,
+    "digest_qop": values.parse_digest_qop,
     "dtmf_inband": values.one_of("auto", "on", "off"),
     "dtmf_report": values.one_of("release", "press"),
     "dtmf_settle_ms": values.whole_number(0, 5_000),

@@ -53,6 +53,8 @@ class Settings:
     """File of who may call, `name = password`; None: nobody is asked."""
     digest_algorithms: tuple[str, ...] = ("MD5",)
     """How they may prove their password, the preferred way first (RFC 8760)."""
+    digest_qop: tuple[str, ...] = ("auth",)
+    """What that proof may protect: the request alone (auth), or its body too (auth-int)."""
     ban_time: int = 600
     """Seconds a source is kept away after too many wrong passwords and the like; 0: never."""
     session_limit: CallLimit = CallLimit()
@@ -187,6 +189,7 @@ NEEDS_RESTART: Final = frozenset(
         "console",
         "control_socket",
         "digest_algorithms",
+        "digest_qop",
         "enable_session_timer",
         "leashed",
         "listen",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CODECS",
     "DIGEST_ALGORITHMS",
+    "DIGEST_QOPS",
     "TRANSPORTS",
     "Account",
     "CallLimit",
@@ -26,6 +27,7 @@ __all__ = [
     "parse_bool",
     "parse_codecs",
     "parse_digest_algorithms",
+    "parse_digest_qop",
     "parse_limit",
     "parse_listen",
     "parse_log_level",
@@ -39,6 +41,7 @@ __all__ = [
 TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
 CODECS: Final = ("PCMU", "PCMA", "G722", "OPUS", "L16", "GSM")
 DIGEST_ALGORITHMS: Final = ("MD5", "SHA-256", "SHA-512-256")
+DIGEST_QOPS: Final = ("auth", "auth-int")
 LOG_LEVELS: Final = {"error": 0, "warn": 1, "warning": 1, "info": 2, "debug": 3}
 
 Network = IPv4Network | IPv6Network
@@ -141,10 +144,18 @@ def parse_codecs(text: str) -> tuple[str, ...]:
 
 def parse_digest_algorithms(text: str) -> tuple[str, ...]:
     """`SHA-256,MD5`: how passwords may be proved, in the order we prefer."""
-    names = tuple(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
-    unknown = [name for name in names if name not in DIGEST_ALGORITHMS]
-    if unknown or not names:
-        raise ValueError(f"expected some of {', '.join(DIGEST_ALGORITHMS)}; found {text!r}")
+    return _some_of(DIGEST_ALGORITHMS, text, text.upper())
+
+
+def parse_digest_qop(text: str) -> tuple[str, ...]:
+    """`auth,auth-int`: what the proof of a password may protect beside it."""
+    return _some_of(DIGEST_QOPS, text, text.lower())
+
+
+def _some_of(known: tuple[str, ...], text: str, spelled: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in spelled.split(",") if part.strip()))
+    if not names or any(name not in known for name in names):
+        raise ValueError(f"expected some of {', '.join(known)}; found {text!r}")
     return names
 
 

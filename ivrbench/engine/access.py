@@ -33,10 +33,10 @@ _TO_TAG: Final = re.compile(
 
 
 class Access:
-    """The rules of `allow_from`, `users`, `digest_algorithms` and `ban_time`.
+    """The rules of `allow_from`, `users`, `digest_algorithms`, `digest_qop` and `ban_time`.
 
     Args:
-        settings: the rules; `users`, `ban_time` and the algorithms cannot be changed later, what
+        settings: the rules; `users`, `ban_time` and how to prove cannot be changed later, what
             the file of users says can.
 
     Attributes:
@@ -54,11 +54,10 @@ class Access:
         self.trusts: Callable[[str], bool] = lambda _: False
         self._settings = settings
         self._users: dict[str, str] = {}
-        self.apply(settings)
+        self.authority: DigestServer | None = None
         self.guard: SourceGuard | None = None
         if settings.ban_time:
             self.guard = SourceGuard(GuardLimits(ban_s=settings.ban_time), self._is_trusted)
-        self.authority: DigestServer | None = None
         if settings.users is not None:
             key = secrets.token_bytes(32)
             self.authority = DigestServer(
@@ -69,7 +68,9 @@ class Access:
                 # We differ from RFC 8760 §2.4 unless told otherwise: phones that know MD5 alone
                 # (libre before 2.0, SIPp) give up when they see another challenge beside it.
                 algorithms=settings.digest_algorithms,
+                qops=settings.digest_qop,
             )
+        self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
         """Take new settings over, and read the users again.
@@ -81,6 +82,8 @@ class Access:
             users = read_users(settings.users)
             self._users.clear()
             self._users.update(users)
+            if self.authority is not None:
+                self.authority.know(users)
         self._settings = settings
 
     def takes(self, data: bytes, flow: Flow) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ivrbench.errors import LocalProtocolError
 from ivrbench.observe.events import RegistrationChanged
 from ivrbench.sip import stun
+from ivrbench.sip.auth import DigestClient
 from ivrbench.sip.compose import make_contact
 from ivrbench.sip.events import RequestTimedOut
 from ivrbench.sip.headers import parse_name_addr
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ivrbench.config.values import Account
     from ivrbench.sip.events import ResponseReceived
     from ivrbench.sip.flow import Address, Flow
+    from ivrbench.sip.grammar import Headers
     from ivrbench.sip.message import SipRequest
 
     from .registrations import Registrations
@@ -65,7 +67,9 @@ class Binding:
         # RFC 5626 §4.1: the same after a restart, another one for a second engine beside us.
         place = f"{socket.gethostname()} {self._board.settings.config_file} {account.uri}"
         instance = uuid.uuid5(uuid.NAMESPACE_URL, place)
-        self.machine = Registration(f"urn:uuid:{instance}", RandomTokens(), now=starts_s)
+        self._tokens = RandomTokens()
+        self.machine = Registration(f"urn:uuid:{instance}", self._tokens, now=starts_s)
+        self._auth = DigestClient(self._login, self._tokens)
         self._ways: Ways | None = None
         self._shown: RegistrationChanged | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -150,8 +154,8 @@ class Binding:
     def _send(self) -> None:
         flow, board = self.flow, self._board
         assert flow is not None, "a way was found"
+        headers = self._headers(flow)
         party = f"<{self._uri.scheme}:{self._uri.user}@{self._uri.host}>"
-        contact = make_contact(flow, self._uri.user, board.endpoint_settings)
         try:
             self._sent = board.endpoint.send_request(
                 "REGISTER",
@@ -159,12 +163,12 @@ class Binding:
                 flow,
                 party,
                 party,
-                self.machine.request_headers(parse_name_addr(contact).uri),
+                headers,
                 now=board.now(),
                 call_id=self.machine.call_id,
                 cseq=self.machine.cseq,
                 route=self._owner.route,
-                credentials=self._login,
+                auth=self._auth,
             )
         except LocalProtocolError as exc:
             self._failed(str(exc))
@@ -174,6 +178,14 @@ class Binding:
                 self._silence = board.loop.call_later(SILENT_S, self._silent)
         board.settle()
         self._show()
+
+    def _headers(self, flow: Flow) -> Headers:
+        contact = make_contact(flow, self._uri.user, self._board.endpoint_settings)
+        headers = self.machine.request_headers(parse_name_addr(contact).uri)
+        if self.machine.state is RegistrationState.REGISTERING:
+            # A refresh uses the nonce of the time before; what was refused starts anew.
+            self._auth = DigestClient(self._login, self._tokens)
+        return headers
 
     def _silent(self) -> None:
         """Not a word: ask the next one."""

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +27,9 @@ __all__ = [
     "Challenge",
     "Credentials",
     "DigestClient",
+    "QOPS",
     "digest",
+    "hash_name",
     "parse_auth",
     "read_challenges",
     "same",
@@ -45,6 +47,11 @@ ALGORITHMS: Final[dict[str, Callable[[bytes], Hash]]] = {
 }
 _STRENGTH = {name: place for place, name in enumerate(ALGORITHMS)}
 
+QOPS: Final = ("auth", "auth-int")
+"""Qualities of protection (RFC 7616 §3.4), the preferred one first: what stands between us and the
+other side may change a body, and few servers can do auth-int.
+"""
+
 MAX_REALMS = 8  # Realms one call answers; a chain of challenging proxies has one or two.
 MAX_STALE = 2  # Times one request follows `stale=true` of one realm.
 
@@ -54,6 +61,11 @@ _AUTH_PARAM = re.compile(rf"({TOKEN})\s*+=\s*+({QUOTED}|[^\s\",]*+)", re.DOTALL)
 
 _ANSWERED_BY = {401: ("www-authenticate", "Authorization")}
 _ANSWERED_BY[407] = ("proxy-authenticate", "Proxy-Authorization")
+# RFC 7615 §3, §4: what the server that asked for each of these answers says later.
+_TOLD_BY = {
+    "Authorization": "authentication-info",
+    "Proxy-Authorization": "proxy-authentication-info",
+}
 
 
 def parse_auth(value: str) -> tuple[str, dict[str, str]]:
@@ -103,6 +115,7 @@ def digest(
     cnonce: str = "",
     nc: str = "",
     qop: str = "",
+    body: bytes = b"",
 ) -> str:
     """The response value (RFC 7616 §3.4.1).
 
@@ -113,22 +126,35 @@ def digest(
         nonce: of the challenge.
         cnonce: ours; used with `qop` and by the `-sess` algorithms.
         nc: eight hex digits.
-        qop: "auth", or "" for a peer that knows no qop (RFC 2069).
+        qop: one of `QOPS`, or "" for a peer that knows no qop (RFC 2069).
+        body: of the request; protected by auth-int alone.
     """
-    known = split_algorithm(algorithm)
-    if known is None:
-        raise LocalProtocolError(f"digest algorithm {algorithm!r} is not known")
-    make = ALGORITHMS[known[0]]
+    make, session = _hash_of(algorithm)
 
     def hashed(text: str) -> str:
         return make(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     secret = hashed(f"{user}:{realm}:{password}")
-    if known[1]:
+    if session:
         secret = hashed(f"{secret}:{nonce}:{cnonce}")
-    asked = hashed(f"{method}:{uri}")
+    # RFC 7616 §3.4.3.
+    protected = f":{make(body).hexdigest()}" if qop == "auth-int" else ""
+    asked = hashed(f"{method}:{uri}{protected}")
     middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce
     return hashed(f"{secret}:{middle}:{asked}")
+
+
+def hash_name(algorithm: str, user: str, realm: str) -> str:
+    """What stands for a user name where `userhash` is true (RFC 7616 §3.4.4)."""
+    make, _ = _hash_of(algorithm)
+    return make(f"{user}:{realm}".encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _hash_of(algorithm: str) -> tuple[Callable[[bytes], Hash], bool]:
+    known = split_algorithm(algorithm)
+    if known is None:
+        raise LocalProtocolError(f"digest algorithm {algorithm!r} is not known")
+    return ALGORITHMS[known[0]], known[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +169,8 @@ class Challenge:
     """To be given back as it came; None if there was none."""
     algorithm: str
     """As written, "" if there was none."""
-    has_qop: bool
-    """True if it offers qop "auth"; False for an RFC 2069 peer."""
+    qop: str
+    """The one of `QOPS` to use; "" for an RFC 2069 peer."""
     stale: bool
     """True: the password was right, the nonce too old."""
 
@@ -170,7 +196,7 @@ def read_challenges(response: SipResponse) -> list[Challenge]:
 
 
 def _challenge(value: str, answers: str) -> Challenge | None:
-    """A challenge, None for one not for us: another scheme, unknown algorithm, only auth-int."""
+    """A challenge, None for one not for us: another scheme, algorithm or qop."""
     try:
         scheme, params = parse_auth(value)
     except RemoteProtocolError:
@@ -178,8 +204,9 @@ def _challenge(value: str, answers: str) -> Challenge | None:
     algorithm = params.get("algorithm", "")
     offered = params.get("qop")
     qops = [each.strip().lower() for each in offered.split(",")] if offered else []
+    qop = next((each for each in QOPS if each in qops), "")
     usable = scheme == "digest" and "realm" in params and params.get("nonce")
-    if not usable or split_algorithm(algorithm) is None or (qops and "auth" not in qops):
+    if not usable or split_algorithm(algorithm) is None or (qops and not qop):
         return None
     if any("\0" in text for text in params.values()):
         return None  # It would have to go back, and no message of ours holds a NUL.
@@ -189,7 +216,7 @@ def _challenge(value: str, answers: str) -> Challenge | None:
         nonce=params["nonce"],
         opaque=params.get("opaque"),
         algorithm=algorithm,
-        has_qop=bool(qops),
+        qop=qop,
         stale=params.get("stale", "").lower() == "true",
     )
 
@@ -208,13 +235,18 @@ class _Realm:
         self._cnonce = cnonce
         self._count = 0
 
-    def line(self, method: str, uri: str) -> str:
+    def renew(self, nonce: str) -> None:
+        """RFC 7616 §3.5: the server wants this nonce used from now on."""
+        self.challenge = replace(self.challenge, nonce=nonce)
+        self._count = 0
+
+    def line(self, method: str, uri: str, body: bytes) -> str:
         """The header line that answers, for one request."""
         asked = self.challenge
         # RFC 7616 §3.4: the count is of the requests sent with this nonce.
         self._count += 1
         nc = f"{self._count:08x}"
-        qop = "auth" if asked.has_qop else ""
+        qop = asked.qop
         response = digest(
             asked.algorithm,
             self._user,
@@ -226,13 +258,14 @@ class _Realm:
             cnonce=self._cnonce,
             nc=nc,
             qop=qop,
+            body=body,
         )
         parts = [f"username={quote(self._user)}", f"realm={quote(asked.realm)}"]
         parts += [f"nonce={quote(asked.nonce)}", f"uri={quote(uri)}", f'response="{response}"']
         if asked.algorithm:
             parts.append(f"algorithm={asked.algorithm}")
         if qop:
-            parts.append(f'qop=auth, nc={nc}, cnonce="{self._cnonce}"')
+            parts.append(f'qop={qop}, nc={nc}, cnonce="{self._cnonce}"')
         elif asked.algorithm.lower().endswith("-sess"):
             parts.append(f'cnonce="{self._cnonce}"')
         if asked.opaque is not None:
@@ -286,6 +319,22 @@ class DigestClient:
             again = True
         return again
 
-    def lines(self, method: str, uri: str) -> str:
+    def learn(self, response: SipResponse) -> None:
+        """Take the next nonce out of a 2xx, so that the next request is not challenged (RFC 7616
+        §3.5). A header that cannot be read changes nothing.
+        """
+        for answers, told_by in _TOLD_BY.items():
+            value = response.header(told_by)
+            realms = [each for (header, _), each in self._realms.items() if header == answers]
+            if not value or len(realms) != 1:
+                continue  # It names no realm, so of several it is not known whose it is.
+            try:
+                nonce = parse_auth(f"Digest {value}")[1].get("nextnonce", "")
+            except RemoteProtocolError:
+                continue
+            if nonce and "\0" not in nonce:
+                realms[0].renew(nonce)
+
+    def lines(self, method: str, uri: str, body: bytes = b"") -> str:
         """The header lines for a request about to be sent, "" before the first challenge."""
-        return "".join(realm.line(method, uri) for realm in self._realms.values())
+        return "".join(realm.line(method, uri, body) for realm in self._realms.values())

@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..errors import LocalProtocolError, RemoteProtocolError
-from .auth import digest, parse_auth, same, split_algorithm
+from .auth import QOPS, digest, hash_name, parse_auth, same, split_algorithm
 from .grammar import check_text, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .message import SipRequest
     from .tokens import Tokens
@@ -60,6 +60,7 @@ class DigestServer:
         key: secret, at least 16 bytes; with a new key all nonces are stale.
         tokens: where salt comes from.
         algorithms: the ones to offer, preferred first.
+        qops: those of `QOPS` to offer.
         nonce_life_s: how long a nonce is good.
 
     Raises:
@@ -74,14 +75,18 @@ class DigestServer:
         tokens: Tokens,
         *,
         algorithms: Sequence[str] = ("SHA-256", "MD5"),
+        qops: Sequence[str] = QOPS[:1],
         nonce_life_s: float = NONCE_LIFE_S,
     ) -> None:
         check_text(realm, "realm")
         unknown = [each for each in algorithms if split_algorithm(each) is None]
-        if unknown or not algorithms or len(key) < 16:
-            raise LocalProtocolError(f"bad algorithm {unknown} or a key under 16 bytes")
+        unknown += [each for each in qops if each not in QOPS]
+        if unknown or not algorithms or not qops or len(key) < 16:
+            raise LocalProtocolError(f"bad algorithm or qop {unknown}, or a key under 16 bytes")
         self.realm = realm
         self.algorithms = tuple(algorithms)
+        self._qops = tuple(qops)
+        self._names: dict[str, str] = {}
         self._password_of = password_of
         self._key = key
         self._tokens = tokens
@@ -90,14 +95,23 @@ class DigestServer:
         self._used: dict[str, tuple[int, int]] = {}
         self._forgotten_ms = -1
 
+    def know(self, names: Iterable[str]) -> None:
+        """Let users hide their names (RFC 7616 §3.4.4): from now on these may come hashed.
+
+        Only challenges that are not MD5 offer it: what knows MD5 alone is older than that.
+        """
+        hashes = [each for each in self.algorithms if split_algorithm(each) != ("MD5", False)]
+        self._names = {hash_name(each, n, self.realm): n for n in names for each in hashes}
+
     def challenge(self, now: float, *, stale: bool = False) -> str:
         """WWW-Authenticate lines, one for each algorithm (RFC 8760 §2.4)."""
         issued = f"{int(now * 1000):x}.{self._tokens.tag()}"
         nonce = f"{issued}.{self._code(issued)}"
-        end = ", stale=true" if stale else ""
+        end = f', qop="{",".join(self._qops)}"' + (", stale=true" if stale else "")
+        hidden = ", userhash=true" if self._names else ""
         return "".join(
-            f"WWW-Authenticate: Digest realm={quote(self.realm)}, "
-            f'nonce="{nonce}", algorithm={algorithm}, qop="auth"{end}\r\n'
+            f'WWW-Authenticate: Digest realm={quote(self.realm)}, nonce="{nonce}", '
+            f"algorithm={algorithm}{end}{'' if algorithm.upper() == 'MD5' else hidden}\r\n"
             for algorithm in self.algorithms
         )
 
@@ -116,14 +130,15 @@ class DigestServer:
         return Verdict(AuthOutcome.MISSING, "")
 
     def _check(self, request: SipRequest, params: dict[str, str], now: float) -> Verdict:
-        user, nonce, nc = params.get("username", ""), params.get("nonce", ""), params.get("nc", "")
+        user, nonce, nc = self._user(params), params.get("nonce", ""), params.get("nc", "")
         qop = params.get("qop", "")
         issued_ms = self._issued_ms(nonce)
         known = self._password_of(user)
         algorithm = params.get("algorithm", "")
-        if qop not in ("", "auth") or (qop and not _NC.fullmatch(nc)):
+        if qop not in ("", *QOPS) or (qop and not _NC.fullmatch(nc)):
             raise RemoteProtocolError("bad qop or nc in Authorization")
-        if issued_ms is None or algorithm.upper() not in self._accepted():
+        offered = (qop or "auth") in self._qops and algorithm.upper() in self._accepted()
+        if issued_ms is None or not offered:
             return Verdict(AuthOutcome.MISSING, user)
         expected = digest(
             algorithm,
@@ -136,12 +151,18 @@ class DigestServer:
             cnonce=params.get("cnonce", ""),
             nc=nc,
             qop=qop,
+            body=request.body,
         )
         right = same(expected, params.get("response", "").lower())
         if not right or known is None or not _same_user(params.get("uri", ""), request.uri):
             return Verdict(AuthOutcome.WRONG, user)
         fresh = self._use(nonce, issued_ms, int(nc, 16) if qop else 1, int(now * 1000))
         return Verdict(AuthOutcome.PROVED if fresh else AuthOutcome.STALE, user)
+
+    def _user(self, params: dict[str, str]) -> str:
+        name = params.get("username", "")
+        # RFC 7616 §3.4.4; a hash that is nobody's is as good as an unknown name.
+        return self._names.get(name.lower(), name) if params.get("userhash") == "true" else name
 
     def _accepted(self) -> set[str]:
         # RFC 3261 §22.4: a missing algorithm is MD5.

@@ -23,7 +23,7 @@ from .uri import check_uri, parse_uri
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .auth import Credentials
+    from .auth import Credentials, DigestClient
     from .auth_server import DigestServer
     from .events import Event
     from .flow import Flow
@@ -272,12 +272,17 @@ class Endpoint:
         cseq: int = 1,
         route: Sequence[str] = (),
         credentials: Credentials | None = None,
+        auth: DigestClient | None = None,
     ) -> SipRequest:
         """Send a request outside any dialog (not INVITE, ACK or CANCEL); its outcome comes with
         `call` None.
 
         It is sent again with credentials if they are asked for, each time with the next CSeq
         number: that of the response tells which was the last.
+
+        Args:
+            auth: what answers challenges, kept from one request to the next so that the next is not
+                challenged again; None: `credentials`, or those of the endpoint.
 
         Raises:
             LocalProtocolError: an argument cannot be sent.
@@ -289,7 +294,7 @@ class Endpoint:
         dialog = self._dialog_to_be(uri, flow, from_, to, "", call_id, route)
         dialog.next_cseq = cseq
         draft = Draft(method, check_headers(headers), body, content_type)
-        auth = self._core.digest_client(credentials)
+        auth = auth or self._core.digest_client(credentials)
         sent = OutgoingRequest(self._transactions, dialog, draft, self, auth, flow=flow)
         return sent.send(now).request
 

@@ -242,6 +242,8 @@ class OutgoingInvite:
     def _on_answered(self, response: SipResponse, now: float) -> None:
         """The first copy of a 2xx."""
         call = self._call
+        if call.auth is not None:
+            call.auth.learn(response)
         if self.initial:
             dialog = self._fork(response)
             dialog.state = DialogState.CONFIRMED

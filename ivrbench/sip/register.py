@@ -136,6 +136,7 @@ class Registration:
         self._binding = _Binding()
         self._failures = 0
         self._too_brief = 0
+        self._plain = False
         self._contact = ""
         self._deadline: float | None = now
 
@@ -180,11 +181,13 @@ class Registration:
         self._contact = contact_uri
         leaving = self.state is RegistrationState.LEAVING
         expires_s = 0 if leaving else self._expires_s
-        contact = f'<{contact_uri}>;+sip.instance="<{self._instance}>";reg-id=1'
+        contact = f'<{contact_uri}>;+sip.instance="<{self._instance}>"'
+        if not self._plain:
+            contact += ";reg-id=1"
         return (
             ("Contact", f"{contact};expires={expires_s}"),
             ("Expires", str(expires_s)),
-            ("Supported", "path, outbound"),
+            ("Supported", "path" if self._plain else "path, outbound"),
         )
 
     def on_response(self, response: SipResponse, now: float) -> None:
@@ -199,6 +202,11 @@ class Registration:
             self._deadline = None if leaving else now + self._refresh_after_s()
         elif response.code == 423 and not leaving and self._longer(response):
             # RFC 3261 §10.2.8: ask again, for as long as the registrar wants.
+            self._step(_Event.FAILED)
+            self._deadline = now
+        elif response.code == 439 and not leaving and not self._plain:
+            # RFC 5626 §4.2.1, §11.6: a proxy on the way cannot do outbound.
+            self._plain = True
             self._step(_Event.FAILED)
             self._deadline = now
         else:

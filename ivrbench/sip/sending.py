@@ -62,7 +62,7 @@ def dialog_request(
     flow = flow or dialog.next_flow(core.settings.symmetric)
     branch = core.tokens.branch()
     method = draft.method
-    proof = auth.lines(method, uri) if auth is not None else ""
+    proof = auth.lines(method, uri, draft.body) if auth is not None else ""
     data = make_request(
         method,
         uri,
@@ -185,6 +185,8 @@ class OutgoingRequest:
             and self._dialog.state is not DialogState.TERMINATED
             and self._auth.take(response, self._attempts)
         )
+        if self._auth is not None and 200 <= response.code < 300:
+            self._auth.learn(response)
         if again:
             self._try(now)
         else:

@@ -15,6 +15,7 @@ from ivrbench.engine.switchboard import Switchboard
 from ivrbench.observe.history import History
 from ivrbench.observe.hub import Hub
 from ivrbench.sip import stun
+from ivrbench.sip.auth_server import AuthOutcome
 from ivrbench.sip.compose import response_block, response_bytes, tagged
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.message import SipRequest
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ivrbench.engine.transports import Transports
+    from ivrbench.sip.auth_server import DigestServer
 
 __all__ = ["US", "Provider"]
 
@@ -55,6 +57,9 @@ class Provider:
         self.expires_s = expires_s
         self.registered = self.pinged = self.peak_per_s = 0
         self.outside = OUTSIDE
+        self.guard: DigestServer | None = None
+        """Who asks for passwords; None: nobody does."""
+        self.challenged = 0
         self.silent: list[Flow] = []
         """Ways that are found first, where nobody answers."""
         self._second = (0, 0)
@@ -110,13 +115,23 @@ class Provider:
         self._second = (second, self._second[1] + 1 if self._second[0] == second else 1)
         self.peak_per_s = max(self.peak_per_s, self._second[1])
         request.check()
+        back, now = Flow("udp", REGISTRAR, US), self.clock.now()
+        block = tagged(response_block(request, back), request, "r")
+        if self.guard is not None:
+            verdict = self.guard.check(request, now)
+            if verdict.outcome is not AuthOutcome.PROVED:
+                self.challenged += 1
+                stale = verdict.outcome is AuthOutcome.STALE
+                self._answer(response_bytes(401, "", block, self.guard.challenge(now, stale=stale)))
+                return
         extra = (
             f"Contact: {request.header('contact')};expires={self.expires_s}\r\n"
             "Supported: outbound\r\nRequire: outbound\r\n"
             "Service-Route: <sip:192.0.2.60;lr>\r\n"
         )
-        back = Flow("udp", REGISTRAR, US)
-        answer = response_bytes(200, "", tagged(response_block(request, back), request, "r"), extra)
+        self._answer(response_bytes(200, "", block, extra))
+
+    def _answer(self, answer: bytes) -> None:
         self.loop.call_later(0.01, self._deliver, answer, Flow("udp", US, REGISTRAR))
 
     def _deliver(self, data: bytes, flow: Flow) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -171,6 +171,24 @@ def test_digest_algorithms(
     caller.bye()
 
 
+@pytest.mark.parametrize("offered", [("auth",), ("auth-int",), ("auth", "auth-int")])
+def test_digest_qop(make_bench: MakeBench, tmp_path: Path, offered: tuple[str, ...]) -> None:
+    """RFC 7616 §3.4.3: `digest_qop` is what is offered; a whole call with its description proves
+    itself that way, BYE too.
+    """
+    users = tmp_path / "users"
+    users.write_text("ann = s3cret\n")
+    bench = make_bench(script("pass"), users=users, digest_qop=offered)
+    caller = Caller(bench)
+    caller.endpoint.credentials = lambda _: ("ann", "s3cret")
+    caller.dial()
+    assert caller.got[-1] == "200"
+    caller.bye()
+    messages = "".join(event.raw.decode() for event in bench.told if isinstance(event, SipTraced))
+    assert set(re.findall(r'qop="([^"]+)"', messages)) == {",".join(offered)}
+    assert set(re.findall(r"qop=([^\",]+)", messages)) == {offered[0]}
+
+
 def no_proof(name: str, uri_user: str, extra: str = "") -> bytes:
     """An INVITE whose credentials prove nothing; all that differs is the name in it."""
     proof = (
@@ -186,8 +204,7 @@ def test_answers_tell_no_names(
     make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unknown user, known user, any script or none: the same answer but for the nonce, made with
-    the same number of digests; `userhash`, that we do not offer, is an unknown name (RFC 7616
-    §3.4.4).
+    the same number of digests; `userhash` too, which MD5 does not offer (RFC 7616 §3.4.4).
     """
     users = tmp_path / "users"
     users.write_text("ann = s3cret\n")
@@ -195,7 +212,7 @@ def test_answers_tell_no_names(
     digests: list[str] = []
     honest = auth.digest
 
-    def counted(*args: str, **kwargs: str) -> str:
+    def counted(*args: str, **kwargs: Any) -> str:  # Any: what `digest` takes.
         digests.append(args[1])
         return honest(*args, **kwargs)
 

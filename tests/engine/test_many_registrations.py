@@ -9,7 +9,9 @@ import pytest
 
 from ivrbench.config import Account
 from ivrbench.engine.registrations import STARTS_PER_S
+from ivrbench.sip.auth_server import DigestServer
 from ivrbench.sip.flow import Flow
+from ivrbench.sip.tokens import RandomTokens
 
 from .provider import OUTSIDE, REGISTRAR, US, Provider
 
@@ -124,4 +126,22 @@ def test_all_registrars_are_silent() -> None:
     assert provider.states() == {"registering": 1}
     provider.wait(1.0)
     assert provider.states() == {"waiting": 1}
+    provider.close()
+
+
+def test_refreshes_use_the_nonce_of_the_time_before() -> None:
+    """RFC 7616 §3.4: an account is challenged once, not at each refresh, and again when its nonce
+    is too old.
+    """
+    provider = Provider(1)
+    passwords = {"u0": "x"}.get
+    provider.guard = DigestServer(
+        "r", passwords, b"k" * 16, RandomTokens(), algorithms=("MD5",), nonce_life_s=3000.0
+    )
+    provider.wait(2900.0)
+    assert provider.challenged == 1
+    assert provider.registered >= 5 + provider.challenged
+    provider.wait(700.0)
+    assert provider.challenged == 2
+    assert provider.states() == {"registered": 1}
     provider.close()

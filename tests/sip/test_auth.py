@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ivrbench.errors import LocalProtocolError, RemoteProtocolError
 from ivrbench.sip import auth_server
-from ivrbench.sip.auth import Attempts, DigestClient, digest, parse_auth, read_challenges
+from ivrbench.sip.auth import (
+    Attempts,
+    DigestClient,
+    digest,
+    hash_name,
+    parse_auth,
+    read_challenges,
+)
 from ivrbench.sip.auth_server import AuthOutcome, DigestServer
 from ivrbench.sip.message import SipRequest, SipResponse
 from ivrbench.sip.parser import parse_message
@@ -91,7 +100,11 @@ UNICODE = RFC7616 | {
         ("MD5-sess", SIP_EXAMPLE, "e4e4ea61d186d07a92c9e1f6919902e9"),
     ],
 )
-def test_published_numbers(algorithm: str, given: dict[str, str], expected: str) -> None:
+def test_published_numbers(
+    algorithm: str,
+    given: dict[str, Any],  # Any: names of arguments with their values.
+    expected: str,
+) -> None:
     """RFC 7616 §3.9.1, §3.9.2 with erratum 4897, RFC 2617 §3.5, and the INVITE examples of
     draft-smith-sipping-auth-examples.
     """
@@ -114,7 +127,7 @@ def test_unreadable_header(value: str) -> None:
 
 
 def test_strongest_known_challenge_is_answered() -> None:
-    """RFC 8760 §2.4: of several for one realm the strongest; other schemes and auth-int are not for
+    """RFC 8760 §2.4: of several for one realm the strongest; other schemes and qops are not for
     us.
     """
     answerable = read_challenges(
@@ -122,7 +135,7 @@ def test_strongest_known_challenge_is_answered() -> None:
             'Digest realm="a", nonce="1", algorithm=MD5',
             'Digest realm="a", nonce="2", algorithm=SHA-256, qop="auth,auth-int"',
             'Digest realm="a", nonce="3", algorithm=SHA-1024',
-            'Digest realm="a", nonce="4", algorithm=SHA-512-256, qop="auth-int"',
+            'Digest realm="a", nonce="4", algorithm=SHA-512-256, qop="auth-conf"',
             'Digest realm="b", nonce="5"',
             'Digest realm="c", nonce=""',
             'Basic realm="a"',
@@ -172,8 +185,8 @@ def test_both_realms_are_answered_and_counted() -> None:
 
 
 def test_nonce_that_the_server_retired() -> None:
-    """RFC 7616 §3.5: `nextnonce` may be left alone; the next request is then challenged once more,
-    with `stale` or without, and answered with the new nonce.
+    """RFC 7616 §3.5: without `nextnonce` the next request is challenged once more, with `stale` or
+    without, and answered with the new nonce.
     """
     for end in ("", ", stale=true"):
         client = DigestClient(credentials, CountingTokens())
@@ -186,7 +199,36 @@ def test_nonce_that_the_server_retired() -> None:
         assert "nc=00000001" in line
 
 
-def test_what_rfc_7616_added_is_left_out() -> None:
+def accepted(*lines: str) -> SipResponse:
+    message = parse_message(response(parsed(request("REGISTER", branch="r")), 200, extra=lines))
+    assert isinstance(message, SipResponse)
+    return message
+
+
+def test_next_nonce() -> None:
+    """RFC 7616 §3.5: what a 2xx names is used from then on, counted from one, and only by the realm
+    that can be meant.
+    """
+    client = DigestClient(credentials, CountingTokens())
+    client.learn(accepted('Authentication-Info: nextnonce="early"'))
+    assert client.take(challenged('Digest realm="a", nonce="1", qop="auth"'), Attempts())
+    client.take(challenged('Digest realm="p", nonce="p1", qop="auth"', code=407), Attempts())
+    client.lines("REGISTER", "sip:x")
+    for useless in ("nextnonce=", 'rspauth="0"', "nextnonce", '"', 'nextnonce="\0"'):
+        client.learn(accepted(f"Authentication-Info: {useless}"))
+    assert 'nonce="1"' in client.lines("REGISTER", "sip:x")
+    client.learn(accepted('Authentication-Info: qop=auth, nextnonce="2", rspauth="0"'))
+    server, proxy = client.lines("REGISTER", "sip:x").splitlines()
+    assert 'nonce="2"' in server
+    assert "nc=00000001" in server
+    assert 'nonce="p1"' in proxy
+    assert "nc=00000003" in proxy
+    client.take(challenged('Digest realm="b", nonce="b1"'), Attempts())
+    client.learn(accepted('Authentication-Info: nextnonce="3"'))
+    assert 'nonce="3"' not in client.lines("REGISTER", "sip:x"), "a or b? nobody knows"
+
+
+def test_auth_is_preferred() -> None:
     """A server that can do `userhash` and auth-int gets the plain name and auth, as both allow."""
     client = DigestClient(credentials, CountingTokens())
     asked = 'Digest realm="a", nonce="1", qop="auth-int, auth", userhash=true, charset=UTF-8'
@@ -209,9 +251,13 @@ def test_realms_are_bounded() -> None:
 class Meeting:
     """A client and a server of digest, without a network."""
 
-    def __init__(self, algorithms: tuple[str, ...] = ("SHA-256", "MD5")) -> None:
+    def __init__(
+        self,
+        algorithms: tuple[str, ...] = ("SHA-256", "MD5"),
+        qops: tuple[str, ...] = ("auth",),
+    ) -> None:
         self.server = DigestServer(
-            "here", PASSWORDS.get, KEY, CountingTokens("s"), algorithms=algorithms
+            "here", PASSWORDS.get, KEY, CountingTokens("s"), algorithms=algorithms, qops=qops
         )
 
     def client(self, user: str, password: str, now: float) -> DigestClient:
@@ -220,8 +266,10 @@ class Meeting:
         assert client.take(challenged(*values), Attempts())
         return client
 
-    def check(self, lines: str, now: float, uri: str = "sip:here") -> AuthOutcome:
-        data = request("REGISTER", branch="r", uri=uri)
+    def check(
+        self, lines: str, now: float, uri: str = "sip:here", body: bytes = b""
+    ) -> AuthOutcome:
+        data = request("REGISTER", branch="r", uri=uri, body=body)
         start, _, rest = data.partition(b"\r\n")
         return self.server.check(
             parsed(start + b"\r\n" + lines.encode("utf-8", "surrogateescape") + rest), now
@@ -239,6 +287,69 @@ def test_client_convinces_server(algorithms: tuple[str, ...], user: str) -> None
     for _ in range(2):
         lines = client.lines("REGISTER", "sip:here")
         assert meeting.check(lines, 6.0) is AuthOutcome.PROVED
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "SHA-512-256", "MD5-sess"])
+def test_body_is_protected(algorithm: str) -> None:
+    """RFC 7616 §3.4.3: with auth-int alone on offer both sides count the body in, and who changes
+    it on the way, or proves less, has proved nothing.
+    """
+    meeting = Meeting((algorithm,), ("auth-int",))
+    client = meeting.client("bob", "zanzibar", 5.0)
+    lines = client.lines("REGISTER", "sip:here", b"c=IN IP4 192.0.2.9")
+    assert "qop=auth-int," in lines
+    assert meeting.check(lines, 6.0, body=b"c=IN IP4 203.0.113.9") is AuthOutcome.WRONG
+    assert meeting.check(lines, 6.0, body=b"c=IN IP4 192.0.2.9") is AuthOutcome.PROVED
+    empty = client.lines("REGISTER", "sip:here")
+    assert meeting.check(empty, 6.0) is AuthOutcome.PROVED
+    less = lines.replace("qop=auth-int", "qop=auth")
+    assert meeting.check(less, 6.0, body=b"c=IN IP4 192.0.2.9") is AuthOutcome.MISSING
+
+
+def test_both_qops_on_offer() -> None:
+    """`auth,auth-int`: ours takes auth, and a client that protects the body is taken too."""
+    meeting = Meeting(("SHA-256",), ("auth", "auth-int"))
+    assert 'qop="auth,auth-int"' in meeting.server.challenge(5.0)
+    client = meeting.client("bob", "zanzibar", 5.0)
+    lines = client.lines("REGISTER", "sip:here", b"v=0")
+    assert "qop=auth," in lines
+    assert meeting.check(lines, 6.0, body=b"v=1") is AuthOutcome.PROVED
+    with_body = 'qop="auth-int"'
+    value = (
+        meeting.server.challenge(6.0).partition(": ")[2].replace('qop="auth,auth-int"', with_body)
+    )
+    careful = DigestClient(credentials, CountingTokens("d"))
+    assert careful.take(challenged(value.strip()), Attempts())
+    lines = careful.lines("REGISTER", "sip:here", b"v=0")
+    assert meeting.check(lines, 6.0, body=b"v=0") is AuthOutcome.PROVED
+
+
+def test_hidden_names() -> None:
+    """RFC 7616 §3.4.4: a name may come hashed where that is offered, which MD5 is never; a hash of
+    nobody's name looks like a wrong password.
+    """
+    meeting = Meeting(("SHA-512-256", "MD5"))
+    assert "userhash" not in meeting.server.challenge(5.0)
+    meeting.server.know(PASSWORDS)
+    strong, weak = meeting.server.challenge(5.0).splitlines()
+    assert strong.endswith(", userhash=true")
+    assert "userhash" not in weak
+    client = meeting.client("jürgen", "straße", 5.0)
+    hidden = hash_name("SHA-512-256", "jürgen", "here")
+    for name, outcome in ((hidden, AuthOutcome.PROVED), ("0" * 64, AuthOutcome.WRONG)):
+        lines = client.lines("REGISTER", "sip:here").replace(
+            'username="jürgen"', f'username="{name}", userhash=true'
+        )
+        assert meeting.check(lines, 6.0) is outcome
+    plain = client.lines("REGISTER", "sip:here").replace("jürgen", hidden)
+    assert meeting.check(plain, 6.0) is AuthOutcome.WRONG, "without userhash it is a name"
+
+
+def test_published_hidden_name() -> None:
+    """RFC 7616 §3.9.2 with erratum 4897."""
+    assert hash_name("SHA-512-256", UNICODE["user"], UNICODE["realm"]) == (
+        "793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b"
+    )
 
 
 def test_unknown_user_and_wrong_password_look_the_same() -> None:
@@ -287,7 +398,8 @@ def test_what_proves_nothing() -> None:
         ("algorithm=SHA-256, ", ""),
     ):
         assert meeting.check(lines.replace(old, new), 6.0) is AuthOutcome.MISSING
-    for old, new in (("nc=00000001", "nc=1"), ("qop=auth", "qop=auth-int")):
+    assert meeting.check(lines.replace("qop=auth", "qop=auth-int"), 6.0) is AuthOutcome.MISSING
+    for old, new in (("nc=00000001", "nc=1"), ("qop=auth", "qop=auth-conf")):
         with pytest.raises(RemoteProtocolError):
             meeting.check(lines.replace(old, new), 6.0)
 

@@ -240,3 +240,19 @@ def test_late_events_change_nothing() -> None:
     registration.on_flow_failed("closed", NOW)
     registration.on_address_changed(NOW)
     assert (registration.state, registration.deadline()) == (RegistrationState.IDLE, None)
+
+
+def test_proxy_that_cannot_do_outbound() -> None:
+    """RFC 5626 §11.6: after 439 the same at once without outbound, once; then it is a refusal."""
+    registration = Registration(URN, Tokens(), now=NOW)
+    assert asked(registration)["Contact"].endswith(";reg-id=1;expires=600")
+    registration.on_response(answer(439), NOW)
+    assert registration.deadline() == NOW
+    plain = asked(registration)
+    assert plain["Contact"] == f'<{CONTACT}>;+sip.instance="<{URN}>";expires=600'
+    assert plain["Supported"] == "path"
+    registration.on_response(answer(439, cseq=2), NOW)
+    assert registration.state is RegistrationState.WAITING
+    deadline = registration.deadline()
+    assert deadline is not None
+    assert deadline > NOW
