@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ivrbench.engine.python2 import RENAMED
+from ivrbench.engine.python2 import RENAMED, REPLACED
 from ivrbench.scriptapi.dialog import IvrDialogBase
 
 if TYPE_CHECKING:
@@ -181,6 +181,8 @@ def _no_setting(conf: str) -> str:
 def _module_hint(name: str, own: SourceModules) -> str:
     if name in RENAMED:
         return f"in Python 3 it is called {RENAMED[name]}"
+    if name in REPLACED:
+        return f"use {REPLACED[name]}"
     return _did_you_mean(name, {path.stem for path in own.folder.glob("*.py")})
 
 

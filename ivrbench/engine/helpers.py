@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from ivrbench.engine.source import Source
+from ivrbench.scriptapi import python2_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,8 @@ __all__ = ["SourceModules", "hook_imports"]
 
 _OWNER: Final = "__ivrbench_modules__"
 """Global of every module of a script: the `SourceModules` it belongs to."""
+_OLD: Final = "__ivrbench_python2__"
+"""Global of a module that was written for Python 2."""
 _NEVER_OURS: Final = sys.stdlib_module_names | {"ivr", "log"}
 
 
@@ -87,7 +90,7 @@ class SourceModules:
             )
         names = self._names_of(name, importer)
         if names is None:
-            return None
+            return self._old_module(name) if _OLD in importer else None
         top, name = names
         with self._lock:
             leaf = self._load(name)
@@ -96,6 +99,12 @@ class SourceModules:
             if hasattr(leaf, "__path__"):
                 self._load_members(leaf, name, fromlist)
             return leaf
+
+    def _old_module(self, name: str) -> ModuleType | None:
+        """A module for a source of Python 2, as it was then; None if it is there as ever."""
+        if name in python2_modules.NAMES and self._elsewhere(name):
+            return None
+        return python2_modules.find(name)
 
     def import_by_name(self, name: str) -> ModuleType | None:
         """Carry out `importlib.import_module` of one of our modules; None if it is not ours."""
@@ -190,7 +199,10 @@ class SourceModules:
                 source = Source(path, f"{relative}@{tag}", self.folder, python2=self._python2)
                 self.sources.append(source)
                 self.files[source.name] = str(path)
-                exec(source.compile(), vars(module))
+                code = source.compile()
+                if source.is_old:
+                    vars(module).update(python2_modules.OLD_BUILTINS, **{_OLD: True})
+                exec(code, vars(module))
         except BaseException:
             self._withdraw(name)
             del self._modules[name]

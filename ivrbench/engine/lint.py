@@ -22,6 +22,13 @@ __all__ = ["Subject", "warnings_of"]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _ENDS_CALL: Final = frozenset({"stopSession", "bye", "dropSession", "terminateLeg", "redirect"})
+_OLD_CODECS: Final = {
+    "base64": "base64.b64encode and b64decode",
+    "hex": "binascii.hexlify and unhexlify",
+    "rot13": "codecs.encode(text, 'rot13')",
+    "string_escape": "codecs.encode and decode with 'unicode_escape'",
+    "zlib": "zlib.compress and decompress",
+}
 _AWAITED: Final = frozenset({"collect", "play", "record", "say"})
 _PLAYING: Final = frozenset({"collect", "play"})
 
@@ -55,6 +62,7 @@ def warnings_of(subject: Subject) -> list[str]:
         *_missing_prompts(subject, tree),
         *_missing_settings(subject, tree),
         *(_divisions(tree) if subject.converted else ()),
+        *(_old_codecs(tree) if subject.converted else ()),
     ]
     return [f"{subject.path.name}:{line}: {text}" for line, text in sorted(dict.fromkeys(found))]
 
@@ -265,3 +273,14 @@ def _divisions(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     node.lineno,
                     "/ gives a fraction in Python 3; write // where Python 2 gave a whole number",
                 )
+
+
+def _old_codecs(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """`text.encode("hex")`: what is no encoding of texts is none of `encode` any more."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="encode" | "decode"),
+                args=[ast.Constant(value=str(name))],
+            ) if name in _OLD_CODECS:
+                yield node.lineno, f"{name!r} is no text encoding: use {_OLD_CODECS[name]}"

@@ -16,6 +16,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ivrbench.scriptapi.python2_modules import NAMES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,25 +31,87 @@ RENAMED: Final = {
     "Cookie": "http.cookies",
     "HTMLParser": "html.parser",
     "Queue": "queue",
+    "SimpleHTTPServer": "http.server",
     "SimpleXMLRPCServer": "xmlrpc.server",
     "SocketServer": "socketserver",
     "StringIO": "io",
+    "UserDict": "collections",
+    "UserList": "collections",
+    "UserString": "collections",
+    "__builtin__": "builtins",
+    "anydbm": "dbm",
     "cPickle": "pickle",
     "cStringIO": "io",
     "commands": "subprocess",
     "cookielib": "http.cookiejar",
+    "copy_reg": "copyreg",
+    "exceptions": "builtins",
+    "htmlentitydefs": "html.entities",
     "httplib": "http.client",
     "md5": "hashlib",
+    "robotparser": "urllib.robotparser",
+    "sha": "hashlib",
     "thread": "threading",
     "urllib2": "urllib.request",
     "urlparse": "urllib.parse",
+    "whichdb": "dbm",
     "xmlrpclib": "xmlrpc.client",
 }
 """Modules of Python 2 by the name they have now."""
+REPLACED: Final = {
+    "Bastion": "nothing: a script runs with the rights of the server",
+    "MimeWriter": "email.mime",
+    "MySQLdb": "MySQLdb of the package mysqlclient, or pymysql",
+    "asynchat": "asyncio",
+    "asyncore": "asyncio",
+    "audioop": "numpy",
+    "cgi": "urllib.parse and email.message",
+    "compiler": "ast",
+    "crypt": "hashlib",
+    "dircache": "os.listdir",
+    "fpformat": "format(number, '.2f')",
+    "gopherlib": "urllib.request",
+    "htmllib": "html.parser",
+    "imp": "importlib",
+    "mhlib": "mailbox",
+    "mimetools": "email",
+    "mimify": "email",
+    "multifile": "email",
+    "mutex": "threading.Lock",
+    "pipes": "subprocess and shlex",
+    "popen2": "subprocess",
+    "posixfile": "fcntl",
+    "pysqlite2": "sqlite3",
+    "regex": "re",
+    "regsub": "re",
+    "rexec": "nothing: a script runs with the rights of the server",
+    "rfc822": "email.utils and email.message",
+    "sets": "set and frozenset",
+    "sgmllib": "html.parser",
+    "sre": "re",
+    "statvfs": "os.statvfs",
+    "telnetlib": "socket",
+    "user": "pathlib.Path.home()",
+    "whrandom": "random",
+    "xmllib": "xml.sax",
+}
+"""Modules that are gone, and what does their work now."""
 
-_CONVERTED_MODULES: Final = frozenset(RENAMED) - {"md5"}
+_CONVERTED_MODULES: Final = frozenset(RENAMED) | NAMES
 _LOST_BUILTINS: Final = frozenset(
-    "apply basestring execfile file long raw_input reduce unichr unicode xrange".split()
+    "apply basestring cmp execfile file intern long raw_input reduce unichr unicode xrange".split()
+)
+_LOST_ATTRIBUTES: Final = frozenset(
+    {
+        ("itertools", "ifilter"),
+        ("itertools", "imap"),
+        ("itertools", "izip"),
+        ("sys", "exc_clear"),
+        ("sys", "exc_traceback"),
+        ("sys", "exc_type"),
+        ("sys", "exc_value"),
+        ("sys", "maxint"),
+    }
 )
 _LOST_METHODS: Final = frozenset({"has_key", "iteritems", "iterkeys", "itervalues"})
 _LOST_URLLIB: Final = frozenset(
@@ -70,6 +134,23 @@ _OLD_STRING_TYPE: Final = re.compile(r"\btypes\.StringType\b(?!s)")
 _OLD_ENCODING: Final = re.compile(
     r"\breload\s*(?=\(\s*sys\s*\))|\bsys\.setdefaultencoding(?=\s*\()"
 )
+# What the converter imports is among the globals of a source of Python 2.
+_ADDED: Final = tuple(
+    re.compile(rf"^{line}\n", re.MULTILINE)
+    for line in (
+        "from functools import cmp_to_key",
+        "from functools import reduce",
+        "import atexit",
+        r"import collections\.abc",
+        "import importlib",
+        "import sys",
+    )
+)
+_SPLIT: Final = re.compile(
+    r"^(([ \t]*)from urllib\.\w+ import [^\n(\\]+)\n\2(from urllib\.\w+ import )", re.MULTILINE
+)
+# A name that stays has to look like another one: the converter goes on until none is left.
+_KEPT: Final = "__ivrbench_kept"
 _INDENT: Final = re.compile(r"^[ \t]*\t[ \t]*", re.MULTILINE)
 
 _lock = threading.Lock()  # the converter is one object, and not made for threads
@@ -108,12 +189,25 @@ def signs_of(tree: ast.Module, folder: Path) -> Iterator[tuple[int, str]]:
                 yield line, f"{name}.sort()"
             case ast.Attribute(value=ast.Name(id="urllib"), attr=name) if name in _LOST_URLLIB:
                 yield line, f"urllib.{name}"
-            case ast.ImportFrom(module="email", names=[ast.alias(name=name)]) if (
-                _OLD_EMAIL_NAME.fullmatch(f"from email import {name}")
-            ):
-                yield line, f"email.{name}"
-            case ast.ImportFrom(module="urllib", names=names):
-                yield from ((line, f"urllib.{n.name}") for n in names if n.name in _LOST_URLLIB)
+            case ast.Attribute(value=ast.Name(id=module), attr=name) if (
+                module,
+                name,
+            ) in _LOST_ATTRIBUTES:
+                yield line, f"{module}.{name}"
+            case ast.ImportFrom():
+                yield from ((line, name) for name in _members_lost(node))
+
+
+def _members_lost(node: ast.ImportFrom) -> Iterator[str]:
+    """What is not in a module any more, as "urllib.quote"."""
+    for alias in node.names:
+        match node.module:
+            case "email" if _OLD_EMAIL_NAME.fullmatch(f"from email import {alias.name}"):
+                yield f"email.{alias.name}"
+            case "itertools" if ("itertools", alias.name) in _LOST_ATTRIBUTES:
+                yield f"itertools.{alias.name}"
+            case "urllib" if alias.name in _LOST_URLLIB:
+                yield f"urllib.{alias.name}"
 
 
 def convert(text: str, folder: Path) -> str | None:
@@ -141,12 +235,25 @@ def convert(text: str, folder: Path) -> str | None:
             for fixer in (*tool.pre_order, *tool.post_order):
                 mapping = getattr(type(fixer), "mapping", None)
                 if mapping is not None:
-                    fixer.mapping = mapping | {name: name for name in own & mapping.keys()}
-            converted = str(tool.refactor_string(prepared + "\n", "script"))
+                    kept = (own | NAMES) & mapping.keys()
+                    fixer.mapping = mapping | {name: name + _KEPT for name in kept}
+            converted = str(tool.refactor_string(prepared + "\n", "script")).replace(_KEPT, "")
         except Exception as exc:  # whatever the library makes of a text that is no Python 2
             log.debug("no Python 2 source: %s", exc)
             return None
+    converted = _same_lines(prepared, converted)
     return converted[:-1] if converted.endswith("\n") else converted
+
+
+def _same_lines(before: str, after: str) -> str:
+    """Take lines back that the converter has added, as far as that is possible."""
+    for added in _ADDED:
+        count = len(added.findall(before))
+        if len(added.findall(after)) > count:
+            after = added.sub("", after, 1)
+    while after.count("\n") > before.count("\n") + 1 and _SPLIT.search(after):
+        after = _SPLIT.sub(r"\1; \3", after, 1)
+    return after
 
 
 def difference(before: str, after: str, file: str, name: str) -> str:

@@ -44,6 +44,8 @@ class Source:
         self.difference = ""
         """What the conversion changed, as a unified diff; "" if nothing was converted."""
         self.tabs_expanded = False
+        self.is_old = False
+        """Written for Python 2."""
         self._folder = folder
         self._python2 = python2
 
@@ -96,6 +98,7 @@ class Source:
             code = self._compile(converted)
         except SyntaxError:
             return None
+        self.is_old = True
         if converted != text:
             self.difference = difference(text, converted, self.path.name, self.name)
         return code

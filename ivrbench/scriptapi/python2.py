@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import configparser
 import os
 import string
 import tempfile
 import time
 import types
-from typing import TYPE_CHECKING, Final
+from configparser import ConfigParser, RawConfigParser
+from typing import TYPE_CHECKING, Any, Final
+
+from ivrbench.scriptapi.python2_modules import popen2, popen3, popen4
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +44,7 @@ _TYPES: Final[dict[str, object]] = {
 
 
 def restore_names() -> None:
-    """Give `os`, `string`, `types`, `base64` and `time` back what they have lost."""
+    """Give `os`, `string`, `types`, `base64`, `time` and `configparser` back what they lost."""
     names: dict[str, object] = {name: getattr(str, name) for name in _STRING_METHODS}
     names |= {"atof": float, "atoi": int, "atol": int, "join": _join, "joinfields": _join}
     names |= {"splitfields": str.split, "maketrans": str.maketrans}
@@ -51,14 +55,35 @@ def restore_names() -> None:
     _restore(types, _TYPES)
     _restore(base64, lost)
     _restore(os, {"tmpfile": _tmpfile, "getcwdu": os.getcwd})
+    _restore(os, {"popen2": _popen2, "popen3": _popen3, "popen4": _popen4})
     _restore(time, {"clock": time.process_time})
+    _restore(configparser, {"SafeConfigParser": ConfigParser})
+    _restore(RawConfigParser, {"readfp": RawConfigParser.read_file})
 
 
-def _restore(module: types.ModuleType, names: Mapping[str, object]) -> None:
+def _restore(module: object, names: Mapping[str, object]) -> None:
     for name, value in names.items():
         if not hasattr(module, name):
             setattr(module, name, value)
             getattr(module, "__all__", []).append(name)  # for `import *`
+
+
+# The module `popen2` gave the output first, `os` the input.
+
+
+def _popen2(cmd: Any, mode: str = "t", bufsize: int = -1) -> tuple[IO[str], IO[str]]:
+    output, input = popen2(cmd, bufsize)
+    return input, output
+
+
+def _popen3(cmd: Any, mode: str = "t", bufsize: int = -1) -> tuple[IO[str], IO[str], IO[str]]:
+    output, input, errors = popen3(cmd, bufsize)
+    return input, output, errors
+
+
+def _popen4(cmd: Any, mode: str = "t", bufsize: int = -1) -> tuple[IO[str], IO[str]]:
+    output, input = popen4(cmd, bufsize)
+    return input, output
 
 
 def _encodestring(data: str | bytes) -> str | bytes:

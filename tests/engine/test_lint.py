@@ -153,6 +153,14 @@ def test_divisions_of_old_scripts(bench: Bench) -> None:
     assert warnings(bench, "def f(self, a): return a / 2") == []
 
 
+def test_encodings_that_are_none(bench: Bench) -> None:
+    """Only in scripts that were converted: `encode("hex")` would fail when it runs."""
+    body = "def f(self, a):\n    print a.encode('hex'), a.encode('utf-8')"
+    assert warnings(bench, body) == [
+        "menu.py:5: 'hex' is no text encoding: use binascii.hexlify and unhexlify"
+    ]
+
+
 def test_warnings_are_in_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """As warnings of the script, and it serves all the same."""
     warnings(bench, "def onBye(self): pass")

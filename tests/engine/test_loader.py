@@ -61,7 +61,7 @@ def test_scripts_load_in_byte_order(bench: Bench) -> None:
         ("greeting = 1\ngreting\n", 2, "NameError", "greting", "did you mean 'greeting'?"),
         ("import os\nos.gtcwd()\n", 2, "AttributeError", "gtcwd", "did you mean 'getcwd'?"),
         ("from ivr import IvrDialogBsae\n", 1, "ImportError", "Bsae", "'IvrDialogBase'?"),
-        ("import md5\n", 1, "ModuleNotFoundError", "md5", "in Python 3 it is called hashlib"),
+        ("import rfc822\n", 1, "ModuleNotFoundError", "rfc822", "use email.utils"),
         ("import mneu\n", 1, "ModuleNotFoundError", "mneu", "did you mean 'menu'?"),
         (
             "\nimport sys\nsys.exit(3)\n",

@@ -45,6 +45,13 @@ if TYPE_CHECKING:
         ("def file(x): pass\nf = file('x')", "def file(x): pass\nf = file('x')"),
         ("k = d.keys()\nk.sort()", "k = list(d.keys())\nk.sort()"),
         ("isinstance(a, types.StringType)", "isinstance(a, str)"),
+        ("x = 1\nreduce(f, l)", "x = 1\nreduce(f, l)"),
+        ("l.sort(by)\nn = intern('a')", "l.sort(key=cmp_to_key(by))\nn = sys.intern('a')"),
+        ("import sys\nreload(sys.path)", "import sys\nimportlib.reload(sys.path)"),
+        (
+            "if a:\n  from urllib2 import urlopen, URLError\nb",
+            "if a:\n  from urllib.request import urlopen; from urllib.error import URLError\nb",
+        ),
         ("from __future__ import print_function\nprint(a)\nx = 5L", "\nprint(a)\nx = 5"),
     ],
 )
@@ -61,7 +68,10 @@ def test_text_that_is_no_python_is_left_alone(tmp_path: Path) -> None:
 def test_own_modules_keep_their_names(tmp_path: Path) -> None:
     """`Queue.py` beside the script is what `import Queue` means."""
     (tmp_path / "Queue.py").write_text("")
-    assert convert("import Queue\nimport StringIO\n", tmp_path) == "import Queue\nimport io\n"
+    assert convert("import Queue\nimport cPickle\n", tmp_path) == "import Queue\nimport pickle\n"
+    several = "import Queue, StringIO, commands\nx = StringIO.StringIO()\n"
+    kept = several.replace("commands", "subprocess")
+    assert convert(several, tmp_path) == kept
     assert not list(signs_of(ast.parse("import Queue\n"), tmp_path))
     (tmp_path / "Queue.py").unlink()
     assert convert("import Queue\n", tmp_path) == "import queue\n"
@@ -92,6 +102,10 @@ def test_own_modules_keep_their_names(tmp_path: Path) -> None:
         ("k = d.keys()\nk.sort()", [(2, "k.sort()")]),
         ("k = list(d.keys())\nk.sort()", []),
         ("range(5)", []),
+        ("import md5", [(1, "import md5")]),
+        ("l.sort(lambda a, b: cmp(a, b))", [(1, "cmp")]),
+        ("sys.maxint", [(1, "sys.maxint")]),
+        ("from itertools import izip, chain", [(1, "itertools.izip")]),
     ],
 )
 def test_signs(tmp_path: Path, text: str, signs: list[tuple[int, str]]) -> None:
@@ -113,6 +127,141 @@ def test_names_that_are_back(bench: Bench) -> None:
     module: Any = bench.serving("menu").module
     assert (module.n, module.code, module.back, module.raw) == (7, "YWJj\n", "abc", b"abc")
     assert module.is_text
+
+
+# Every module of Python 2 that scripts of these years import, used the way they did.
+MODULES = """
+import md5, sha, sets, StringIO, cStringIO, cPickle, Queue, thread, commands, popen2, exceptions
+import UserDict, UserList, ConfigParser, urlparse, httplib, urllib2, xmlrpclib, hashlib, base64
+import os, string, sys, time
+from sets import Set as OurSet
+from md5 import md5 as checksum
+
+class Box(UserDict.UserDict):
+    pass
+
+class Table(UserDict.DictMixin):
+    def __init__(self):
+        self.rows = {}
+    def keys(self):
+        return self.rows.keys()
+    def __getitem__(self, key):
+        return self.rows[key]
+    def __setitem__(self, key, value):
+        self.rows[key] = value
+    def __delitem__(self, key):
+        del self.rows[key]
+
+def run():
+    out = {}
+    sum = md5.new("ab")
+    sum.update("c")
+    out["md5"] = (sum.hexdigest() == checksum("abc").copy().hexdigest(), sum.hexdigest()[:6])
+    out["sha"] = sha.new("abc").hexdigest() == hashlib.sha1("abc").hexdigest()
+    out["base64"] = base64.b64encode("user:word")
+    out["sets"] = len(sets.Set([1, 2]) & OurSet([2, 3]))
+    text = StringIO.StringIO("one\\ntwo\\n")
+    out["text"] = [line for line in text]
+    audio = cStringIO.StringIO()
+    audio.write(b"\\x00\\xff")
+    out["audio"] = audio.getvalue()
+    out["pickle"] = cPickle.loads(cPickle.dumps([1]))
+    waiting = Queue.Queue()
+    thread.start_new_thread(waiting.put, (5,))
+    out["thread"] = waiting.get(True, 20)
+    out["commands"] = commands.getoutput("echo hi")
+    answer, question = popen2.popen2("cat")
+    question.write("said")
+    question.close()
+    out["popen2"] = answer.read()
+    to, back = os.popen2("cat")
+    to.close()
+    out["os"] = back.read()
+    back.close()
+    answer.close()
+    box, table = Box(), Table()
+    box["a"] = table["a"] = 1
+    out["dicts"] = (box.has_key("a"), table.has_key("b"), table.items())
+    try:
+        raise exceptions.StandardError, "no"
+    except exceptions.Exception, e:
+        out["exceptions"] = str(e)
+    words = ["bb", "a", "ccc"]
+    words.sort(lambda x, y: cmp(len(y), len(x)))
+    out["sorted"] = words
+    out["urlparse"] = urlparse.urlparse("http://host/x")[1]
+    out["max"] = sys.maxint > 2 ** 30
+    return out
+"""
+
+
+def test_modules_of_python_2(bench: Bench) -> None:
+    """Those that are gone run as they did: with texts, with their own names and orders."""
+    bench.write("menu.py", MODULES + SCRIPT)
+    assert bench.library.load_all(), bench.events.of(ScriptFailed)
+    module: Any = bench.serving("menu").module
+    assert module.run() == {
+        "md5": (True, "900150"),
+        "sha": True,
+        "base64": "dXNlcjp3b3Jk",
+        "sets": 1,
+        "text": ["one\n", "two\n"],
+        "audio": b"\x00\xff",
+        "pickle": [1],
+        "thread": 5,
+        "commands": "hi",
+        "popen2": "said",
+        "os": "",
+        "dicts": (True, False, [("a", 1)]),
+        "exceptions": "no",
+        "sorted": ["ccc", "bb", "a"],
+        "urlparse": "host",
+        "max": True,
+    }
+
+
+def test_modules_of_python_2_are_for_its_scripts_alone(bench: Bench) -> None:
+    """A script of today that asks whether they are there hears no, and has its own `hashlib`."""
+    bench.write(
+        "menu.py",
+        "try:\n    import StringIO\nexcept ImportError:\n    StringIO = None\n"
+        "import hashlib\ntry:\n    hashlib.md5('abc')\n    strict = False\n"
+        "except TypeError:\n    strict = True\n" + SCRIPT,
+    )
+    assert bench.library.load_all()
+    module: Any = bench.serving("menu").module
+    assert (module.StringIO, module.strict) == (None, True)
+    assert "md5" not in sys.modules
+
+
+def test_own_module_comes_before_one_of_python_2(bench: Bench) -> None:
+    """`sets.py` beside the script is what an old script means."""
+    bench.write("sets.py", "Set = 'ours'\n")
+    bench.write("menu.py", "import sets, md5\nprint sets.Set\n" + SCRIPT)
+    bench.library.load_all()
+    module: Any = bench.serving("menu").module
+    assert module.sets.Set == "ours"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("rfc822", "use email.utils and email.message"), ("mimetools", "use email")],
+)
+def test_modules_that_are_gone_for_good(bench: Bench, name: str, hint: str) -> None:
+    """The load fails with its line, and says what does their work now."""
+    bench.write("menu.py", f"print 'old'\nimport {name}\n" + SCRIPT)
+    assert not bench.library.load_all()
+    (event,) = bench.events.of(ScriptFailed)
+    assert (event.line, event.error_type, event.hint) == (2, "ModuleNotFoundError", hint)
+
+
+def test_without_conversion_old_modules_are_missing(bench: Bench) -> None:
+    """`python2_conversion = no`: the script is one of Python 3, and hears where to look."""
+    bench.library.python2 = False
+    bench.write("menu.py", "import md5\n" + SCRIPT)
+    assert not bench.library.load_all()
+    (event,) = bench.events.of(ScriptFailed)
+    assert (event.line, event.hint) == (1, "in Python 3 it is called hashlib")
 
 
 def test_only_indentation_is_expanded() -> None:
