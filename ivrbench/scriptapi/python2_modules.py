@@ -24,7 +24,20 @@ from typing import IO, TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["NAMES", "OLD_BUILTINS", "find", "popen2", "popen3", "popen4"]
+__all__ = [
+    "NAMES",
+    "OLD_BUILTINS",
+    "DictMixin",
+    "Popen3",
+    "Popen4",
+    "StringIO",
+    "UserDict",
+    "cmp",
+    "find",
+    "popen2",
+    "popen3",
+    "popen4",
+]
 
 
 def cmp(one: Any, other: Any) -> int:  # Any: whatever can be compared
