@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 from ivrbench.observe.client import ControlClient
 from ivrbench.observe.events import ScriptLoaded
-from ivrbench.observe.snapshot import Snapshot
 from ivrbench.rtp.dtmf import dtmf_packets
 from ivrbench.rtp.packet import RtpPacket
 from ivrbench.sip.endpoint import Endpoint
@@ -270,7 +269,7 @@ async def reload_latency() -> list[float]:
 
 async def _loaded(client: ControlClient, saved_s: float) -> float:
     async for message in client:
-        for stamped in message if not isinstance(message, Snapshot) else ():
+        for stamped in message if isinstance(message, list) else ():
             if isinstance(stamped.event, ScriptLoaded) and stamped.at_s > saved_s:
                 return (stamped.at_s - saved_s) * 1000
     raise SystemExit("the engine is gone")

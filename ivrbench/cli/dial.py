@@ -10,7 +10,6 @@ from ivrbench.errors import EngineGone
 from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import DialOut
 from ivrbench.observe.events import LegChanged, LegEnded
-from ivrbench.observe.snapshot import Snapshot
 
 from . import exits
 from .arguments import settings_of_file
@@ -52,7 +51,7 @@ async def _dial(socket: Path, command: DialOut) -> int:
         if not answer.ok:
             return exits.CHECK_FAILED
         async for message in client:
-            if isinstance(message, Snapshot):
+            if not isinstance(message, list):
                 continue
             code = _tell(answer.leg, (stamped.event for stamped in message))
             if code is not None:

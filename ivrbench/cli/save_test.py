@@ -9,9 +9,10 @@ from ivrbench.errors import ControlError
 from ivrbench.observe.case import case_of
 from ivrbench.observe.case_source import save_case
 from ivrbench.observe.client import ControlClient
+from ivrbench.observe.commands import Watch
 from ivrbench.observe.history import History
 from ivrbench.observe.ladder import legs_of
-from ivrbench.observe.snapshot import Snapshot
+from ivrbench.observe.snapshot import Snapshot, WholeLegs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,14 +47,26 @@ async def _legs(control_socket: Path, call_id: str) -> list[LegView]:
             async for message in client:
                 if isinstance(message, Snapshot):
                     history = History.resume(message)
+                elif isinstance(message, WholeLegs):
+                    history.take_whole(message.legs)
                 else:
                     for stamped in message:
                         history.apply(stamped)
-                for leg in history.done.values():
-                    if leg.started.call_id == call_id:
-                        return legs_of(history, leg.name)
+                legs = _finished(history, call_id)
+                brief = tuple(leg.name for leg in legs if leg.brief)
+                if brief:
+                    await client.request(Watch(legs=brief))
+                elif legs:
+                    return legs
     except TimeoutError:
         raise ControlError("the call is not over: the script keeps its session") from None
     finally:
         await client.close()
     raise ControlError("the engine does not know the call")
+
+
+def _finished(history: History, call_id: str) -> list[LegView]:
+    """The legs of a call that is over; none if it is not."""
+    found = (leg for leg in history.done.values() if leg.started.call_id == call_id)
+    leg = next(found, None)
+    return legs_of(history, leg.name) if leg is not None else []

@@ -262,6 +262,22 @@ class InlineMedia:
             if events:
                 self.on_events(events)
 
+    def skip_idle(self, n_ticks: int) -> int:
+        """Leave out the next ticks as far as nothing is to be done in them.
+
+        Args:
+            n_ticks: so many at most; no packet may come before the last of them.
+
+        Returns:
+            How many were left out.
+        """
+        if self._waiting or self._next_s is None:
+            return 0
+        skipped = self.plane.skip_idle(n_ticks)
+        for _ in range(skipped):  # as `pump` counts, to the last bit
+            self._next_s += TICK_S
+        return skipped
+
     async def close(self) -> None:
         """End all calls; their last events come before this returns."""
         now = self._next_s if self._next_s is not None else 0.0

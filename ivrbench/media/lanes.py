@@ -39,6 +39,11 @@ class LaneTable:
         """The lanes with calls whose turn is in this tick."""
         return [ln for ln in self._lanes if ln.n and tick % ln.period_ticks == ln.phase]
 
+    def idle_ticks(self, tick: int, at_most: int) -> int:
+        """How many ticks, from this one on, pass before the turn of any call comes."""
+        ahead = ((ln.phase - tick) % ln.period_ticks for ln in self._lanes if ln.n)
+        return min(ahead, default=at_most)
+
     def best(self, stream: StreamParams) -> Lane:
         """A lane for a new call, in a tick with little to do.
 

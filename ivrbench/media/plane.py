@@ -179,6 +179,24 @@ class MediaPlane:
                 lane.tx_ts[: lane.n] += lane.frame_ts
                 lane.behind = True
 
+    def skip_idle(self, n_ticks: int) -> int:
+        """Leave out the next ticks as far as nothing is to be done in them; for virtual time.
+
+        It must be sure that no command and no packet comes before them, and that recordings are
+        written at once.
+
+        Args:
+            n_ticks: so many at most.
+
+        Returns:
+            How many were left out.
+        """
+        if self._rooms or self._watched or self._poller.ready():
+            return 0
+        skipped = min(n_ticks, self._lanes.idle_ticks(self._ticks + 1, n_ticks))
+        self._ticks += skipped
+        return skipped
+
     def close(self, now: float) -> list[MediaEvent]:
         """End all calls and recorders and wait for the disk.
 
@@ -216,8 +234,10 @@ class MediaPlane:
         pcm, present = play_out(lane)
         listen(lane, pcm, present, now, self._outbox)
         n = lane.n
-        for row in np.flatnonzero((lane.left[:n] < lane.frame) & (lane.runs[:n] > 0)).tolist():
-            call_at(lane, row).playlist.frame_edge()
+        short = lane.left[:n] < lane.frame
+        if short.any():
+            for row in np.flatnonzero(short & (lane.runs[:n] > 0)).tolist():
+                call_at(lane, row).playlist.frame_edge()
         for row in list(lane.held_keys):
             call_at(lane, row).inbound.check_keys(now)
         if period % CARE_EVERY == 0:

@@ -68,19 +68,36 @@ def play_out(lane: Lane) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
         Linear samples (a row for each listener), and whether the frame was really received.
     """
     law = lane.codec.law
+    if law is not None and _is_quiet(lane):
+        gap = lane.gap[: lane.n]
+        gap += 1
+        _pass_frame(lane)
+        return np.empty((0, lane.frame), np.int16), np.empty(0, np.bool_)
     pcm, present = _coded(lane) if law is None else _ringed(lane, law)
     if lane.noises:
         _make_noise(lane, pcm)
+    _pass_frame(lane)
     n = lane.n
-    moved = lane.synced[:n] * lane.frame_ts
-    lane.play[:n] += moved
-    lane.play_ts[:n] += moved.astype(np.uint32)
     deepest = DEEPEST_MS * lane.codec.clock_hz // 1000
     deep = lane.synced[:n] & (lane.end[:n] - lane.play[:n] > deepest)
     if deep.any():
         for row in np.flatnonzero(deep).tolist():
             _drop_oldest(lane, row)
     return pcm, present
+
+
+def _is_quiet(lane: Lane) -> bool:
+    """Nobody listens, and there is nothing to be heard: then only time passes."""
+    if lane.listeners.size or lane.slides or lane.noises:
+        return False
+    return not lane.fresh[: lane.n].any()
+
+
+def _pass_frame(lane: Lane) -> None:
+    moved = lane.synced[: lane.n] * lane.frame_ts
+    play, play_ts = lane.play[: lane.n], lane.play_ts[: lane.n]
+    play += moved
+    play_ts += moved.astype(np.uint32)
 
 
 def _move(lane: Lane, row: int, ticks: int) -> None:

@@ -99,13 +99,16 @@ def _send_coded(lane: Lane) -> None:
 
 
 def _advance(lane: Lane, n: int) -> None:
-    sends = lane.sends[:n]
-    runs = lane.runs[:n]
-    lane.seq[:n] += sends
-    lane.sent[:n] += sends
+    # Each column is looked up once: `lane.seq[:n] += x` would write it back as well.
+    sends, runs = lane.sends[:n], lane.runs[:n]
+    seq, sent, tx_ts = lane.seq[:n], lane.sent[:n], lane.tx_ts[:n]
+    seq += sends
+    sent += sends
+    tx_ts += lane.frame_ts
     if lane.codec.law is not None:
-        lane.octets[:n] += sends * lane.frame
-    lane.tx_ts[:n] += lane.frame_ts
-    lane.pos[:n] += lane.step[:n] * runs
-    lane.left[:n] -= lane.frame * runs
-    lane.frames[:n] += runs
+        octets = lane.octets[:n]
+        octets += sends * lane.frame
+    pos, left, frames = lane.pos[:n], lane.left[:n], lane.frames[:n]
+    pos += lane.step[:n] * runs
+    left -= lane.frame * runs
+    frames += runs

@@ -14,7 +14,7 @@ from ivrbench.observe.commands import Answered, Command
 
 if TYPE_CHECKING:
     from ivrbench.observe.events import Stamped
-    from ivrbench.observe.snapshot import Snapshot
+    from ivrbench.observe.snapshot import Snapshot, WholeLegs
 
 __all__ = ["ControlClient"]
 
@@ -26,13 +26,14 @@ _READ_BYTES = 262_144
 class ControlClient:
     """A connection to a running engine.
 
-    Iterate over it for a `Snapshot` first and lists of `Stamped` events after it; `request()`
-    works beside that. Both raise `EngineGone` when the engine is not there any more.
+    Iterate over it for a `Snapshot` first and lists of `Stamped` events after it, with `WholeLegs`
+    among them where brief legs are watched; `request()` works beside that. Both raise `EngineGone`
+    when the engine is not there any more.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
-        self._messages: asyncio.Queue[Snapshot | list[Stamped] | None] = asyncio.Queue(
+        self._messages: asyncio.Queue[Snapshot | WholeLegs | list[Stamped] | None] = asyncio.Queue(
             MAX_WAITING_BATCHES
         )
         self._answers: dict[int, asyncio.Future[Answered]] = {}
@@ -57,8 +58,8 @@ class ControlClient:
     def __aiter__(self) -> ControlClient:
         return self
 
-    async def __anext__(self) -> Snapshot | list[Stamped]:
-        """The next snapshot or batch.
+    async def __anext__(self) -> Snapshot | WholeLegs | list[Stamped]:
+        """The next message.
 
         Raises:
             EngineGone: the engine is not there any more.

@@ -30,7 +30,10 @@ class _Command(Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Watch(_Command, frozen=True):
-    """Send `LegMeasured` for these legs (all if empty and `all_legs`), at most 10 a second."""
+    """Send `LegMeasured` for these legs (all if empty and `all_legs`), at most 10 a second.
+
+    Those that were brief in the snapshot come whole (`WholeLegs`).
+    """
 
     legs: tuple[str, ...] = ()
     all_legs: bool = False

@@ -7,7 +7,10 @@ Both end in the same state. Memory is bounded: each collection has a limit here.
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from ivrbench.observe import (
     _fold_inspection,
@@ -123,15 +126,22 @@ class History:
         history.seq, history.at_s = snapshot.seq, snapshot.at_s
         return history
 
-    def snapshot(self) -> Snapshot:
-        """The state now. It shares its parts with this history: encode it before going on."""
+    def snapshot(self, max_whole_legs: int | None = None) -> Snapshot:
+        """The state now. It shares its parts with this history: encode it before going on.
+
+        Args:
+            max_whole_legs: so many legs have their timelines and messages, newest first, the live
+                ones before the done ones; None for all.
+        """
+        newest = chain(reversed(self.live), reversed(self.done))
+        whole = set(islice(newest, max_whole_legs))
         return Snapshot(
             seq=self.seq,
             at_s=self.at_s,
             engine=self.engine,
             scripts=self.scripts,
-            live=self.live,
-            done=self.done,
+            live={name: leg if name in whole else _brief(leg) for name, leg in self.live.items()},
+            done={name: leg if name in whole else _brief(leg) for name, leg in self.done.items()},
             done_total=self.done_total,
             phones=self.phones,
             sip=list(self.sip.events),
@@ -143,6 +153,13 @@ class History:
         """Fold one event in. Events about a leg or script that is not known are ignored."""
         self.seq, self.at_s = stamped.seq, stamped.at_s
         _FOLDS[type(stamped.event)](self, stamped, stamped.event)
+
+    def take_whole(self, legs: Iterable[LegView]) -> None:
+        """Put legs that were brief in the snapshot in their places."""
+        for leg in legs:
+            for where in (self.live, self.done):
+                if leg.name in where:
+                    where[leg.name] = leg
 
     def phone_of(self, leg: str) -> PhoneView | None:
         """The test phone that a leg is, None if it is somebody else."""
@@ -160,6 +177,12 @@ class History:
         self.done_total += 1
         while len(self.done) > MAX_DONE_LEGS:
             del self.done[next(iter(self.done))]
+
+
+def _brief(leg: LegView) -> LegView:
+    """What the list of legs shows of it, for clients that may never look closer."""
+    waiting = [item for item in leg.items if not item.is_over] if leg.ended is None else []
+    return structs.replace(leg, items=waiting, timeline=[], sip=[], inspected=None, brief=True)
 
 
 def _listener(history: History, _: Stamped, event: ListenerChanged) -> None:

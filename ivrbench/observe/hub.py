@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ivrbench.observe import wire
 from ivrbench.observe.commands import Watch
 from ivrbench.observe.events import COALESCING, Event, LegMeasured, Stamped
+from ivrbench.observe.snapshot import WholeLegs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
     from ivrbench.clock import Clock
     from ivrbench.observe.commands import Answered
     from ivrbench.observe.history import History
+    from ivrbench.observe.snapshot import LegView
 
-__all__ = ["MAX_BEHIND_S", "MAX_QUEUED_FACTS", "Feed", "Hub"]
+__all__ = ["MAX_BEHIND_S", "MAX_QUEUED_FACTS", "MAX_WHOLE_LEGS", "Feed", "Hub"]
 
 MAX_BEHIND_S = 10.0
 """A client whose oldest unsent fact is older than this is cut."""
 MAX_QUEUED_FACTS = 200_000
 """1 000 calls/s × 20 facts each × 10 s."""
+MAX_WHOLE_LEGS = 100
+"""Legs that a newcomer gets with timeline and messages, about 30 kB each; the others are brief
+until it watches them. Encoding a snapshot keeps the engine's loop from its work."""
 MAX_BATCH_EVENTS = 1_000
 """Events in one frame, so that the client shows something before all have come."""
 
@@ -58,6 +63,9 @@ class Feed:
         self._facts: deque[_Queued] = deque()
         self._newest: dict[tuple[type, str], _Queued] = {}
         self._answers: list[bytes] = []
+        self._whole: list[LegView] = []
+        self.brief: set[str] = set()
+        """Legs of which it knows only what the list shows."""
         self.watch = Watch()
         self.is_cut = False
         """True: too far behind; close the connection, the client comes back for a snapshot."""
@@ -84,6 +92,11 @@ class Feed:
         self._answers.append(wire.frame(answered))
         self._wake()
 
+    def tell_whole(self, legs: list[LegView]) -> None:
+        """Queue legs; they are encoded when they go out, after all events that made them."""
+        self._whole += legs
+        self._wake()
+
     def cut(self) -> None:
         """Give the client up: what it has not got is dropped."""
         self.is_cut = True
@@ -100,6 +113,9 @@ class Feed:
             wire.batch_frame([queued.raw() for queued in waiting[at : at + MAX_BATCH_EVENTS]])
             for at in range(0, len(waiting), MAX_BATCH_EVENTS)
         ]
+        if self._whole:
+            frames.append(wire.frame(WholeLegs(self._whole)))
+            self._whole.clear()
         frames += self._answers
         self._answers.clear()
         return frames
@@ -180,7 +196,10 @@ class Hub:
         """
         feed = Feed(wake)
         self._feeds.append(feed)
-        return wire.frame(self.history.snapshot()), feed
+        snapshot = self.history.snapshot(MAX_WHOLE_LEGS)
+        legs = (*snapshot.live.values(), *snapshot.done.values())
+        feed.brief = {leg.name for leg in legs if leg.brief}
+        return wire.frame(snapshot), feed
 
     def disconnect(self, feed: Feed) -> None:
         """A client went away; also right for one that was cut."""
@@ -189,8 +208,16 @@ class Hub:
         self._update_watch()
 
     def watch(self, feed: Feed, command: Watch) -> None:
-        """A client wants levels of these legs, and of no others any more."""
+        """A client wants levels of these legs, and of no others any more.
+
+        Those that it knows only in brief it gets whole.
+        """
         feed.watch = command
+        wanted = feed.brief.intersection((*command.legs, *command.inspected))
+        if wanted:
+            feed.brief -= wanted
+            legs = (self.history.leg(name) for name in sorted(wanted))
+            feed.tell_whole([leg for leg in legs if leg is not None])
         self._update_watch()
 
     def _drop_cut(self) -> None:

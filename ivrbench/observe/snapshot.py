@@ -49,6 +49,7 @@ __all__ = [
     "PhoneView",
     "ScriptView",
     "Snapshot",
+    "WholeLegs",
 ]
 
 
@@ -196,6 +197,9 @@ class LegView(Struct):
     """Attributes of its dialog object; None: nobody looked."""
     touched_at_s: float = 0.0
     """When somebody first changed the call by hand; 0.0: never."""
+    brief: bool = False
+    """Of what lies before the snapshot, timeline, messages, attributes and ended items are left
+    out: a client that watches the leg gets it whole (`WholeLegs`)."""
 
     @property
     def name(self) -> str:
@@ -267,3 +271,9 @@ class Snapshot(Struct, tag=True):
     logs: list[Stamped]
     monitor: dict[str, MonitorView] = field(default_factory=dict)
     """By call id, oldest first."""
+
+
+class WholeLegs(Struct, tag=True):
+    """Legs that were brief in the snapshot, as they are after the events sent so far."""
+
+    legs: list[LegView]

@@ -3,7 +3,7 @@
     client                                  server
     Hello(version)            ──▶
                               ◀──  Snapshot, or Rejected and the end
-                              ◀──  Batch, Batch, …
+                              ◀──  Batch, Batch, …; WholeLegs when it watches brief ones
     HangUp(request=1, …)      ──▶
                               ◀──  Answered(request=1, …)
 
@@ -21,7 +21,7 @@ from msgspec import Raw, Struct
 from ivrbench.errors import ControlError
 from ivrbench.observe.commands import Answered, Command
 from ivrbench.observe.events import Stamped
-from ivrbench.observe.snapshot import Snapshot
+from ivrbench.observe.snapshot import Snapshot, WholeLegs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ __all__ = [
     "frame",
 ]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_COMMAND_BYTES = 65_536
 """Client to server: the longest command is a test call with its keys."""
 MAX_MESSAGE_BYTES = 268_435_456
@@ -76,7 +76,7 @@ class _RawBatch(Struct, frozen=True, tag="Batch"):
     events: list[Raw]
 
 
-ServerMessage = Snapshot | Batch | Answered | Rejected
+ServerMessage = Snapshot | WholeLegs | Batch | Answered | Rejected
 ClientMessage = Hello | Command
 
 _encoder = msgspec.msgpack.Encoder()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
 
     from ivrbench.clock import ManualClock
 
@@ -37,16 +39,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     Attributes:
         until: moves the clock on to a moment, or less far if something happened on the way; the
             loop calls it when all it waits for lies in the future.
+        soonest_s: the first moment anything was asked for while `until` was at work.
     """
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.until: Callable[[float], None] = lambda at_s: clock.advance(at_s - clock.now())
+        self.soonest_s = inf
         super().__init__(_Selector(self._pass_time))
 
     def time(self) -> float:
         return self.clock.now()
 
+    # Any: whatever the callback takes.
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        self.soonest_s = min(self.soonest_s, when)
+        return super().call_at(when, callback, *args, context=context)
+
     def _pass_time(self, seconds: float | None) -> None:
         assert seconds is not None, "the test waits for something that will never happen"
+        self.soonest_s = inf
         self.until(self.clock.now() + seconds)

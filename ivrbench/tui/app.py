@@ -25,7 +25,8 @@ from ivrbench.tui.calling import Calling
 from ivrbench.tui.case_runs import CaseRuns
 from ivrbench.tui.keymap import keys_file, read_keys
 from ivrbench.tui.link import Link
-from ivrbench.tui.model import Model, News
+from ivrbench.tui.model import Model
+from ivrbench.tui.news import News
 from ivrbench.tui.screens.bench import BenchScreen
 from ivrbench.tui.screens.call import CallScreen
 from ivrbench.tui.screens.cases import CasesScreen
@@ -208,8 +209,11 @@ class Workbench(Actions):
         if self.model.keys_owner != self._owner_shown:
             self._owner_shown = self.model.keys_owner
             self.screen.refresh_bindings()
-        legs = (self.model.selected_leg, self.model.test_call)
-        names = tuple({leg.name: None for leg in legs if leg is not None and leg.ended is None})
+        self._watch()
+
+    def _watch(self) -> None:
+        """Let the engine tell more of the legs that are shown, and of no others."""
+        names = self.model.watched_legs
         shown = self.model.inspected_leg if self.current_mode == "inspect" else None
         inspected = (shown.name,) if shown is not None and shown.ended is None else ()
         if self.link.wants_watch(names, inspected):

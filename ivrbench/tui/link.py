@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ivrbench.errors import EngineGone
 from ivrbench.observe.commands import Answered, Command, Watch
-from ivrbench.observe.snapshot import Snapshot
+from ivrbench.observe.snapshot import Snapshot, WholeLegs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,8 +26,8 @@ RETRY_S = 1.0
 class Client(Protocol):
     """What the link needs of a `ControlClient`."""
 
-    def __aiter__(self) -> AsyncIterator[Snapshot | list[Stamped]]:
-        """A snapshot, then lists of events; `EngineGone` at the end."""
+    def __aiter__(self) -> AsyncIterator[Snapshot | WholeLegs | list[Stamped]]:
+        """A snapshot, then lists of events and legs; `EngineGone` at the end."""
 
     async def request(self, command: Command) -> Answered:
         """Ask, and wait for the answer."""
@@ -116,6 +116,8 @@ class Link:
             async for message in client:
                 if isinstance(message, Snapshot):
                     self._model.take_snapshot(message)
+                elif isinstance(message, WholeLegs):
+                    self._model.history.take_whole(message.legs)
                 else:
                     self._model.take_events(message)
                 self._changed()

@@ -20,11 +20,12 @@ from ivrbench.observe.events import (
     Stamped,
 )
 from ivrbench.observe.history import History
+from ivrbench.observe.ladder import legs_of
 from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed
 from ivrbench.tui.cases import Cases
 from ivrbench.tui.filter import Filter
+from ivrbench.tui.news import NEWS_S, News, failed_text, loaded_text, raised_text
 from ivrbench.tui.phone_choice import SoundChoice
-from ivrbench.tui.text import count
 from ivrbench.tui.theme import UNICODE, Glyphs
 from ivrbench.tui.views.inspect import InspectChoice
 from ivrbench.tui.views.ladder import LadderChoice
@@ -41,27 +42,16 @@ if TYPE_CHECKING:
         Snapshot,
     )
 
-__all__ = ["DTMF_KEYS", "NEWS_S", "TEST_PHONE", "Model", "News"]
+__all__ = ["DTMF_KEYS", "TEST_PHONE", "Model"]
 
 TEST_PHONE = "test phone"
 """The peer of the workbench's own calls."""
 DTMF_KEYS = "0123456789*#ABCD"
-NEWS_S = 8.0
-"""How long a piece of news stays on the strip."""
 MAX_SENT_KEYS = 40
 MAX_RAISED_PLACES = 1_000
 MAX_LEVELS = 120  # 24 s × 5 a second
 QUIET_DBFS = -70.0
 """Below that nobody is talking, and nothing is playing."""
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """One sentence that stays on the strip for `NEWS_S`."""
-
-    at_s: float
-    text: str
-    role: str = ""
 
 
 @dataclass
@@ -169,10 +159,11 @@ class Model:
         event, at_s = stamped.event, stamped.at_s
         match event:
             case ScriptFailed():
-                self.news = News(at_s, self._failed_text(event), "bad")
+                self.news = News(at_s, failed_text(self.glyphs, event), "bad")
                 self.generation = 0
             case ScriptLoaded(generation=generation) if generation > 1:
-                self.news = News(at_s, self._loaded_text(event), "ok")
+                script = self.history.scripts[event.script]
+                self.news = News(at_s, loaded_text(self.glyphs, event, script), "ok")
                 self.generation, self.reloaded = 0, event.script
                 self.cases.due.add(event.script)
             case HandlerRaised():
@@ -195,34 +186,7 @@ class Model:
         if len(self._raised_at) >= MAX_RAISED_PLACES:
             self._raised_at.clear()
         self._raised_at.add(place)
-        text = (
-            f"{self.glyphs.bad} {event.leg} {event.handler} raised {event.error_type} "
-            f"{self.glyphs.dot} {event.file.rpartition('/')[2]}:{event.line} "
-            f"{self.glyphs.dot} {event.then}"
-        )
-        self.news = News(at_s, text, "bad")
-
-    def _failed_text(self, event: ScriptFailed) -> str:
-        serving = event.serving_generation
-        then = f"@{serving} keeps serving" if serving else "calls are refused"
-        where = f" line {event.line}" if event.line else ""
-        return (
-            f"{self.glyphs.bad} {event.script}@{event.generation} FAILED{where} "
-            f"{event.error_type} {event.message} {self.glyphs.dot} {then}"
-        )
-
-    def _loaded_text(self, event: ScriptLoaded) -> str:
-        script = self.history.scripts[event.script]
-        older = [g for g in script.generations if g.state == "older"]
-        calls = (
-            f" {self.glyphs.dot} {count(script.live_calls, 'call')}" if script.live_calls else ""
-        )
-        on_older = ", ".join(f"{g.live_calls} on @{g.generation}" for g in older)
-        because = f": {event.because}" if event.because else ""
-        return (
-            f"{self.glyphs.ok} {event.script}@{event.generation} loaded in {event.load_ms:.0f} ms"
-            f"{because}{calls}" + (f" ({on_older})" if on_older else "")
-        )
+        self.news = News(at_s, raised_text(self.glyphs, event), "bad")
 
     def log_noise(self, text: str, at_s: float) -> None:
         """A line that was written on the terminal goes into the log."""
@@ -306,6 +270,15 @@ class Model:
         """The leg whose dialog object is shown: the selected one, or the first of its call."""
         leg = self.selected_leg
         return self.history.leg(leg.started.pair) or leg if leg is not None else None
+
+    @property
+    def watched_legs(self) -> tuple[str, ...]:
+        """Legs whose levels are shown, and those shown of which the engine has told too little."""
+        selected, test = self.selected_leg, self.test_call
+        legs = [leg for leg in (selected, test) if leg is not None and leg.ended is None]
+        shown = legs_of(self.history, selected.name) if selected is not None else []
+        legs += (leg for leg in shown if leg.brief)
+        return tuple(dict.fromkeys(leg.name for leg in legs))
 
     @property
     def selected_script(self) -> ScriptView | None:

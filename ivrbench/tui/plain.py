@@ -16,9 +16,10 @@ from ivrbench.clock import Clock, SystemClock
 from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import Drain, HangUp, PlaceTestCall, ReloadScripts, TellPhone, Watch
 from ivrbench.observe.events import LegEnded, LegStarted, LogWritten, Stamped
+from ivrbench.observe.ladder import legs_of
 from ivrbench.tui.link import Link
 from ivrbench.tui.model import TEST_PHONE, Model
-from ivrbench.tui.plain_verbs import VERBS
+from ivrbench.tui.plain_verbs import HELP, VERBS
 from ivrbench.tui.theme import ASCII, UNICODE
 from ivrbench.tui.views.call import event_line
 from ivrbench.tui.views.ladder import ladder_lines, picture, shown_rows
@@ -42,27 +43,6 @@ LOG_LINES: Final = 20
 PHONE_VERBS: Final = (
     *("press", "mute", "hold", "keys-by", "network", "say"),
     *("microphone", "speaker", "transfer"),
-)
-HELP: Final = (
-    "call NAME|sip:URI      the test phone calls; press, mute, hold … are about that call",
-    "dial NAME sip:URI      a script calls somebody",
-    "press 12#              keys; a comma is a pause of 0.5 s",
-    "mute on|off   hold on|off   keys-by rfc4733|info|inband|auto",
-    "say silence | tone HZ | wav FILE | text WORDS | microphone",
-    "microphone NAME   speaker NAME        another sound card; default: the system's choice",
-    "network LOSS DELAY JITTER             transfer NAME|sip:URI",
-    "hangup [LEG]           the test call, or any other",
-    "legs   scripts   log [N]",
-    "ladder LEG             its messages, keys and script calls",
-    "follow LEG|all|off     what happens in a call, as it happens",
-    "reload [NAME]          load one script again, or all",
-    "versions NAME   diff NAME [OLD NEW]   rollback NAME [N]   pin NAME N   unpin NAME",
-    "new TEMPLATE NAME      write a script: hello, menu, pin, voicemail, announcement, events",
-    "inspect LEG            its attributes, and what each handler changed",
-    "eval LEG LINE          Python between two handlers; !LINE may change the call",
-    "monitor                what scripts wrote by monitorLog and into vars",
-    "wait SECONDS | wait ended             for files of commands",
-    "drain   quit",
 )
 
 
@@ -127,6 +107,26 @@ class Console:
         """Keep the attributes of this leg from now on, beside those of the legs before it."""
         self._inspected = tuple(dict.fromkeys((*self._inspected, leg))) if leg else ()
         await self._link.ask(Watch(all_legs=True, inspected=self._inspected))
+
+    async def find_leg(self, name: str) -> LegView | None:
+        """A leg by name, else the test call's, with all that the engine knows of it and of the
+        other legs of its call. Says so if there is none.
+        """
+        history = self.model.history
+        leg = history.leg(name or self.model.test_leg)
+        if leg is None:
+            self.say("error", text=f"there is no leg {name or '(which?)'}: legs lists them")
+            return None
+        name = leg.name
+        brief = tuple(leg.name for leg in legs_of(history, name) if leg.brief)
+        if brief:
+            await self._link.ask(Watch(legs=brief, all_legs=True, inspected=self._inspected))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_WITHIN_S):
+                while any(leg.brief for leg in legs_of(history, name)):
+                    self._changed.clear()
+                    await self._changed.wait()
+        return history.leg(name)
 
     async def obey(self, text: str) -> None:
         """Carry out one line."""
@@ -254,9 +254,8 @@ class Console:
         self.tell("script", [one.text for one in script_lines(self.model, 60)], values)
 
     async def _ladder(self, name: str) -> None:
-        leg = self.model.history.leg(name or self.model.test_leg)
+        leg = await self.find_leg(name)
         if leg is None:
-            self.say("error", text=f"there is no leg {name or '(which?)'}: legs lists them")
             return
         self.model.ladder.times = 1
         _, ladder = picture(self.model, leg.name)

@@ -20,9 +20,30 @@ if TYPE_CHECKING:
     from ivrbench.observe.snapshot import GenerationView, ScriptView
     from ivrbench.tui.plain import Console
 
-__all__ = ["VERBS"]
+__all__ = ["HELP", "VERBS"]
 
 WIDTH: Final = 100
+HELP: Final = (
+    "call NAME|sip:URI      the test phone calls; press, mute, hold … are about that call",
+    "dial NAME sip:URI      a script calls somebody",
+    "press 12#              keys; a comma is a pause of 0.5 s",
+    "mute on|off   hold on|off   keys-by rfc4733|info|inband|auto",
+    "say silence | tone HZ | wav FILE | text WORDS | microphone",
+    "microphone NAME   speaker NAME        another sound card; default: the system's choice",
+    "network LOSS DELAY JITTER             transfer NAME|sip:URI",
+    "hangup [LEG]           the test call, or any other",
+    "legs   scripts   log [N]",
+    "ladder LEG             its messages, keys and script calls",
+    "follow LEG|all|off     what happens in a call, as it happens",
+    "reload [NAME]          load one script again, or all",
+    "versions NAME   diff NAME [OLD NEW]   rollback NAME [N]   pin NAME N   unpin NAME",
+    "new TEMPLATE NAME      write a script: hello, menu, pin, voicemail, announcement, events",
+    "inspect LEG            its attributes, and what each handler changed",
+    "eval LEG LINE          Python between two handlers; !LINE may change the call",
+    "monitor                what scripts wrote by monitorLog and into vars",
+    "wait SECONDS | wait ended             for files of commands",
+    "drain   quit",
+)
 
 
 def _script(console: Console, name: str) -> ScriptView | None:
@@ -122,9 +143,8 @@ async def _new(console: Console, words: str) -> None:
 
 async def _inspect(console: Console, name: str) -> None:
     model = console.model
-    leg = model.history.leg(name or model.test_leg)
+    leg = await console.find_leg(name)
     if leg is None:
-        console.say("error", text=f"there is no leg {name or '(which?)'}: legs lists them")
         return
     if leg.inspected is None and leg.ended is None:
         await console.watch(leg.name)

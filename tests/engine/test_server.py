@@ -24,7 +24,6 @@ from ivrbench.observe.commands import (
 )
 from ivrbench.observe.events import ConfigChanged, Event, HandlerCalled, LegEnded, ScriptLoaded
 from ivrbench.observe.phones import PhoneKeyPressed
-from ivrbench.observe.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -107,7 +106,7 @@ class Watcher:
                     return event
             seen = len(self.events)
             message = await anext(self.client)
-            if not isinstance(message, Snapshot):
+            if isinstance(message, list):
                 self.events += [stamped.event for stamped in message]
 
 

@@ -30,7 +30,7 @@ from ivrbench.observe.phones import (
     PhoneStarted,
 )
 from ivrbench.observe.serve import serve_connection
-from ivrbench.observe.snapshot import EngineView, Snapshot
+from ivrbench.observe.snapshot import EngineView, Snapshot, WholeLegs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,7 +216,7 @@ class FakeClient:
     def __aiter__(self) -> FakeClient:
         return self
 
-    async def __anext__(self) -> Snapshot | list[ev.Stamped]:
+    async def __anext__(self) -> Snapshot | WholeLegs | list[ev.Stamped]:
         while not self._frames:
             await self.ready.wait()
             self.ready.clear()
@@ -224,8 +224,8 @@ class FakeClient:
                 raise self.gone
             self._frames = self.feed.take()
         message = wire.decode_server(self._frames.pop(0)[4:])
-        assert isinstance(message, Snapshot | wire.Batch), "answers do not come this way"
-        return message if isinstance(message, Snapshot) else message.events
+        assert isinstance(message, Snapshot | WholeLegs | wire.Batch), "answers come another way"
+        return message.events if isinstance(message, wire.Batch) else message
 
     async def request(self, command: commands.Command) -> commands.Answered:
         if self.gone is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tests.tui.conftest import NARROW, screen_text, settle, workbench
+from ivrbench.observe import hub
+from tests.tui.conftest import NARROW, WIDE, screen_text, settle, workbench
 from tests.tui.fake_engine import ladder_events
 
 if TYPE_CHECKING:
@@ -121,3 +122,16 @@ async def test_text_can_be_selected_with_the_mouse(engine: FakeEngine) -> None:
         assert screen_text(app).translate(light) == before.translate(light), "colours tell"
         await pilot.press("ctrl+c")
         assert app.clipboard == selected
+
+
+async def test_a_leg_that_came_in_brief(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a busy engine most legs come without their messages: a look at one fetches them."""
+    monkeypatch.setattr(hub, "MAX_WHOLE_LEGS", 0)
+    engine.play(ladder_events())
+    async with workbench(engine, WIDE) as (app, pilot):
+        await pilot.press("f3")
+        await settle(app, pilot, engine)
+        assert "INVITE" in screen_text(app)
+        assert not any(leg.brief for leg in app.model.history.live.values())

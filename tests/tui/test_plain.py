@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from ivrbench.clock import ManualClock
-from ivrbench.observe import commands
+from ivrbench.observe import commands, hub
 from ivrbench.observe import events as ev
 from ivrbench.tui import plain
 from ivrbench.tui.model import Model
@@ -216,3 +216,14 @@ async def test_an_engine_that_goes_away_is_said(engine: FakeEngine) -> None:
 
     await Console(engine.connect, lines.append, engine.clock, zone=UTC).run(type_in())
     assert lines[-1] == "error: the engine is not there"
+
+
+async def test_a_leg_that_came_in_brief(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a busy engine most legs come without their messages: `ladder` fetches them first."""
+    monkeypatch.setattr(hub, "MAX_WHOLE_LEGS", 0)
+    engine.play(ladder_events())
+    text = await transcript(engine, "ladder c12")
+    assert "INVITE" in text
+    assert "connectCallee" in text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ivrbench.errors import EngineGone
 from ivrbench.observe.client import ControlClient
 from ivrbench.observe.history import History
-from ivrbench.observe.snapshot import LegView, Snapshot
+from ivrbench.observe.snapshot import LegView, Snapshot, WholeLegs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -121,6 +121,8 @@ class Watcher:
             async for message in client:
                 if isinstance(message, Snapshot):
                     self.state = History.resume(message)
+                elif isinstance(message, WholeLegs):
+                    self.state.take_whole(message.legs)
                 else:
                     for stamped in message:
                         self.events.append(stamped)
