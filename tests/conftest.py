@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A deadline would measure the machine; random examples would make a red run hard to repeat.
-settings.register_profile("ivrbench", deadline=None, derandomize=True, database=None)
+# A deadline and the check for slow examples would measure the machine; random examples would make
+# a red run hard to repeat.
+settings.register_profile(
+    "ivrbench",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("ivrbench")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from contextlib import asynccontextmanager
 from datetime import UTC
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 WIDE = (120, 36)
 NARROW = (80, 24)
+PATIENCE_S = 40.0
+"""A pytest of its own starts within a second, but not where the machine has other work."""
 
 
 class Process:
@@ -81,6 +84,20 @@ def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+async def nothing_to_do(_min_sleep: float = 0.0, _max_sleep: float = 0.0) -> None:
+    """Wait until the event loop would wait for time or for somebody else."""
+    loop: Any = asyncio.get_running_loop()  # Any: what is ready to run has no public name
+    while loop._ready:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def no_clock_in_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual's own wait is over once the process uses little CPU: also where it gets none."""
+    for module in ("textual.app", "textual.pilot"):
+        monkeypatch.setattr(f"{module}.wait_for_idle", nothing_to_do)
+
+
 def make_app(engine: FakeEngine, process: EngineProcess | None = None, **more: Any) -> Workbench:
     """The workbench as `run` makes it, on a clock that stands still."""
     return Workbench(engine.connect, process, clock=engine.clock, zone=UTC, **more)
@@ -110,12 +127,14 @@ async def settle(app: Workbench, pilot: Pilot[Any], engine: FakeEngine) -> None:
 
 
 async def until(app: Workbench, pilot: Pilot[Any], engine: FakeEngine, text: str) -> None:
-    """Wait for a text on the screen; for what a thread does meanwhile."""
-    for _ in range(500):
-        await settle(app, pilot, engine)
-        if text in screen_text(app):
-            return
-    raise AssertionError(f"{text!r} never came:\n{screen_text(app)}")
+    """Wait for a text on the screen; for what a thread or a process does meanwhile."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while text not in screen_text(app):
+                await asyncio.sleep(0.01)  # neither tells this loop
+                await settle(app, pilot, engine)
+    except TimeoutError:
+        raise AssertionError(f"{text!r} never came:\n{screen_text(app)}") from None
 
 
 def screen_text(app: Workbench) -> str:
