@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVarTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ivrbench.clock import ManualClock
 
 __all__ = ["VirtualLoop"]
+
+_Arguments = TypeVarTuple("_Arguments")
 
 
 class _Selector(selectors.DefaultSelector):
@@ -51,12 +53,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.clock.now()
 
-    # Any: whatever the callback takes.
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*_Arguments], object],
+        *args: *_Arguments,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         self.soonest_s = min(self.soonest_s, when)
