@@ -130,6 +130,7 @@ async def until(app: Workbench, pilot: Pilot[Any], engine: FakeEngine, text: str
     """Wait for a text on the screen; for what a thread or a process does meanwhile."""
     try:
         async with asyncio.timeout(PATIENCE_S):
+            await settle(app, pilot, engine)
             while text not in screen_text(app):
                 await asyncio.sleep(0.01)  # neither tells this loop
                 await settle(app, pilot, engine)
