@@ -48,6 +48,8 @@ _HAS_DEFAULT: Final = frozenset(
     }
 )
 """Handlers whose return value decides whether a default action runs (ivr-api §0.1)."""
+STACK_AFTER_S: Final = 1.0
+"""A handler that runs longer is told of with its stack."""
 _MAX_TEXT = 200  # characters of one argument or return value shown to people
 
 
@@ -140,6 +142,7 @@ def started_event(leg: str, running: Running) -> HandlerStarted:
         line=running.line,
         elapsed_ms=running.elapsed_s * 1000.0,
         waits=running.waits,
+        stack=running.stack if running.elapsed_s >= STACK_AFTER_S else "",
     )
 
 

@@ -453,6 +453,8 @@ class HandlerStarted(EventBase, frozen=True):
     elapsed_ms: float
     waits: bool = False
     """An `async def` that waits for something: nothing is held up."""
+    stack: str = ""
+    """Where it is, as in a traceback from the handler on; "" in its first second."""
 
 
 class HandlerCalled(EventBase, frozen=True):

@@ -265,6 +265,8 @@ async def test_a_stuck_handler_is_told_with_its_line(run: Harness, gate: threadi
     assert running.stack.startswith('  File "menu.py@1", line 6, in onDtmf')
     event = started_event("c1", running)
     assert (event.handler, event.call, event.line, round(event.elapsed_ms)) == ("onDtmf", 2, 6, 21)
+    assert event.stack == "", "nobody looks at 20 ms"
+    assert started_event("c1", run.slow[1]).stack == run.slow[1].stack != ""
     gate.set()
     await run.outcome("onDtmf")
     assert mailbox.running() is None

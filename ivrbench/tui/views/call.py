@@ -26,6 +26,7 @@ from ivrbench.tui.views.feel import way_text
 from ivrbench.tui.views.inspect import changes_text
 from ivrbench.tui.views.leg import CLIP_DBFS, is_slow, meter, monitored
 from ivrbench.tui.views.rooms import room_text
+from ivrbench.tui.views.stuck import stuck_lines
 
 if TYPE_CHECKING:
     from ivrbench.observe.events import Stamped
@@ -265,7 +266,8 @@ def script_lines(model: Model, width: int) -> list[Line]:
         text = "this call is not one of ours: no script" if model.phone else "no call yet"
         return [line((f"  {text}", "dim"))]
     every = (event_line(model, leg, stamped, width) for stamped in leg.timeline)
-    return [content for content in every if content is not None]
+    lines = [content for content in every if content is not None]
+    return [*lines, *stuck_lines(model, leg, width)]
 
 
 def event_line(model: Model, leg: LegView, stamped: Stamped, width: int) -> Line | None:

@@ -21,6 +21,7 @@ from ivrbench.observe.inspection import CallTouched
 from ivrbench.tui.text import Column, Line, Span, cells, fit, line, row, seconds
 from ivrbench.tui.views.monitor import leg_entry_lines
 from ivrbench.tui.views.rooms import room_text
+from ivrbench.tui.views.stuck import stuck_lines
 
 if TYPE_CHECKING:
     from ivrbench.observe.events import LegMeasured
@@ -164,10 +165,11 @@ def media_lines(model: Model, leg: LegView, width: int, height: int) -> list[Lin
     ]
     lines += _counters(measured, leg)
     lines += [_keys(leg), *leg_entry_lines(model, leg, width)]
-    free = height - len(lines)
+    stuck = stuck_lines(model, leg, width, height - len(lines))
+    free = height - len(lines) - len(stuck)
     if free > 0:
         lines += _timeline(model, leg, width, free)
-    return lines
+    return [*lines, *stuck]
 
 
 def _level(model: Model, label: str, width: int, dbfs: float | None, peak_dbfs: float) -> Line:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ivrbench.tui.filter import Subject
 from ivrbench.tui.text import Column, Line, line, minutes, row
+from ivrbench.tui.views.stuck import stuck_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,6 +209,9 @@ def _notes(model: Model, leg: LegView) -> Iterator[tuple[str, str]]:
     serving = script.serving if script else None
     if serving is not None and 0 < leg.started.generation < serving.generation:
         yield f"old generation: started before @{serving.generation} was loaded", "dim"
+    stuck = stuck_note(leg)
+    if stuck:
+        yield stuck, "warn"
     if leg.raised:
         yield f"{model.glyphs.warn} raised {leg.raised}", "bad"
     if leg.warning:
