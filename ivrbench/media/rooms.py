@@ -142,13 +142,15 @@ class RoomTable:
         room = self._rooms.get(number)
         if room is None:
             return
-        for call in list(room.calls.values()):
+        calls = list(room.calls.values())
+        for call in calls:
             self._stand_up(room, call, call.member)
-            call.left_room("the room was closed")
         self.flush(number, "closed")
         self.record(number, None, "closed")
         if number in self._rooms:
             self._drop(room)
+        for call in calls:  # now that it is gone: the next item may want a room of this number
+            call.left_room("the room was closed")
 
     def close_all(self) -> None:
         """All rooms are over."""

@@ -275,6 +275,23 @@ def test_a_clip_for_nobody_and_a_clip_that_is_left() -> None:
     assert len(lab.plane._rooms) == 0
 
 
+def test_a_room_closes_on_a_call_that_waits_to_enter_it_again() -> None:
+    """The next item of a member's queue brings it into a new room of that number."""
+    lab = Lab()
+    ann, bob = Phone(lab, 1), Phone(lab, 2)
+    join(lab, ann, bob)
+    join(lab, ann, bob)
+    lab.run(40)
+    lab.apply(CloseRoom(ROOM))
+    noise = np.random.default_rng(4).integers(-9000, 9000, 8000).astype(np.int16)
+    talk(lab, {ann: noise, bob: np.zeros(8000, np.int16)})
+    assert [event.reason for event in lab.of(ItemEnded)] == ["error", "error"]
+    assert bob.heard().any()
+    lab.apply(CloseCall(1))
+    lab.apply(CloseCall(2))
+    assert len(lab.plane._rooms) == 0
+
+
 # --- recording --------------------------------------------------------------------------------
 
 
