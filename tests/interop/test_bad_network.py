@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
 IMPAIR = Path(__file__).parents[3] / "shared" / "testlab" / "impair"
-HERE, THERE, BETWEEN = "ivrbench-a", "ivrbench-b", "ivrbench-m"
+HERE, THERE, BETWEEN = (f"ivrbench-{os.getpid()}-{end}" for end in "abm")
 ENGINE, PHONE = "192.0.2.1", "192.0.2.2"
 LINE = ("--loss", ".05", "--delay", "40", "--jitter", "10")
 GOOD_ENOUGH = 2.0

@@ -95,6 +95,7 @@ async def test_engine_that_cannot_start_ends_the_workbench(tmp_path: Path) -> No
     """A mistake in the settings is told in the shell, with its exit code, not on a screen."""
     (tmp_path / "ivr.conf").write_text("sip_port = many\n")
     command = [*WORKBENCH, "--config", str(tmp_path / "ivr.conf")]
-    async with Screen(command, tmp_path / "screens") as screen:
+    # The file's path stands in the line too, however long it is here.
+    async with Screen(command, tmp_path / "screens", columns=400) as screen:
         await screen.until("sip_port: expected a whole number")
         assert await screen.until_ended() == 2
