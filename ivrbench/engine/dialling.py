@@ -4,8 +4,10 @@ none (RFC 3263, RFC 3261 §13.2).
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING, Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import LocalProtocolError, MediaError, SdpError
 from ivrbench.observe.events import LegStarted
@@ -21,10 +23,9 @@ from ivrbench.sip.invite import CallState
 
 from .logins import login_of
 from .routing import SILENT_S, wants_another_way
-from .target import NO_ANSWER_S, SDP, Target
+from .target import NO_ANSWER_S, SDP, DialOwner, Target
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from ivrbench.sip.auth import Credentials
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ivrbench.sip.flow import Flow
     from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.message import SipResponse
+    from ivrbench.sip.registrar import Phone
 
     from .leg import Headers, Leg
     from .routing import Ways
@@ -46,27 +48,6 @@ NO_ANSWER: Final = 408
 UNREACHABLE: Final = 503
 NOT_ACCEPTABLE: Final = 488
 CANNOT_BE_SENT: Final = 400
-
-
-class DialOwner(Protocol):
-    """Who wants the leg. Called on the loop, `leg_answered` or `leg_failed` once, and neither when
-    the session ends first."""
-
-    def leg_ringing(self, leg: Leg, reply: SipResponse, *, agreed: bool) -> None:
-        """A 1xx came, a 100 too. `agreed`: it changed `leg.agreement`: early media."""
-
-    def leg_answered(self, leg: Leg, reply: SipResponse, *, agreed: bool) -> None:
-        """The 2xx came and has its ACK; from now on the leg's events go where all go."""
-
-    def leg_failed(self, leg: Leg, code: int, reason: str, reply: SipResponse | None) -> None:
-        """The leg is over: refused, given up, or nobody was there.
-
-        Args:
-            leg: it has given everything back.
-            code: of the refusal, or what stands for one.
-            reason: in words.
-            reply: the response that said so, if one did.
-        """
 
 
 def place(board: Switchboard, leg: Leg, owner: DialOwner) -> None:
@@ -107,11 +88,15 @@ class Dialling:
         self._owner = owner
         self._uri = target.uri
         self._ways: Ways | None = None
-        self._finding: asyncio.Task[None] | None = None
+        self._others: list[Phone] = []
+        """Where the callee has more phones that ring at the same time."""
+        self._finding: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._silence: asyncio.TimerHandle | None = None
         """Running while this place has said nothing and there is another one."""
         self._given_up: tuple[int, str] | None = None
+        self._problem: tuple[int, str] | None = None
+        """Why a redirect could not be followed."""
         self._reply: SipResponse | None = None
         self._goes_on = False
         """The next place is tried when the call to the last one has ended."""
@@ -124,7 +109,7 @@ class Dialling:
     def start(self) -> None:
         """Look for the way."""
         self._timer = self._board.loop.call_later(self._target.no_answer_s, self._unanswered)
-        self._look(self._uri, self._found)
+        self._look(self._uri, self._found, self._lost)
 
     def cancel(self, headers: Headers = ()) -> None:
         """Give up: CANCEL, or whatever fits; `leg_failed` comes when it is over."""
@@ -136,16 +121,22 @@ class Dialling:
         self._leg.dialling = None
         if self._timer is not None:
             self._timer.cancel()
-        if self._finding is not None:
-            self._finding.cancel()
+        self._stop_finding()
         self._heard()
 
     # --- the way there ------------------------------------------------------------------------
 
-    def _look(self, uri: str, found: Callable[[Ways], None]) -> None:
-        self._finding = self._board.loop.create_task(self._find(uri, found))
+    def _look(self, uri: str, found: Callable[[Ways], None], lost: Callable[[str], None]) -> None:
+        self._finding.add(self._board.loop.create_task(self._find(uri, found, lost)))
 
-    async def _find(self, uri: str, found: Callable[[Ways], None]) -> None:
+    def _stop_finding(self) -> None:
+        for task in self._finding:
+            task.cancel()
+        self._finding.clear()
+
+    async def _find(
+        self, uri: str, found: Callable[[Ways], None], lost: Callable[[str], None]
+    ) -> None:
         target, router = self._target, self._board.router
         route = self._board.route_from(target.from_)
         try:
@@ -154,20 +145,34 @@ class Dialling:
             else:
                 ways = await router.find(uri, route)
         except (LocalProtocolError, OSError) as exc:
-            self._finding = None
-            self._give_up(UNREACHABLE, str(exc))
+            tell = partial(lost, str(exc))
         else:
-            self._finding = None
-            found(ways)
+            tell = partial(found, ways)
+        task = asyncio.current_task()
+        assert task is not None, "it runs"
+        self._finding.discard(task)
+        tell()
         self._board.settle()
 
     def _found(self, ways: Ways) -> None:
-        self._uri, self._ways = self._board.location.redirect(self._uri, ways)
+        self._ways = ways
+        phones = self._board.location.phones(self._uri, ways)
+        if phones:
+            first, *self._others = phones
+            self._uri, self._ways = first.uri, ways.replaced(first.flow, first.route)
         self._send()
 
-    def _follow(self, ways: Ways) -> None:
+    def _lost(self, reason: str) -> None:
+        self._give_up(UNREACHABLE, reason)
+
+    def _follow(self, uri: str, ways: Ways) -> None:
         self._ways = ways
-        self._leg.call.follow(ways.flow, now=self._board.now())
+        self._leg.call.follow(ways.flow, uri, now=self._board.now())
+
+    def _lost_on(self, uri: str, reason: str) -> None:
+        """A redirect leads nowhere; another phone may still answer."""
+        self._problem = (UNREACHABLE, reason)
+        self._leg.call.follow(None, uri, now=self._board.now())
 
     def _silent(self) -> None:
         """Not even a 100: call the next place; an answer of this one is taken back if it comes."""
@@ -214,8 +219,19 @@ class Dialling:
             self._give_up(CANNOT_BE_SENT, str(exc))
         else:
             self._leg.take(call)
+            self._call_others(call)
             if ways.more:
                 self._silence = self._board.loop.call_later(SILENT_S, self._silent)
+
+    def _call_others(self, call: InviteCall) -> None:
+        others, self._others = self._others, []
+        for each in others:
+            try:
+                self._board.endpoint.also_invite(
+                    call, each.uri, each.flow, each.route, now=self._board.now()
+                )
+            except LocalProtocolError as exc:
+                log.warning("%s: %s", each.uri, exc, extra={"leg": self._leg.name})
 
     def _offer(self, flow: Flow) -> bytes:
         audio = self._leg.audio
@@ -310,8 +326,8 @@ class Dialling:
         return not self._target.late_offer and audio.receive_first_answer(description)
 
     def _redirected(self, event: Redirected) -> None:
-        self._uri = event.uri
-        self._look(event.uri, self._follow)
+        self._uri = uri = event.uri
+        self._look(uri, partial(self._follow, uri), partial(self._lost_on, uri))
 
     def _ended(self, event: CallEnded) -> None:
         if self._goes_on:
@@ -331,11 +347,9 @@ class Dialling:
         self._given_up = self._given_up or (code, reason)
         self._goes_on = False
         self._heard()
-        leg, finding = self._leg, self._finding
+        leg = self._leg
         leg.change("ending")
-        if finding is not None:
-            self._finding = None
-            finding.cancel()
+        self._stop_finding()
         if leg.placed is not None and not _is_over(leg):
             leg.placed.bye(headers, now=self._board.now())
         else:
@@ -349,6 +363,8 @@ class Dialling:
         code, reason = self._given_up or (GIVEN_UP, "the call is over")
         if self._given_up is None and reply is not None:
             code, reason = reply.code, reply.reason
+            if self._problem is not None and 300 <= code < 400:
+                code, reason = self._problem
         leg.final_code = code
         leg.over()
         log.info("%s not reached: %d %s", self._uri, code, reason, extra={"leg": leg.name})

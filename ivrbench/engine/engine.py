@@ -351,7 +351,9 @@ class Engine:
         self.registrations.flow_failed(flow, reason)
 
     def _in_use(self, flow: Flow) -> bool:
-        return self.board.endpoint.uses(flow) or self.registrations.uses(flow)
+        board = self.board
+        users = (board.endpoint, self.registrations, board.location)
+        return any(each.uses(flow) for each in users)
 
     def _settle(self) -> None:
         self.board.settle()

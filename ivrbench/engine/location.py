@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from ivrbench.errors import RemoteProtocolError
@@ -10,7 +11,9 @@ from ivrbench.sip.registrar import Registrar
 from ivrbench.sip.uri import parse_uri
 
 if TYPE_CHECKING:
+    from ivrbench.sip.flow import Flow
     from ivrbench.sip.message import SipRequest
+    from ivrbench.sip.registrar import Phone
 
     from .routing import Ways
     from .switchboard import Switchboard
@@ -36,32 +39,47 @@ class Location:
         board, transaction = self._board, request.transaction
         assert transaction is not None, "it has no answer yet"
         now, user = board.now(), request.auth_user
-        was_there = self._registrar.find(user, now) is not None
+        before = len(self._registrar.phones(user, now))
         code, headers = self._registrar.answer(request, transaction.flow, now)
         board.endpoint.respond(request, code, "", headers, now=now)
-        is_there = self._registrar.find(user, now) is not None
+        after = len(self._registrar.phones(user, now))
         if code != 200:
             log.warning("REGISTER of %s from %s got %d", user, transaction.flow.remote[0], code)
-        elif is_there != was_there:
-            log.info("%s %s", user, f"is at {transaction.flow}" if is_there else "has left")
+        elif after > before:
+            log.info(
+                "%s is at %s%s", user, transaction.flow, f" too, {_phones(after)}" * (after > 1)
+            )
+        elif after < before:
+            log.info("%s has left %s, %s left", user, transaction.flow, _phones(after))
 
-    def redirect(self, uri: str, ways: Ways) -> tuple[str, Ways]:
-        """Where a call of ours goes that would come back to us: to the phone of that user.
+    def phones(self, uri: str, ways: Ways) -> list[Phone]:
+        """Where a call of ours goes that would come back to us: to the phones of that user.
 
         Args:
             uri: Request-URI.
             ways: where it leads.
 
         Returns:
-            the same, changed if there is such a phone.
+            all of them, to be called at once; empty: the call goes where it leads.
         """
         if not ways.come_back(self._board.settings.public_ip):
-            return uri, ways
+            return []
         try:
             user = parse_uri(uri).decoded_user
         except RemoteProtocolError:
-            return uri, ways
-        phone = self._registrar.find(user, self._board.now())
-        if phone is None:
-            return uri, ways
-        return phone.uri, ways.replaced(phone.flow, phone.route)
+            return []
+        phones = self._registrar.phones(user, self._board.now())
+        # Audio has one address for all of them: one that only this machine can reach comes last.
+        return sorted(phones, key=lambda phone: ip_address(phone.flow.local[0]).is_loopback)
+
+    def flow_failed(self, flow: Flow) -> None:
+        """A connection is gone."""
+        self._registrar.flow_failed(flow)
+
+    def uses(self, flow: Flow) -> bool:
+        """True if calls to a phone go by this connection."""
+        return self._registrar.uses(flow)
+
+
+def _phones(count: int) -> str:
+    return f"{count} phone{'s' * (count != 1)}"

@@ -171,6 +171,7 @@ class Switchboard:
 
     def flow_failed(self, flow: Flow, reason: str) -> None:
         """A connection is gone, or a message could not be sent."""
+        self.location.flow_failed(flow)
         self.endpoint.flow_failed(flow, self.now(), reason)
 
     def settle(self) -> None:

@@ -1,17 +1,19 @@
-"""Target: whom a call of ours is for, and how it is made."""
+"""Target: whom a call of ours is for, how it is made, and who is told what becomes of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ivrbench.sip.compose import MAX_FORWARDS
 from ivrbench.sip.headers import parse_name_addr
 
 if TYPE_CHECKING:
-    from .leg import Headers
+    from ivrbench.sip.message import SipResponse
 
-__all__ = ["NO_ANSWER_S", "SDP", "Target"]
+    from .leg import Headers, Leg
+
+__all__ = ["NO_ANSWER_S", "SDP", "DialOwner", "Target"]
 
 SDP: Final = "application/sdp"
 NO_ANSWER_S: Final = 180.0
@@ -62,3 +64,24 @@ class Target:
             "local_tag": self.local_tag,
             "callid": self.call_id,
         }
+
+
+class DialOwner(Protocol):
+    """Who wants the leg. Called on the loop, `leg_answered` or `leg_failed` once, and neither when
+    the session ends first."""
+
+    def leg_ringing(self, leg: Leg, reply: SipResponse, *, agreed: bool) -> None:
+        """A 1xx came, a 100 too. `agreed`: it changed `leg.agreement`: early media."""
+
+    def leg_answered(self, leg: Leg, reply: SipResponse, *, agreed: bool) -> None:
+        """The 2xx came and has its ACK; from now on the leg's events go where all go."""
+
+    def leg_failed(self, leg: Leg, code: int, reason: str, reply: SipResponse | None) -> None:
+        """The leg is over: refused, given up, or nobody was there.
+
+        Args:
+            leg: it has given everything back.
+            code: of the refusal, or what stands for one.
+            reason: in words.
+            reply: the response that said so, if one did.
+        """

@@ -24,7 +24,7 @@ __all__ = ["Core", "FlowUser"]
 class FlowUser(Protocol):
     """Something that wants to know when its connection is gone."""
 
-    def on_flow_failed(self, now: float) -> None:
+    def on_flow_failed(self, flow: Flow, now: float) -> None:
         """The flow it registered for does not work any more."""
 
 
@@ -135,6 +135,13 @@ class Core:
                 users.pop(user, None)
                 if not users:
                     del self._flow_users[flow]
+
+    def watch_flows(self, before: set[Flow], after: set[Flow], user: FlowUser) -> None:
+        """Have `user` watch other flows than before."""
+        for flow in before - after:
+            self.unwatch_flow(flow, user)
+        for flow in after - before:
+            self.watch_flow(flow, user)
 
     def flow_users(self, flow: Flow) -> list[FlowUser]:
         """Who watches `flow`."""

@@ -18,7 +18,7 @@ from .sending import Draft, OutgoingRequest
 from .settings import EndpointSettings
 from .tokens import RandomTokens
 from .transactions import Transactions
-from .uri import check_uri, parse_uri
+from .uri import check_uri, uri_user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +154,7 @@ class Endpoint:
         if not flow.reliable:
             users += [each for each in self._transactions.clients.values() if each.flow == flow]
         for user in users:
-            user.on_flow_failed(now)
+            user.on_flow_failed(flow, now)
 
     def uses(self, flow: Flow) -> bool:
         """True if a call or a transaction lives on this connection."""
@@ -210,7 +210,7 @@ class Endpoint:
         check_text(contact, "contact")
         if core.calls.get(dialog.local_tag) not in (None, instead_of):
             raise LocalProtocolError(f"tag {dialog.local_tag!r} belongs to another call")
-        user = _uri_user(dialog.local_uri)
+        user = uri_user(dialog.local_uri)
         dialog.contact = contact or make_contact(flow, user, core.settings)
         dialog.next_cseq = cseq or dialog.next_cseq
         if instead_of is not None:
@@ -219,6 +219,31 @@ class Endpoint:
         call = InviteCall(core, self._transactions, dialog, auth, is_caller=True)
         call.start(Draft("INVITE", extra, body, content_type, max_forwards), now)
         return call
+
+    def also_invite(
+        self, call: InviteCall, uri: str, flow: Flow, route: Sequence[str] = (), *, now: float
+    ) -> None:
+        """Call one more phone of the callee with the same INVITE, as a forking proxy does (RFC 3261
+        §16.6).
+
+        The first that answers has the call, the others hear CANCEL; it is refused once all have
+        refused. Does nothing if it was answered, refused or given up already.
+
+        Args:
+            call: made by `invite` at the same moment.
+            uri, flow, route: where the phone is, as there.
+            now: the time.
+
+        Raises:
+            LocalProtocolError: the URI or the route cannot be sent, or the call is not ours.
+        """
+        check_uri(uri)
+        for value in route:
+            check_text(value, "route")
+        if not call.is_caller or call.outgoing is None:
+            raise LocalProtocolError("only a call of ours goes to several phones")
+        contact = make_contact(flow, uri_user(call.dialog.local_uri), self._core.settings)
+        call.outgoing.fork_to(uri, flow, tuple(route), contact, now)
 
     def _dialog_to_be(
         self,
@@ -362,10 +387,3 @@ def _address(value: str, what: str) -> NameAddr:
         return parse_name_addr(value)
     except RemoteProtocolError as error:
         raise LocalProtocolError(f"{what}: {error.reason}") from error
-
-
-def _uri_user(uri: str) -> str:
-    try:
-        return parse_uri(uri).user
-    except RemoteProtocolError:
-        return ""

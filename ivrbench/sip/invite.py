@@ -74,7 +74,8 @@ class InviteCall:
         self._transactions = transactions
         self._outgoing: OutgoingInvite | None = None
         core.calls[dialog.local_tag] = self
-        core.watch_flow(dialog.flow, self)
+        self._watched: set[Flow] = set()
+        self.watch({dialog.flow})
 
     @property
     def invite_sent(self) -> bool:
@@ -86,7 +87,7 @@ class InviteCall:
         """True while an INVITE either way has no final response, or ours waits to go out again, so
         that a re-INVITE of ours must wait.
         """
-        waiting = self._outgoing is not None and self._outgoing.retry.waiting is not None
+        waiting = self._outgoing is not None and bool(self._outgoing.waiting)
         return self.invite_sent or waiting or self.incoming.pending is not None
 
     @property
@@ -278,18 +279,21 @@ class InviteCall:
         if self._outgoing is not None and self._outgoing.prack(response, draft, now):
             self.requests.describe(body, content_type)
 
-    def follow(self, flow: Flow, uri: str = "", *, now: float) -> None:
+    def follow(self, flow: Flow | None, uri: str = "", *, now: float) -> None:
         """Call the target that `Redirected` named, on the flow that leads there.
 
         Args:
-            flow: where the next hop is.
-            uri: another target than the one named.
+            flow: where the next hop is; None: nowhere, so the next target is tried, if any.
+            uri: the target it leads to; "": the one that was named first.
             now: the time.
         """
         outgoing = self._outgoing
-        waits = outgoing is not None and outgoing.initial and outgoing.retry.waiting is not None
-        if outgoing is not None and waits and self.state in UNANSWERED:
-            outgoing.retry.go(uri or self.dialog.remote_target, flow, now)
+        if outgoing is None or not outgoing.initial or self.state not in UNANSWERED:
+            return
+        for branch in outgoing.waiting:
+            if uri in ("", branch.seed.remote_target):
+                branch.follow(flow, now)
+                return
 
     def bye(self, headers: Headers = (), *, now: float) -> None:
         """Hang up, whatever the state: BYE; before the answer CANCEL (our call) or 487 (theirs).
@@ -313,23 +317,15 @@ class InviteCall:
         ResponseReceived; `CallEnded` comes in every case.
         """
         extra = check_headers(headers)
-        outgoing = self._outgoing
-        if outgoing is None:
-            return
-        refusal = outgoing.retry.stop()
-        if outgoing.initial and (outgoing.pending or refusal):
-            self.advance(CallEvent.CANCELLED)
-        outgoing.cancel(extra, now)
-        if refusal is not None:
-            # It was not on its way, only about to be sent again.
-            outgoing.refused(refusal, False, now)
+        if self._outgoing is not None:
+            self._outgoing.cancel(extra, now)
 
     def drop(self, *, now: float) -> None:
         """Forget the call without sending anything."""
         self.incoming.drop(now)
         self.requests.drop(now)
-        if self._outgoing is not None and self._outgoing.pending:
-            self._outgoing.transaction.stop(now)
+        if self._outgoing is not None:
+            self._outgoing.stop(now)
         self.finish(EndCause.DROPPED, now)
 
     def has_dialog(self, call_id: str, remote_tag: str) -> bool:
@@ -347,10 +343,16 @@ class InviteCall:
         """Take an ACK within the dialog; False for a copy."""
         return self.incoming.on_ack(request, now)
 
-    def on_flow_failed(self, now: float) -> None:
-        """The connection of the dialog is gone; the next request finds its own way."""
-        for dialog in (self.dialog, *self.forks.values()):
-            dialog.flow_lost = True
+    def watch(self, flows: set[Flow]) -> None:
+        """Watch these connections, and no other."""
+        self._core.watch_flows(self._watched, flows, self)
+        self._watched = flows
+
+    def on_flow_failed(self, flow: Flow, now: float) -> None:
+        """The connection of a dialog is gone; the next request finds its own way."""
+        seeds = self._outgoing.seeds if self._outgoing is not None else ()
+        for dialog in (self.dialog, *self.forks.values(), *seeds):
+            dialog.flow_lost = dialog.flow_lost or dialog.flow == flow
 
     def start(self, draft: Draft, now: float) -> None:
         """Send the initial INVITE; the calling side's first step."""
@@ -364,7 +366,8 @@ class InviteCall:
         self.advance(CallEvent.ANSWERED)
         self.dialog.state = DialogState.CONFIRMED
         if self._outgoing is not None:
-            self._outgoing.retry.overtaken()
+            for branch in self._outgoing.waiting:
+                branch.retry.overtaken()
         replaced, self.replaces = self.replaces, None
         if replaced is not None:
             # RFC 3891 §3: BYE for one that is up, CANCEL for one of ours that rings.
@@ -383,12 +386,11 @@ class InviteCall:
         self.incoming.stop()
         self.requests.stop(now)
         if self._outgoing is not None:
-            self._outgoing.retry.stop()
             # An INVITE of a dialog that is no more would otherwise wait for its answer for ever.
             self._outgoing.cancel("", now)
         if self._core.calls.get(self.dialog.local_tag) is self:
             del self._core.calls[self.dialog.local_tag]
-        self._core.unwatch_flow(self.dialog.flow, self)
+        self.watch(set())
         self._core.events.append(CallEnded(self, cause))
 
     def __repr__(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .compose import response_flow
+from .dialog import next_hop_flow
 from .grammar import check_headers
 from .headers import parse_name_addr, parse_number
 from .uri import parse_uri
@@ -50,6 +51,8 @@ class Registrar:
         self._symmetric = symmetric
         self._users: dict[str, dict[str, Phone]] = {}
         """User -> instance or URI -> phone; the newest last."""
+        self._by_flow: dict[Flow, set[str]] = {}
+        """Connection -> whose phones are behind it."""
 
     def answer(self, request: SipRequest, flow: Flow, now: float) -> tuple[int, Headers]:
         """Do what a REGISTER asks for: all of it or nothing.
@@ -80,15 +83,46 @@ class Registrar:
             return error.status_hint, ()
         except LocalProtocolError:  # a Path that could not be sent
             return 400, ()
-        self._users.pop(user, None)
-        if phones:
-            self._users[user] = dict(list(phones.items())[-MAX_PHONES:])
+        self._keep(user, dict(list(phones.items())[-MAX_PHONES:]))
         return 200, self._listed(user, request, now)
 
-    def find(self, user: str, now: float) -> Phone | None:
-        """The phone of a user that was heard of last; None: there is none."""
-        phones = self._of(user, now)
-        return list(phones.values())[-1] if phones else None
+    def phones(self, user: str, now: float) -> list[Phone]:
+        """The phones of a user, the one that was heard of last before the others."""
+        return list(self._of(user, now).values())[::-1]
+
+    def flow_failed(self, flow: Flow) -> None:
+        """A connection is gone: its phones are where their Contact says, if that can be reached.
+
+        RFC 7118 §5: nobody can connect to a WebSocket client.
+        """
+        for user in self._by_flow.pop(flow, ()):
+            phones = self._users.get(user, {})
+            for key, phone in list(phones.items()):
+                if phone.flow != flow:
+                    continue
+                there = _elsewhere(phone)
+                if there is not None and there.transport not in ("ws", "wss"):
+                    phones[key] = replace(phone, flow=there)
+                else:
+                    del phones[key]
+
+    def uses(self, flow: Flow) -> bool:
+        """True if calls to a phone go by this connection."""
+        return flow in self._by_flow
+
+    def _keep(self, user: str, phones: dict[str, Phone]) -> None:
+        for phone in self._users.pop(user, {}).values():
+            users = self._by_flow.get(phone.flow)
+            if users is not None:
+                users.discard(user)
+                if not users:
+                    del self._by_flow[phone.flow]
+        if not phones:
+            return
+        self._users[user] = phones
+        for phone in phones.values():
+            if phone.flow.reliable:
+                self._by_flow.setdefault(phone.flow, set()).add(user)
 
     def _of(self, user: str, now: float) -> dict[str, Phone]:
         phones = self._users.get(user, {})
@@ -132,8 +166,14 @@ class Registrar:
         return (*contacts, *(("Path", value) for value in request.headers("path")))
 
 
-def _contacts(request: SipRequest) -> list[str]:
-    return request.elements("contact")
+def _elsewhere(phone: Phone) -> Flow | None:
+    """The way to a phone whose connection is gone; None: there is none that is known."""
+    try:
+        hop = parse_name_addr(phone.route[0]).uri if phone.route else phone.uri
+        flow = next_hop_flow(parse_uri(hop), phone.flow)
+    except RemoteProtocolError:
+        return None
+    return flow if flow.remote != phone.flow.remote else None
 
 
 def _expires_s(contact: str, request: SipRequest) -> int:

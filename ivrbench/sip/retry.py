@@ -14,12 +14,12 @@ from .redirect import Targets, is_address
 from .uri import parse_uri
 
 if TYPE_CHECKING:
+    from .branch import Branch
     from .core import Core
     from .dialog import Dialog
     from .flow import Flow
     from .invite import InviteCall
     from .message import SipResponse
-    from .outgoing import OutgoingInvite
     from .timers import Timer
 
 __all__ = ["InviteRetry"]
@@ -31,10 +31,10 @@ _CALLED_WAIT = (0, 200)
 
 
 class InviteRetry:
-    """The tries of one INVITE.
+    """The tries of one INVITE at one place.
 
     Args:
-        invite: what goes out again.
+        branch: what goes out again.
         call: its call.
         core: the endpoint's shared state.
         seed: the dialog-to-be the first try was sent with.
@@ -46,10 +46,10 @@ class InviteRetry:
 
     __slots__ = (
         "_attempts",
+        "_branch",
         "_call",
         "_core",
         "_glares",
-        "_invite",
         "_seed",
         "_targets",
         "_timer",
@@ -57,8 +57,8 @@ class InviteRetry:
         "waiting",
     )
 
-    def __init__(self, invite: OutgoingInvite, call: InviteCall, core: Core, seed: Dialog) -> None:
-        self._invite = invite
+    def __init__(self, branch: Branch, call: InviteCall, core: Core, seed: Dialog) -> None:
+        self._branch = branch
         self._call = call
         self._core = core
         self._seed = seed
@@ -71,7 +71,7 @@ class InviteRetry:
 
     def take(self, response: SipResponse, now: float) -> bool:
         """Take a refusal, or what stands for one; True if the INVITE went out again, or will."""
-        call, invite = self._call, self._invite
+        call, invite = self._call, self._branch
         up = call.state in _UNANSWERED if invite.initial else call.state is CallState.CONNECTED
         if invite.cancelled or not up:
             return False
@@ -109,7 +109,7 @@ class InviteRetry:
             self.go(uri, next_hop_flow(parsed, self._seed.flow), now)
         else:
             self.waiting = response
-            self._core.events.append(Redirected(self._call, self._invite.request, response, uri))
+            self._core.events.append(Redirected(self._call, self._branch.request, response, uri))
             self._seed.remote_target = uri
         return True
 
@@ -118,10 +118,8 @@ class InviteRetry:
         self.waiting = None
         # RFC 3261 §8.1.3.4: same Call-ID, To and From tag; new Request-URI, CSeq number, branch.
         self._seed.remote_target = uri
-        self._core.unwatch_flow(self._seed.flow, self._call)
-        self._seed.flow = flow
-        self._core.watch_flow(flow, self._call)
-        self._invite.send_again(now)
+        self._seed.flow, self._seed.flow_lost = flow, False
+        self._branch.send_again(now)
 
     def _wait_for_glare(self, response: SipResponse, now: float) -> bool:
         if self._glares >= self._core.settings.glare_retries:
@@ -142,13 +140,13 @@ class InviteRetry:
             self._start(now)
             return
         self.waiting = None
-        self._invite.send_again(now)
+        self._branch.send_again(now)
 
     def overtaken(self) -> None:
         """A re-INVITE of the other side came through while ours waited: ours is out of date."""
         response = self.stop()
         if response is not None:
-            event = ResponseReceived(self._call, self._invite.request, response)
+            event = ResponseReceived(self._call, self._branch.request, response)
             self._core.events.append(event)
 
     def stop(self) -> SipResponse | None:

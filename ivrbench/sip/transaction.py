@@ -76,7 +76,7 @@ class Transaction:
         self.state = State.TERMINATED
         self._end()
 
-    def on_flow_failed(self, now: float) -> None:
+    def on_flow_failed(self, flow: Flow, now: float) -> None:
         """The connection is gone, or a send failed."""
         self.step(Event.TRANSPORT_ERROR, now)
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote as _percent_decode
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .flow import host_port
 
-__all__ = ["HOST", "SipUri", "check_uri", "parse_uri", "uri_scheme"]
+__all__ = ["HOST", "SipUri", "check_uri", "parse_uri", "uri_scheme", "uri_user"]
 
 # host = hostname / IPv4address / IPv6reference. We differ: underscores are let in, as names in the
 # field have them.
@@ -85,6 +85,14 @@ def uri_scheme(text: str) -> str:
     """The scheme in lower case, "" if there is none."""
     match = _SCHEME.match(text)
     return match[0].lower() if match else ""
+
+
+def uri_user(text: str) -> str:
+    """The user part as it stands there, "" if there is none or it cannot be read."""
+    try:
+        return parse_uri(text).user
+    except RemoteProtocolError:
+        return ""
 
 
 @lru_cache(maxsize=1024)

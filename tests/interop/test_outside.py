@@ -138,6 +138,42 @@ async def test_baresip_registers_and_is_called(
     assert leg.code == 200
 
 
+async def test_two_baresips_of_one_user_ring(
+    tmp_path: Path, caller_wav: Path, need: Callable[[str], None]
+) -> None:
+    """Two phones of a user, one by UDP and one by TCP, ring together; one answers, and the other
+    stops.
+    """
+    need("baresip")
+    (tmp_path / "users").write_text("ann = secret\n")
+    conf = f"users = {tmp_path / 'users'}\n"
+    listen = ("--listen", f"udp:{IP}:0", "--listen", f"tcp:{IP}:0")
+    async with Engine(tmp_path / "engine", {"answers": ANSWERS}, conf, listen) as engine:
+        desk, cell = (
+            Baresip(
+                tmp_path / transport,
+                caller_wav,
+                transport=transport,
+                address=f"ann@{IP}:{engine.port(transport)}",
+            )
+            for transport in ("udp", "tcp")
+        )
+        (cell.folder / "uuid").write_text("8dcb79a4-3bd2-4cb7-a3d1-000000000002\n")
+        async with desk, cell:
+            await desk.registered()
+            await cell.registered()
+            await engine.ask(DialOut(script="answers", uri=f"sip:ann@{IP}:{engine.port()}"))
+            await cell.event("CALL_INCOMING")
+            await desk.answer()
+            await cell.event("CALL_CLOSED")
+            await engine.until_leg("up")
+            await desk.hang_up()
+            (leg,) = await engine.until_done(1)
+    assert leg.code == 200
+    sent = [event.summary.split()[0] for event in engine.seen(SipTraced) if event.sent]
+    assert sent.count("CANCEL") == 1
+
+
 async def test_scanner_outside_allow_from_sees_nothing(
     tmp_path: Path, need: Callable[[str], None]
 ) -> None:

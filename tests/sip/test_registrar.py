@@ -12,7 +12,7 @@ from ivrbench.sip.events import RequestReceived
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.message import SipRequest
 from ivrbench.sip.parser import parse_message
-from ivrbench.sip.registrar import MAX_PHONES, Registrar
+from ivrbench.sip.registrar import MAX_PHONES, Phone, Registrar
 from ivrbench.sip.settings import EndpointSettings
 
 from .helpers import OURS, TCP, UDP, request
@@ -36,6 +36,11 @@ def register(
     return message
 
 
+def newest(registrar: Registrar, user: str, now: float) -> Phone | None:
+    """The phone heard of last."""
+    return next(iter(registrar.phones(user, now)), None)
+
+
 def values(headers: Headers, name: str = "Contact") -> list[str]:
     return [value for key, value in headers if key == name]
 
@@ -45,13 +50,13 @@ def test_bound_refreshed_and_gone() -> None:
     registrar = Registrar()
     code, headers = registrar.answer(register(f"{DESK};expires=120"), UDP, 100.0)
     assert (code, values(headers)) == (200, [f"{DESK};expires=120"])
-    phone = registrar.find("menu", 219.0)
+    phone = newest(registrar, "menu", 219.0)
     assert phone is not None
     assert (phone.uri, phone.flow) == (DESK[1:-1], UDP)
-    assert registrar.find("menu", 220.0) is None
-    assert registrar.find("ann", 100.0) is None
+    assert newest(registrar, "menu", 220.0) is None
+    assert newest(registrar, "ann", 100.0) is None
     registrar.answer(register(cseq=2, extra="Expires: 60\n"), UDP, 300.0)
-    assert registrar.find("menu", 359.0) is not None
+    assert newest(registrar, "menu", 359.0) is not None
     code, headers = registrar.answer(register("", cseq=3), UDP, 330.0)
     assert values(headers) == [f"{DESK};expires=30"], "one without Contact only asks"
 
@@ -65,7 +70,7 @@ def test_taken_back(contact: str, extra: str) -> None:
     registrar.answer(register(), UDP, 0.0)
     code, headers = registrar.answer(register(contact, cseq=2, extra=extra), UDP, 1.0)
     assert (code, values(headers)) == (200, [])
-    assert registrar.find("menu", 1.0) is None
+    assert newest(registrar, "menu", 1.0) is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,7 @@ def test_newest_phone_is_called() -> None:
     registrar.answer(register(f"<sip:old@192.0.2.2>{instance}"), UDP, 0.0)
     registrar.answer(register("<sip:soft@192.0.2.2>", call_id="d"), UDP, 1.0)
     registrar.answer(register(f"<sip:new@192.0.2.2>{instance}", call_id="e"), TCP, 2.0)
-    phone = registrar.find("menu", 3.0)
+    phone = newest(registrar, "menu", 3.0)
     assert phone is not None
     assert (phone.uri, phone.flow) == ("sip:new@192.0.2.2", TCP)
     _, headers = registrar.answer(register("", call_id="f"), UDP, 3.0)
@@ -147,7 +152,7 @@ def test_path_is_kept() -> None:
     path = "<sip:edge.example;lr>"
     _, headers = registrar.answer(register(extra=f"Path: {path}\n"), UDP, 0.0)
     assert values(headers, "Path") == [path]
-    phone = registrar.find("menu", 0.0)
+    phone = newest(registrar, "menu", 0.0)
     assert phone is not None
     assert phone.route == (path,)
 
@@ -158,13 +163,13 @@ def test_way_back_over_udp() -> None:
     message = register()
     registrar = Registrar()
     registrar.answer(message, source, 0.0)
-    phone = registrar.find("menu", 0.0)
+    phone = newest(registrar, "menu", 0.0)
     assert phone is not None
     assert phone.flow == source
     message = register(cseq=2)
     del message.via.params["rport"]
     registrar.answer(message, source, 0.0)
-    phone = registrar.find("menu", 0.0)
+    phone = newest(registrar, "menu", 0.0)
     assert phone is not None
     assert phone.flow.remote == ("203.0.113.1", 5060)
 
@@ -194,3 +199,44 @@ def test_mutated_register_is_answered() -> None:
         for answer, _ in endpoint.to_send():
             parse_message(answer).check()
     assert {200, 400} <= seen
+
+
+def test_phones_behind_connections() -> None:
+    """A connection that is gone: the phone is where its Contact says; what came by WebSocket, or
+    names no address, has left (RFC 7118 §5).
+    """
+    registrar = Registrar()
+    web = Flow("ws", OURS, ("192.0.2.9", 40_000), 9)
+    near = Flow("tcp", OURS, ("192.0.2.2", 40_000), 8)
+    for cseq, (contact, flow) in enumerate(
+        [
+            ("<sip:a@192.0.2.2:5070;transport=tcp>", near),
+            ("<sip:b@phone.invalid;transport=tcp>", near),
+            ("<sip:c@client.invalid;transport=ws>", web),
+            ("<sip:d@192.0.2.9;transport=ws>", web),
+            ("<sip:e@192.0.2.2>", UDP),
+        ]
+    ):
+        assert registrar.answer(register(contact, cseq=cseq + 1), flow, 0.0)[0] == 200
+    assert registrar.uses(near)
+    assert registrar.uses(web)
+    assert not registrar.uses(UDP)
+    for flow in (near, web, UDP):
+        registrar.flow_failed(flow)
+        assert not registrar.uses(flow)
+    left = [(each.uri.partition("@")[0], each.flow) for each in registrar.phones("menu", 1.0)]
+    there = Flow("tcp", OURS, ("192.0.2.2", 5070))
+    assert left == [("sip:e", UDP), ("sip:a", there)]
+
+
+def test_a_phone_that_changes_its_connection() -> None:
+    """The newest way counts; the end of an old connection is nothing to it."""
+    registrar = Registrar()
+    first, second = (Flow("tcp", OURS, ("192.0.2.2", port), port) for port in (40_001, 40_002))
+    registrar.answer(register(), first, 0.0)
+    registrar.answer(register(cseq=2), second, 1.0)
+    assert not registrar.uses(first)
+    registrar.flow_failed(first)
+    assert [each.flow for each in registrar.phones("menu", 2.0)] == [second]
+    registrar.answer(register("*", cseq=3, extra="Expires: 0\n"), second, 3.0)
+    assert not registrar.uses(second)

@@ -68,11 +68,14 @@ def test_silence_of_the_last_place(make_bench: MakeBench) -> None:
     assert bench.nothing_left()
 
 
-def register(bench: Bench, phone: Callee, user: str = "ann", expires_s: int = 600) -> list[int]:
+def register(
+    bench: Bench, phone: Callee, user: str = "ann", expires_s: int = 600, name: str = "desk"
+) -> list[int]:
     """A phone registers, with the password of `ann`; the codes it gets in the end."""
     phone.endpoint.credentials = lambda realm: ("ann", "s3cret") if realm == "ivrbench" else None
     party, already = f"<sip:{user}@{US}>", len(phone.events)
-    contact = f"<sip:desk@{DESK[0]}:{DESK[1]}>"
+    host, port = phone.flow.local
+    contact = f"<sip:{name}@{host}:{port}>"
     headers = [("Contact", f"{contact};expires={expires_s}")]
     flow, now = phone.flow, bench.clock.now()
     phone.endpoint.send_request("REGISTER", f"sip:{US}", flow, party, party, headers, now=now)
@@ -142,5 +145,117 @@ def test_call_to_somebody_elsewhere(bench: Bench) -> None:
 def test_call_to_ourselves(bench: Bench, uri: str) -> None:
     """Who has no phone is called as before: a script of ours, or nobody."""
     dial(bench, uri)
+    bench.wait(40)
+    assert bench.nothing_left()
+
+
+CELL = ("192.0.2.78", 5060)
+SOFT = ("192.0.2.79", 5060)
+
+
+@pytest.fixture
+def phones(bench: Bench) -> list[Callee]:
+    """The three phones of `ann`; the last one is the newest."""
+    found = []
+    for number, (name, address) in enumerate((("desk", DESK), ("cell", CELL), ("soft", SOFT))):
+        found.append(Callee(bench, address, 41_000 + 2 * number, Callee.rings))
+        assert register(bench, found[-1], name=name) == [200]
+    return found
+
+
+def test_all_phones_of_a_user_ring(bench: Bench, phones: list[Callee]) -> None:
+    """All at once, each by its own Contact; the first that answers has the call and its audio, the
+    others hear CANCEL and that it was taken elsewhere.
+    """
+    desk, cell, soft = phones
+    handle = dial(bench, f"sip:ann@{US}")
+    assert [each.got for each in phones] == [["INVITE"]] * 3
+    assert [each.invite_request.parsed_uri.user for each in phones] == ["desk", "cell", "soft"]
+    assert len({each.last_body for each in phones}) == 1, "one offer for all"
+    cell.accept()
+    bench.wait()
+    assert handle.answered
+    assert (desk.got, cell.got, soft.got) == (
+        ["INVITE", "CANCEL"],
+        ["INVITE", "ACK"],
+        ["INVITE", "CANCEL"],
+    )
+    agreement = bench.session.leg.agreement
+    assert agreement is not None
+    assert agreement.remote_rtp == (CELL[0], 41_002)
+    cell.bye()
+    bench.wait(40)
+    assert bench.nothing_left()
+
+
+def test_two_phones_are_picked_up_at_once(bench: Bench, phones: list[Callee]) -> None:
+    """The second answer is hung up; the call stays with the first."""
+    desk, cell, _ = phones
+    handle = dial(bench, f"sip:ann@{US}")
+    now = bench.clock.now()
+    for each in (desk, cell):
+        each._accept(each.call, now)  # type: ignore[arg-type]
+    for each in (desk, cell):
+        each.settle()
+    bench.wait()
+    assert handle.answered
+    assert desk.got == ["INVITE", "ACK"]
+    assert cell.got == ["INVITE", "ACK", "BYE"]
+    desk.bye()
+    bench.wait(40)
+    assert bench.nothing_left()
+
+
+def test_phones_that_refuse(bench: Bench, phones: list[Callee]) -> None:
+    """One that is busy leaves the others ringing; the call fails with the last of them."""
+    desk, cell, soft = phones
+    handle = dial(bench, f"sip:ann@{US}")
+    desk.refuse(486)
+    cell.refuse(480)
+    bench.wait()
+    assert handle.code == 0
+    soft.refuse(486)
+    bench.wait()
+    assert handle.code == 486
+    bench.wait(40)
+    assert bench.nothing_left()
+
+
+def test_one_phone_declines_for_all(bench: Bench, phones: list[Callee]) -> None:
+    """RFC 3261 §16.7: 603 ends the ringing everywhere."""
+    desk, cell, soft = phones
+    handle = dial(bench, f"sip:ann@{US}")
+    desk.refuse(603)
+    bench.wait()
+    assert cell.got == soft.got == ["INVITE", "CANCEL"]
+    assert handle.code == 603
+    bench.wait(40)
+    assert bench.nothing_left()
+
+
+def test_giving_up_while_phones_ring(bench: Bench, phones: list[Callee]) -> None:
+    """Nobody answers in time: all hear CANCEL."""
+    handle = dial(bench, f"sip:ann@{US}")
+    assert bench.session.leg.dialling is not None
+    bench.session.leg.dialling.cancel()
+    bench.board.settle()
+    bench.wait()
+    assert [each.got for each in phones] == [["INVITE", "CANCEL"]] * 3
+    assert handle.code == 487
+    bench.wait(40)
+    assert bench.nothing_left()
+
+
+def test_a_phone_sends_us_nowhere(bench: Bench, phones: list[Callee]) -> None:
+    """A redirect that leads nowhere takes that phone out alone."""
+    desk, cell, soft = phones
+    handle = dial(bench, f"sip:ann@{US}")
+    desk.refuse(302, [("Contact", "<sip:bob@nowhere.example>")])
+    cell.refuse(486)
+    bench.wait()
+    assert handle.code == 0
+    soft.accept()
+    assert handle.answered
+    soft.bye()
     bench.wait(40)
     assert bench.nothing_left()
