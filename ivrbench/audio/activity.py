@@ -93,6 +93,7 @@ class LoudestSpeaker:
         slots: NDArray[np.intp],
         levels_dbfs: NDArray[np.float32],
         starts: NDArray[np.intp],
+        rooms: NDArray[np.intp],
         speakers: NDArray[np.intp],
     ) -> NDArray[np.intp]:
         """Take the levels of the next frame.
@@ -101,6 +102,7 @@ class LoudestSpeaker:
             slots: the members, those of a room together.
             levels_dbfs: their levels; the floor for who is muted.
             starts: where each room begins in `slots`, as for `mix_rooms`.
+            rooms: which of the rooms each of `slots` is in.
             speakers: who spoke in each room so far, -1 for nobody.
 
         Returns:
@@ -110,10 +112,8 @@ class LoudestSpeaker:
         smooth += (levels_dbfs - smooth) * np.where(levels_dbfs > smooth, ATTACK, DECAY)
         self._smooth_dbfs[slots] = smooth
         # Who speaks keeps the floor until somebody is clearly louder.
-        sizes = np.diff(starts, append=len(slots))
-        claim = smooth + np.where(slots == np.repeat(speakers, sizes), LEAD_DB, 0)
-        loudest = np.repeat(np.maximum.reduceat(claim, starts), sizes)
-        rooms = np.repeat(np.arange(len(starts)), sizes)
+        claim = smooth + np.where(slots == speakers[rooms], LEAD_DB, 0)
+        loudest = np.maximum.reduceat(claim, starts)[rooms]
         winners = (claim == loudest) & (smooth > SPEECH_DBFS)
         now = speakers.copy()
         # Assigned in reverse order, so that of two as loud the first wins.

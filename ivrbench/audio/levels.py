@@ -26,8 +26,8 @@ def level_dbfs(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
     Returns:
         dBFS between `FLOOR_DBFS` and 0, one for each row.
     """
-    scaled = pcm.astype(np.float32)
-    scaled *= np.float32(1 / FULL_SCALE)
-    power = np.einsum("...i,...i->...", scaled, scaled) / pcm.shape[-1]
+    wide = pcm.astype(np.float32)
+    power = np.einsum("...i,...i->...", wide, wide) / pcm.shape[-1]
+    power *= np.float32(FULL_SCALE**-2)
     levels: NDArray[np.float32] = 10 * np.log10(np.maximum(power, np.float32(_FLOOR_POWER)))
     return levels

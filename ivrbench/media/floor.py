@@ -36,6 +36,8 @@ class Floor:
         self._arranged: NDArray[np.int64] | None = None
         self._rooms: list[Room] = []
         """As the bank has arranged them."""
+        self._seats = np.empty(0, np.int64)
+        """Which of them each of the bank's `order` is in."""
         self._speakers = np.empty(0, np.int64)
         """The slot of who speaks in each, -1 for nobody."""
 
@@ -63,7 +65,7 @@ class Floor:
         levels = level_dbfs(bank.voices(tick, bank.rate_hz * FRAME_MS // 1000))
         for slot in mute:
             levels[bank.order == slot] = FLOOR_DBFS
-        now = self._loudest.process(bank.order, levels, bank.starts, self._speakers)
+        now = self._loudest.process(bank.order, levels, bank.starts, self._seats, self._speakers)
         changed = np.flatnonzero(now != self._speakers).tolist()
         self._speakers = now
         for index in changed:
@@ -75,5 +77,8 @@ class Floor:
         self._arranged = bank.rooms
         by_row = {room.row: room for room in rooms if room.bank is bank}
         self._rooms = [by_row[row] for row in bank.rooms.tolist()]
+        self._seats = np.repeat(
+            np.arange(len(bank.rooms)), np.diff(bank.starts, append=len(bank.order))
+        )
         self._speakers = np.array([room.speaker for room in self._rooms], np.int64)
         self._loudest.make_room(int(bank.order.max(initial=-1)) + 1)

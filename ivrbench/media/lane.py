@@ -17,7 +17,7 @@ from ivrbench.media.arena import silence_offset
 from ivrbench.media.hearing import Hearing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
 
     from numpy.typing import NDArray
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ivrbench.media.call import Call
     from ivrbench.media.codecs import LaneCodec
     from ivrbench.media.coder import Coder
+    from ivrbench.media.listening import Tracks
     from ivrbench.media.mixing import Member, Mix
     from ivrbench.media.recorder import Recorder
 
@@ -184,6 +185,10 @@ class Lane:
         self.silences = SilenceDetector(FIRST_ROWS)
         self.listeners = np.empty(0, np.int64)
         """Rows whose received audio somebody wants in this period."""
+        self.audience: tuple[Set[int], ...] = ()
+        """What `listeners` was made of."""
+        self.tracks: Tracks | None = None
+        """What `steady` recordings take, ready to be used; None: out of date."""
         self.outgoing = np.empty((0, self.frame), np.int16)
         """What each row sends in this period; empty where the codec is G.711."""
         self.slides: dict[int, int] = {}
@@ -307,6 +312,7 @@ class Lane:
     def relist(self) -> None:
         """Bring up to date who sends and who is read from."""
         self.changed = False
+        self.tracks = None
         self.senders = []
         self.sender_rows = []
         self.readers = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,15 +13,32 @@ from ivrbench.media.silence import silent_rows
 from ivrbench.media.transmit import sent_pcm
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from numpy.typing import NDArray
 
     from ivrbench.media.call import Call
     from ivrbench.media.lane import Lane
     from ivrbench.media.outbox import Outbox
+    from ivrbench.media.recorder import Recorder
+    from ivrbench.media.reels import Reels
 
-__all__ = ["call_at", "listen", "listeners"]
+__all__ = ["Tracks", "call_at", "find_listeners", "listen"]
 
-NOBODY: NDArray[np.int64] = np.empty(0, np.int64)
+
+@dataclass(slots=True, eq=False)
+class Tracks:
+    """The recordings of a lane that are under way, ready to take a frame each."""
+
+    steady: dict[int, Recorder]
+    listeners: NDArray[np.int64]
+    """Made of these two: while the lane still has them, this is up to date."""
+    reels: Reels
+    rows: NDArray[np.int64]
+    """Those of `steady` that hear."""
+    slots: NDArray[np.int64]
+    """Their places in the reels, and among the listeners."""
+    places: NDArray[np.int64]
 
 
 def call_at(lane: Lane, row: int) -> Call:
@@ -30,15 +48,21 @@ def call_at(lane: Lane, row: int) -> Call:
     return call
 
 
-def listeners(lane: Lane) -> NDArray[np.int64]:
-    """The rows whose received audio somebody wants in this period."""
-    if not (lane.recording or lane.watched or lane.toned or lane.members or lane.taped):
-        if not lane.hushed:
-            return NOBODY
-    wanted = lane.recording.union(lane.watched, lane.toned, lane.members, lane.taped, lane.hushed)
-    rows = np.fromiter(wanted, np.int64, len(wanted))
-    rows.sort()
-    return rows
+def find_listeners(lane: Lane) -> None:
+    """Bring up to date whose received audio somebody wants in this period."""
+    audience: tuple[Set[int], ...] = (
+        lane.recording,
+        lane.watched,
+        lane.toned,
+        lane.taped,
+        lane.members.keys(),
+        lane.hushed.keys(),
+    )
+    if audience != lane.audience:  # seldom: most of a period's work is not done anew
+        lane.audience = tuple(frozenset(rows) for rows in audience)
+        wanted = frozenset().union(*lane.audience)
+        lane.listeners = np.fromiter(wanted, np.int64, len(wanted))
+        lane.listeners.sort()
 
 
 def listen(
@@ -89,8 +113,9 @@ def _measure(lane: Lane, pcm: NDArray[np.int16]) -> None:
 
 
 def _record(lane: Lane, pcm: NDArray[np.int16], present: NDArray[np.bool_]) -> None:
-    slow = lane.recording.difference(lane.steady)
-    slow.update(_record_steady(lane, pcm))
+    slow = _record_steady(lane, pcm) if lane.steady else []
+    if len(lane.steady) < len(lane.recording):
+        slow += lane.recording.difference(lane.steady)
     for row in slow:
         if lane.runs[row]:
             index = int(np.searchsorted(lane.listeners, row))
@@ -104,16 +129,28 @@ def _record_steady(lane: Lane, pcm: NDArray[np.int16]) -> list[int]:
     Returns:
         The rows that need a closer look: a pause, or the limit is near.
     """
-    recorders = list(lane.steady.values())
-    if not recorders:
-        return []
-    rows = np.fromiter(lane.steady, np.int64, len(recorders))
-    reels = recorders[0].reels
+    tracks = lane.tracks
+    if (
+        tracks is None
+        or lane.changed
+        or tracks.listeners is not lane.listeners
+        or tracks.steady != lane.steady
+    ):
+        tracks = lane.tracks = _tracks(lane)
+    left_out = tracks.reels.take(tracks.slots, pcm.take(tracks.places, axis=0))
+    return [int(tracks.rows[place]) for place in left_out]
+
+
+def _tracks(lane: Lane) -> Tracks:
+    hearing = [row for row in lane.steady if lane.hears[row] and lane.runs[row]]
+    reels = next(iter(lane.steady.values())).reels
     assert reels is not None, "who is steady has begun"
-    slots = np.fromiter((recorder.slot for recorder in recorders), np.int64, len(recorders))
-    wanted = lane.hears[rows] & (lane.runs[rows] > 0)
-    plain = (reels.left[slots] > lane.frame) & ~reels.held[slots]
-    now = wanted & plain
-    reels.take(slots[now], pcm[np.searchsorted(lane.listeners, rows[now])])
-    near: list[int] = rows[wanted & ~plain].tolist()
-    return near
+    rows = np.array(hearing, np.int64)
+    return Tracks(
+        steady=dict(lane.steady),
+        listeners=lane.listeners,
+        reels=reels,
+        rows=rows,
+        slots=np.array([lane.steady[row].slot for row in hearing], np.int64),
+        places=np.searchsorted(lane.listeners, rows),
+    )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Member", "Mix", "mix_in", "regroup", "speak"]
 
+NOBODY: NDArray[np.int64] = np.empty(0, np.int64)
+
 
 @dataclass(slots=True, eq=False)
 class Member:
@@ -46,6 +48,9 @@ class Mix:
     speakers: NDArray[np.int64]
     """Rows that are heard in their room, and their slots."""
     speaker_slots: NDArray[np.int64]
+    listeners: NDArray[np.int64]
+    """Among these rows the speakers have the places `speaker_places`."""
+    speaker_places: NDArray[np.int64]
     to_bank: RateChanger | None
     """From the rate of the lane; None: they are the same."""
     from_bank: RateChanger | None
@@ -67,6 +72,8 @@ def regroup(lane: Lane) -> None:
                 bank.rate_hz * lane.ptime_ms // 1000,
                 *_columns(hear),
                 *_columns(speak),
+                NOBODY,
+                NOBODY,
                 None if same else bank.changer(rate_hz, bank.rate_hz),
                 None if same else bank.changer(bank.rate_hz, rate_hz),
             )
@@ -82,7 +89,10 @@ def speak(lane: Lane, pcm: NDArray[np.int16]) -> None:
     """Let the rooms hear this period's frames; `pcm` has a row for each of the listeners."""
     for mix in lane.mixes:
         if mix.speakers.size:
-            frames: NDArray[Any] = pcm[np.searchsorted(lane.listeners, mix.speakers)]
+            if mix.listeners is not lane.listeners:
+                mix.listeners = lane.listeners
+                mix.speaker_places = np.searchsorted(lane.listeners, mix.speakers)
+            frames: NDArray[Any] = pcm.take(mix.speaker_places, axis=0)
             if mix.to_bank is not None:
                 frames = mix.to_bank.process(mix.speaker_slots, frames)
             mix.bank.say(mix.speaker_slots, lane.tick, frames)

@@ -19,7 +19,7 @@ from ivrbench.media.disk import DirectWriter
 from ivrbench.media.lane import TICK_MS, Lane
 from ivrbench.media.lanes import LaneTable
 from ivrbench.media.levels import Meter
-from ivrbench.media.listening import call_at, listen, listeners
+from ivrbench.media.listening import call_at, find_listeners, listen
 from ivrbench.media.mixing import regroup
 from ivrbench.media.outbox import Outbox
 from ivrbench.media.playlist import Item
@@ -224,7 +224,7 @@ class MediaPlane:
         for row in [row for row in lane.starting if lane.runs[row]]:
             lane.starting.discard(row)
             call_at(lane, row).item_started()
-        lane.listeners = listeners(lane)
+        find_listeners(lane)
         if period % CARE_EVERY == 0:
             self._send_reports(lane, now)
         self.packets_out += transmit(lane)

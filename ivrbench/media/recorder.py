@@ -86,14 +86,14 @@ class Recorder:
         """What has been recorded, in samples of one channel."""
         if self.reels is None:
             return 0
-        return (self._limit - int(self.reels.left[self.slot])) // self.channels
+        return (self._limit - self.reels.left(self.slot)) // self.channels
 
     @property
     def full(self) -> bool:
         """No more will be taken: the limit is reached."""
         if self.reels is None:
             return self.limit_ms == 0
-        return int(self.reels.left[self.slot]) <= 0
+        return self.reels.left(self.slot) <= 0
 
     @property
     def paused(self) -> bool:
@@ -104,7 +104,7 @@ class Recorder:
     def paused(self, paused: bool) -> None:
         self._paused = paused
         if self.reels is not None:
-            self.reels.held[self.slot] = paused
+            self.reels.hold(self.slot, paused)
 
     def takes(self, rate_hz: int) -> bool:
         """Whether frames of this rate may go straight to its reel."""
@@ -133,13 +133,12 @@ class Recorder:
         reels = self.reels if self.reels is not None else self._begin(rate_hz)
         if rate_hz != self.rate_hz:
             pcm = self._resample(pcm, rate_hz)
-        flat = pcm.reshape(-1)[: int(reels.left[self.slot])]
+        flat = pcm.reshape(-1)[: reels.left(self.slot)]
         if int(reels.filled[self.slot]) + len(flat) > reels.size:
             self.hand_over()
         at = int(reels.filled[self.slot])
         reels.samples[self.slot, at : at + len(flat)] = flat
         reels.filled[self.slot] += len(flat)
-        reels.left[self.slot] -= len(flat)
         return len(flat) // self.channels
 
     def _begin(self, rate_hz: int) -> Reels:
@@ -172,7 +171,7 @@ class Recorder:
         if self.reels is not None:
             n = int(self.reels.filled[self.slot])
             data = self._encoded(self.reels.samples[self.slot, :n])
-            self.reels.filled[self.slot] = 0
+            self.reels.emptied(self.slot)
         self._writer.submit(self.sink, data, token=token, close=close)
 
     def seal(self, token: int) -> None:

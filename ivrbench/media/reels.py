@@ -37,9 +37,11 @@ class Reels:
         """The samples from each place on, as long as the frames taken last."""
         self.filled = np.zeros(0, np.int64)
         """How much waits in each."""
-        self.left = np.zeros(0, np.int64)
-        """How much may still be recorded with each."""
-        self.held = np.zeros(0, np.bool_)
+        self._limit = np.zeros(0, np.int64)
+        """How much each may hold until its recorder has as much as it may take."""
+        self._bound = np.zeros(0, np.int64)
+        """Up to here each may be filled without a closer look; -1 for one that pauses."""
+        self._held: set[int] = set()
         """Which of them pause."""
         self._owners: list[Recorder | None] = []
         self._free: list[int] = []
@@ -57,33 +59,64 @@ class Reels:
             self.samples = np.concatenate([self.samples, more])
             self._windows = None
             self.filled = np.concatenate([self.filled, np.zeros(new - old, np.int64)])
-            self.left = np.concatenate([self.left, np.zeros(new - old, np.int64)])
-            self.held = np.concatenate([self.held, np.zeros(new - old, np.bool_)])
+            self._limit = np.concatenate([self._limit, np.zeros(new - old, np.int64)])
+            self._bound = np.concatenate([self._bound, np.zeros(new - old, np.int64)])
             self._owners += [None] * (new - old)
             self._free = list(range(old, new))
         slot = heapq.heappop(self._free)
         self._owners[slot] = recorder
-        self.filled[slot], self.left[slot], self.held[slot] = 0, limit, False
+        self.filled[slot], self._limit[slot] = 0, limit
+        self.hold(slot, False)
         return slot
 
     def leave(self, slot: int) -> None:
         """Give a slot back."""
         self._owners[slot] = None
-        self.left[slot] = 0
         heapq.heappush(self._free, slot)
 
-    def take(self, slots: NDArray[np.int64], frames: NDArray[np.int16]) -> None:
-        """Take a frame for each of some recorders, none of which comes to its limit by it."""
+    def left(self, slot: int) -> int:
+        """How much may still be recorded with a slot."""
+        return int(self._limit[slot] - self.filled[slot])
+
+    def hold(self, slot: int, held: bool) -> None:
+        """Let a slot take no frames, or go on."""
+        (self._held.add if held else self._held.discard)(slot)
+        self._bound[slot] = -1 if held else min(self.size, int(self._limit[slot]) - 1)
+
+    def emptied(self, slot: int) -> None:
+        """What waited in a slot has been handed to the disk."""
+        self._limit[slot] -= self.filled[slot]
+        self.filled[slot] = 0
+        self.hold(slot, slot in self._held)
+
+    def take(self, slots: NDArray[np.int64], frames: NDArray[np.int16]) -> list[int]:
+        """Take a frame for each of some recorders.
+
+        Returns:
+            The places in `slots` of those that did not: they pause, or come to their limit by it.
+        """
         n = frames.shape[1]
-        for slot in slots[self.filled[slots] + n > self.size].tolist():
-            owner = self._owners[slot]
-            assert owner is not None, "who records has a recorder"
-            owner.hand_over()
-        at = slots * self.size + self.filled[slots]
+        filled = self.filled[slots]
+        left_out = []
+        for place in np.flatnonzero(filled + n > self._bound[slots]).tolist():
+            if not self._has_room(int(slots[place]), n):
+                left_out.append(place)
+            filled[place] = self.filled[slots[place]]
+        if left_out:
+            slots, frames = np.delete(slots, left_out), np.delete(frames, left_out, axis=0)
+            filled = np.delete(filled, left_out)
         if self._windows is None or self._windows.shape[1] != n:
             self._windows = np.lib.stride_tricks.sliding_window_view(
                 self.samples.reshape(-1), n, writeable=True
             )
-        self._windows[at] = frames
-        self.filled[slots] += n
-        self.left[slots] -= n
+        self._windows[slots * self.size + filled] = frames
+        self.filled[slots] = filled + n
+        return left_out
+
+    def _has_room(self, slot: int, n: int) -> bool:
+        """Whether a frame may be taken with a slot, after what waits has been handed over."""
+        if self._bound[slot] >= 0 and self.filled[slot] + n > self.size:
+            owner = self._owners[slot]
+            assert owner is not None, "who records has a recorder"
+            owner.hand_over()
+        return bool(self.filled[slot] + n <= self._bound[slot])

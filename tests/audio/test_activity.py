@@ -44,6 +44,7 @@ class Room:
                 np.array([5, 0, 2, 7, 1]),
                 np.array(levels, np.float32),
                 np.array([0, 3]),
+                np.array([0, 0, 0, 1, 1]),
                 self.speakers,
             )
         return [int(slot) for slot in self.speakers]
