@@ -22,4 +22,4 @@ def header_pairs(block: str) -> tuple[tuple[str, str], ...]:
 
 def knows_100rel(request: SipRequest) -> bool:
     """The caller takes reliable provisional responses (RFC 3262 §3)."""
-    return any("100rel" in request.elements(name) for name in ("require", "supported"))
+    return request.names_tag("100rel", "require", "supported")

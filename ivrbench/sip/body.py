@@ -49,7 +49,11 @@ def is_understood(message: SipMessage, accepted: Sequence[str]) -> bool:
         message: any request.
         accepted: media types that are known here.
     """
-    if not message.body or message.content_type in (*accepted, ""):
+    if not message.body:
+        return True
+    if message.header("content-encoding", "identity").strip().lower() not in ("identity", ""):
+        return False  # RFC 3261 §20.12: we can undo none.
+    if message.content_type in (*accepted, ""):
         return True
     if _handling(message.header("content-disposition")) == "optional":
         return True

@@ -68,7 +68,7 @@ class Dialog:
         """The called side's dialog, from the INVITE (RFC 3261 §12.1.1).
 
         Raises:
-            RemoteProtocolError: 400, no usable Contact.
+            RemoteProtocolError: 400, no usable Contact or Record-Route.
         """
         peer = request.contact
         if peer is None and request.via.branch:
@@ -83,8 +83,8 @@ class Dialog:
             remote_party=request.from_.address,
             local_uri=request.to.uri,
             remote_uri=request.from_.uri,
-            _target=target,
-            route_set=request.record_routes,
+            _target=_without_headers(target),
+            route_set=_readable(request.record_routes),
             next_cseq=first_cseq,
             remote_cseq=request.cseq,
             flow=flow,
@@ -125,7 +125,7 @@ class Dialog:
         except RemoteProtocolError:
             return
         if contact is not None and _uri(contact.uri) is not None:
-            self.remote_target = contact.uri
+            self.remote_target = _without_headers(contact.uri)
 
     @property
     def remote_target(self) -> str:
@@ -197,6 +197,20 @@ def _uri(text: str) -> SipUri | None:
         return parse_uri(text)
     except RemoteProtocolError:
         return None
+
+
+def _without_headers(uri: str) -> str:
+    """RFC 3261 §19.1.1: a Contact may hold headers, a Request-URI may not."""
+    parsed = _uri(uri)
+    return uri.removesuffix(f"?{parsed.headers}") if parsed is not None else uri
+
+
+def _readable(routes: tuple[str, ...]) -> tuple[str, ...]:
+    """The routes, if every one leads somewhere."""
+    for value in routes:
+        if _route_uri(value) is None:
+            raise RemoteProtocolError(f"bad Record-Route {value[:80]!r}")
+    return routes
 
 
 def _route_uri(value: str) -> SipUri | None:

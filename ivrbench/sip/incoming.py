@@ -146,8 +146,8 @@ class IncomingInvites:
         if "100rel" not in self._core.settings.supported:
             required = possible = False
         else:
-            required = "100rel" in request.elements("require")
-            possible = required or "100rel" in request.elements("supported")
+            required = request.names_tag("100rel", "require")
+            possible = required or request.names_tag("100rel", "supported")
         if wanted and not possible:
             raise LocalProtocolError("the caller does not support reliable provisional responses")
         # A description gets lost with its packet, so it is worth a PRACK; ringing is not.

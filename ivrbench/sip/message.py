@@ -148,6 +148,10 @@ class SipMessage:
             for item in split_commas(value)
         ]
 
+    def names_tag(self, tag: str, *names: str) -> bool:
+        """True if one of these headers (Supported, Require) names an option tag, in any case."""
+        return any(tag == each.lower() for name in names for each in self.elements(name))
+
     @property
     def body(self) -> bytes:
         """The body, byte for byte."""

@@ -178,7 +178,7 @@ class Reception:
             return self._on_cancel(request, flow, now)
         if request.has("require"):
             supported = self._core.settings.supported
-            unknown = [tag for tag in request.elements("require") if tag not in supported]
+            unknown = [t for t in request.elements("require") if t.lower() not in supported]
             if unknown:
                 # RFC 3261 §8.2.2.3.
                 extra = f"Unsupported: {', '.join(unknown)}\r\n"
@@ -317,7 +317,8 @@ class Reception:
             return ""
         if not is_understood(request, self._core.settings.accept):
             why = f"{request.content_type} is not understood"
-            return self._refuse(request, 415, flow, now, why, self._accept_line)
+            extra = f"{self._accept_line}Accept-Encoding: identity\r\n"
+            return self._refuse(request, 415, flow, now, why, extra)
         if request.method == "INVITE" and not accepts_description(request):
             why = "Accept leaves no room for a session description"
             return self._refuse(request, 406, flow, now, why, self._accept_line)

@@ -51,7 +51,7 @@ def too_small(request: SipRequest, settings: EndpointSettings) -> str:
 
 
 def _knows_timer(message: SipMessage) -> bool:
-    return "timer" in message.elements("supported") or "timer" in message.elements("require")
+    return message.names_tag("timer", "supported", "require")
 
 
 class SessionTimer:

@@ -42,6 +42,8 @@ DESCRIBED = b"Content-Type: application/sdp\r\n\r\n" + SDP
         (request("INVITE", branch="n", body=SDP), SDP, True),
         (typed("text/plain"), b"", False),
         (typed("text/plain\nContent-Disposition: icon;handling=optional"), b"", True),
+        (typed("application/sdp\nContent-Encoding: gzip"), SDP, False),
+        (typed("application/sdp\ne: Identity"), SDP, True),
         (multipart(DESCRIBED), SDP, True),
         (multipart(ISUP, DESCRIBED), SDP, True),
         (multipart(DESCRIBED, ISUP, media_type="Multipart/Alternative"), SDP, True),

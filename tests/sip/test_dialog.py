@@ -8,11 +8,12 @@ import pytest
 
 from ivrbench.errors import LocalProtocolError
 from ivrbench.sip.dialog import Dialog, next_hop_flow
-from ivrbench.sip.events import RequestReceived
+from ivrbench.sip.events import InviteReceived, RequestReceived
 from ivrbench.sip.flow import Flow, host_port
+from ivrbench.sip.message import SipResponse
 from ivrbench.sip.uri import parse_uri
 
-from .helpers import OURS, SDP, TCP, UDP, Rig, request
+from .helpers import OURS, SDP, TCP, UDP, Rig, request, response
 
 
 def dialog(target: str = "sip:peer@192.0.2.2:5060", flow: Flow = UDP, route: str = "") -> Dialog:
@@ -95,3 +96,33 @@ def test_flow_text() -> None:
     assert host_port("2001:db8::1", 5060) == "[2001:db8::1]:5060"
     assert host_port("[::1]", 0) == "[::1]"
     assert parse_uri("sip:[::1]").bare_host == "::1"
+
+
+@pytest.mark.parametrize(
+    ("contact", "target"),
+    [
+        ("<sip:a@192.0.2.2?Route=%3Csip:evil%3E>", "sip:a@192.0.2.2"),
+        ("<sip:a?b@192.0.2.2;lr?x=y?z>", "sip:a?b@192.0.2.2;lr"),
+        ("<sip:a?b@192.0.2.2>", "sip:a?b@192.0.2.2"),
+    ],
+)
+def test_headers_of_a_contact_stay_behind(contact: str, target: str) -> None:
+    """RFC 3261 §19.1.1: a Contact may hold headers, the Request-URI made of it may not."""
+    rig = Rig()
+    rig.receive(request("INVITE", branch="i", body=SDP, contact=contact))
+    call = rig.event(InviteReceived).call
+    assert call.dialog.remote_target == target
+    ours, invite = rig.calling()
+    rig.receive(response(invite, 200, to_tag="t", contact=contact, body=SDP))
+    assert ours.dialog.remote_target == target
+
+
+@pytest.mark.parametrize("route", ["junk", "<urn:x:y>", "<sip:a@b>, <sip:c d>", "<>"])
+def test_record_route_that_leads_nowhere(route: str) -> None:
+    """A call that could never be ended by us is not begun: 400."""
+    rig = Rig()
+    data = request("INVITE", branch="i", body=SDP, extra=f"Record-Route: {route}\n")
+    (answer,) = rig.receive(data)
+    assert isinstance(answer, SipResponse)
+    assert answer.code == 400
+    assert rig.endpoint.stats().calls == 0

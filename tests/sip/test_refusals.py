@@ -93,7 +93,7 @@ def test_unsupported_extension() -> None:
     rig = Rig(EndpointSettings(supported=("timer",)))
     refused = answer(rig, request("INVITE", branch="1", extra="Require: timer, 100rel\nRequire: x"))
     assert (refused.code, refused.header("unsupported")) == (420, "100rel, x")
-    rig.receive(request("INVITE", branch="2", cseq=2, extra="Require: timer"))
+    rig.receive(request("INVITE", branch="2", cseq=2, extra="Require: TIMER"))
     assert isinstance(rig.event(InviteReceived), InviteReceived)
 
 
