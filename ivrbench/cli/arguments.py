@@ -244,6 +244,11 @@ def _call_parser() -> argparse.ArgumentParser:
         metavar="FILE.py",
         help="add the call to a file of tests that pytest runs; NAME only, of a running engine",
     )
+    add(
+        "--mask-numbers",
+        action="store_true",
+        help="in that test other digits stand for what was pressed, from 3 keys in a row on",
+    )
     add("--from-workbench", action="store_true", help=argparse.SUPPRESS)
     _add_ways(parser.add_argument_group("how it calls"))
     _add_voices(parser)

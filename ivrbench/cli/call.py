@@ -7,6 +7,7 @@ import secrets
 import sys
 from dataclasses import replace
 from getpass import getpass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.config.users import read_users
@@ -47,8 +48,17 @@ def call(options: argparse.Namespace) -> int:
     chosen = _call_options(options, settings)
     code = agent.run(replace(chosen, call_id=call_id, control_socket=control_socket))
     if options.save_test and control_socket is not None:
-        print(save_test(control_socket, call_id, options.save_test), file=sys.stderr)
+        print(_save(control_socket, call_id, options), file=sys.stderr)
     return code
+
+
+def _save(control_socket: Path, call_id: str, options: argparse.Namespace) -> str:
+    said = options.wav or options.say
+    if isinstance(said, Path) and said.resolve().is_relative_to(Path.cwd()):
+        said = said.resolve().relative_to(Path.cwd())  # where pytest is run, too
+    return save_test(
+        control_socket, call_id, options.save_test, said=said, masks=options.mask_numbers
+    )
 
 
 def _call_options(options: argparse.Namespace, settings: Settings) -> CallOptions:

@@ -6,8 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import ControlError
-from ivrbench.observe.case import case_of
-from ivrbench.observe.case_source import save_case
+from ivrbench.observe.case import Step, case_of, quoted
+from ivrbench.observe.case_said import with_voice
+from ivrbench.observe.case_secrets import asked_for_secret
+from ivrbench.observe.case_source import Checks, save_case
 from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import Watch
 from ivrbench.observe.history import History
@@ -25,8 +27,17 @@ OVER_WITHIN_S: Final = 5.0
 """A script may take its time after the caller has hung up."""
 
 
-def save_test(control_socket: Path, call_id: str, file: Path) -> str:
+def save_test(
+    control_socket: Path, call_id: str, file: Path, *, said: str | Path = "", masks: bool = False
+) -> str:
     """Ask the engine what the call was, and add it to a file of tests.
+
+    Args:
+        control_socket: the engine's.
+        call_id: of the call.
+        file: of tests.
+        said: what the phone said from the answer on: a file or a text; "": nothing.
+        masks: other numbers stand for those that were pressed.
 
     Returns:
         a sentence for the user.
@@ -36,7 +47,11 @@ def save_test(control_socket: Path, call_id: str, file: Path) -> str:
         EngineGone: the engine is not there any more.
     """
     case = case_of(asyncio.run(_legs(control_socket, call_id)))
-    return f"saved: {save_case(case, file)} in {file}"
+    if said:
+        case = with_voice(case, Step(0.0, "call", "say", [quoted(str(said)), "wait=False"]))
+    prompt = "" if masks else asked_for_secret(case)
+    hint = f"; keys after {prompt} are in it as pressed (--mask-numbers)" if prompt else ""
+    return f"saved: {save_case(case, file, checks=Checks(masks=masks))} in {file}{hint}"
 
 
 async def _legs(control_socket: Path, call_id: str) -> list[LegView]:

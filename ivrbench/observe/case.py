@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ivrbench.errors import ControlError
 from ivrbench.observe.case_dial import Dial, dial_of
+from ivrbench.observe.case_said import Said, said_into
 from ivrbench.observe.case_sip import (
     ACCEPTED,
     answer_to,
@@ -62,7 +63,8 @@ class Step:
     arguments: list[str] = field(default_factory=list)
     """As in the source: `"welcome.wav"`, `within_s=9`."""
     checks: str = ""
-    """What the line checks: "prompts", "legs" or "end"; "" if the caller does it."""
+    """What the line checks: "prompts", "legs" or "end"; "said" for words that were recorded; "" if
+    the caller does it."""
     comment: str = ""
     result: str = ""
     """Name that gets what the verb returns."""
@@ -70,6 +72,8 @@ class Step:
     """For a prompt that a key brought: how long after it."""
     pause_s: float = 0.0
     """What time passes before it, where the caller or callee does it."""
+    said: Said | None = None
+    """What `say` says, where the script has recorded it."""
 
 
 @dataclass(slots=True)
@@ -301,9 +305,17 @@ class _Reader:
             name = PurePath(item.record).name
             names = () if any(each.isdigit() for each in name) else (quoted(name),)
             step = self.expect(stamped.at_s, "call", "records", *names, checks="prompts")
+            self._say(stamped, item)
         if self.key_s is not None:
             step.after_key_s = stamped.at_s - self.key_s
             self.key_s = None
+
+    def _say(self, stamped: Stamped, item: ItemEnqueued) -> None:
+        """The words that were recorded, said while the test goes on as the call did."""
+        said = said_into(item, [later for later in self.events if later.seq > stamped.seq])
+        if said is not None:
+            name = quoted(PurePath(said.file).name)
+            self.add(stamped.at_s, "call", "say", name, "wait=False", checks="said", said=said)
 
     def item_ended(self, stamped: Stamped, event: ItemEnded) -> None:
         if self.playing is not None and self.playing.item == event.item:

@@ -12,11 +12,11 @@ from ivrbench.observe.sipmessage import MessageText
 if TYPE_CHECKING:
     from ivrbench.observe.snapshot import LegView
 
-__all__ = ["MASK", "Dial", "dial_of"]
+__all__ = ["MASK", "SECRET", "Dial", "dial_of"]
 
 MASK: Final = "secret"
 TEST_PHONE: Final = '"test phone"'
-_SECRET: Final = re.compile(r"pin|pass(word|wd|phrase)?|token|secret|api[-_]?key|auth", re.I)
+SECRET: Final = re.compile(r"pin|pass(word|wd|phrase)?|token|secret|api[-_]?key|auth", re.I)
 _PARAMS: Final = "p-app-param"
 _SEEN_BY_SCRIPTS: Final = re.compile(
     r"(x-|p-(?!app-))|diversion$|history-info$|subject$|alert-info$", re.I
@@ -85,7 +85,7 @@ def _headers(message: MessageText) -> list[tuple[str, str]]:
 
 
 def _mask(pairs: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, MASK if _SECRET.search(name) else value) for name, value in pairs)
+    return tuple((name, MASK if SECRET.search(name) else value) for name, value in pairs)
 
 
 def _without_password(uri: str) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import math
 import re
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import ControlError
 from ivrbench.observe.case import SPEECH, quoted
+from ivrbench.observe.case_said import named_after, what_is_there
+from ivrbench.observe.case_secrets import without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,10 +54,15 @@ class Checks:
     """Each prompt is heard, by fingerprint."""
     latency_ms: int = 0
     """How soon after a key its prompt must begin; 0: any time."""
+    said: bool = False
+    """What the caller said and the script recorded is said again, from copies of the files."""
+    masks: bool = False
+    """Numbers that were pressed become others."""
 
 
-def case_name(case: Case) -> str:
+def case_name(case: Case, checks: Checks = Checks()) -> str:
     """A name for the test, as a person might have it."""
+    case = without_numbers(case) if checks.masks else case
     keys = re.sub(r"\W+", "", case.keys.replace("*", "star").replace("#", "hash"))
     end = next((s.arguments for s in reversed(case.steps) if s.checks == "end"), None)
     how = "caller_hangs_up" if end is None else "ends"
@@ -78,6 +86,7 @@ def case_source(
         checks: what it looks at.
         zone: of the times that are shown; None: the machine's.
     """
+    case = _chosen(case, name, checks)
     began = datetime.fromtimestamp(case.began_s, zone)
     lines = [
         f"def {name}(bench: Bench) -> None:",
@@ -91,6 +100,12 @@ def case_source(
     if checks.keys and case.keys:
         lines.append(f"    assert call.keys == {quoted(case.keys)}")
     return "\n".join([*lines, ""])
+
+
+def _chosen(case: Case, name: str, checks: Checks) -> Case:
+    """The case as far as it is wanted."""
+    case = named_after(what_is_there(case), name) if checks.said else case
+    return without_numbers(case) if checks.masks else case
 
 
 def _dial(case: Case) -> list[str]:
@@ -148,7 +163,7 @@ def _lines(step: Step, checks: Checks) -> Iterator[str]:
 
 
 def save_case(case: Case, path: Path, name: str = "", checks: Checks = Checks()) -> str:
-    """Append the test to a file, which is made if there is none.
+    """Append the test to a file, which is made if there is none; sound files are put beside it.
 
     Args:
         case: what happened.
@@ -165,8 +180,11 @@ def save_case(case: Case, path: Path, name: str = "", checks: Checks = Checks())
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         taken = _functions(before, path)
-        given = unique(name or case_name(case), taken)
+        given = unique(name or case_name(case, checks), taken)
         path.parent.mkdir(parents=True, exist_ok=True)
+        for step in _chosen(case, given, checks).steps if checks.said else ():
+            if step.said is not None:
+                shutil.copyfile(step.said.file, path.parent / step.arguments[0][1:-1])
         text = before.rstrip() + "\n" if before.strip() else _HEAD.format(script=case.script)
         path.write_text(f"{text}\n\n{case_source(case, given, checks)}", encoding="utf-8")
     except OSError as exc:

@@ -110,7 +110,7 @@ class BenchBase(Stage):
         self._modules = {name: sys.modules.get(name) for name in REPLACED}
         self._excepthook = sys.excepthook
         script_path, conf_folder = self.choose_scripts()
-        self.folders = [script_path]
+        self.folders.insert(0, script_path)
         if conf_folder is not None:
             self._settings.setdefault("plugin_config_path", conf_folder)
         if not script_path.is_dir():

@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ivrbench.audio.frame import SAMPLE_RATE_HZ
+from ivrbench.audio.levels import level_dbfs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ivrbench.audio.codecs.codec import Pcm
 
-__all__ = ["ALIKE", "HOP_S", "Match", "find", "tone_share"]
+__all__ = ["ALIKE", "HOP_S", "SILENT_DBFS", "Match", "find", "has_tone", "tone_share"]
 
 ALIKE: Final = 0.78
 """From here on it is the same sound. Measured with the prompts of `scripts/wav`: through any codec
 and 5 % of loss 0.83 to 1.0, other prompts of the same voice 0.2 to 0.73."""
+SILENT_DBFS: Final = -50.0
+"""What is not louder is silence."""
+TONE_WINDOW_S: Final = 0.2
+TONE_SHARE: Final = 0.8
 WINDOW: Final = 256
 HOP: Final = 80
 HOP_S: Final = HOP / SAMPLE_RATE_HZ
@@ -71,6 +76,22 @@ def find(sought: Pcm, heard: Pcm) -> Match:
     likeness = whole / len(active)
     best = int(np.argmax(likeness))
     return Match(float(likeness[best]), (best - len(wanted) + 1 - first) * HOP_S)
+
+
+def has_tone(pcm: Pcm, frequencies_hz: tuple[float, ...]) -> bool:
+    """Whether a fifth of a second of a sound is these tones and little else.
+
+    Args:
+        pcm: 8 kHz samples.
+        frequencies_hz: the tones.
+    """
+    window = round(TONE_WINDOW_S * SAMPLE_RATE_HZ)
+    for begin in range(0, len(pcm) - window + 1, window // 2):
+        piece = pcm[begin : begin + window]
+        is_loud = float(level_dbfs(piece)) > SILENT_DBFS
+        if is_loud and tone_share(piece, frequencies_hz) >= TONE_SHARE:
+            return True
+    return False
 
 
 def tone_share(pcm: Pcm, frequencies_hz: tuple[float, ...]) -> float:

@@ -15,7 +15,7 @@ from ivrbench.audio.tts import synthesise
 from ivrbench.errors import ExpectationFailed
 from ivrbench.observe import events
 from ivrbench.observe.history import KEY_NAMES
-from ivrbench.testing.fingerprint import ALIKE, find, tone_share
+from ivrbench.testing.fingerprint import ALIKE, SILENT_DBFS, find, has_tone
 from ivrbench.testing.timeline import script_line, short, timeline
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ __all__ = ["Party"]
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 
-SILENT_DBFS: Final = -50.0
-TONE_WINDOW_S: Final = 0.2
-TONE_SHARE: Final = 0.8
 LISTEN_EVERY_S: Final = 0.25
 ENOUGH_S: Final = 3.0
 """So much of a sound tells it from others."""
@@ -198,18 +195,23 @@ class Party:
         kind = "application/dtmf-relay"
         self.agent.act(lambda call, now: call.request("INFO", (), body, kind, now=now))
 
-    def say(self, what: str | Path | Pcm, *, for_s: float | None = None) -> None:
+    def say(self, what: str | Path | Pcm, *, for_s: float | None = None, wait: bool = True) -> None:
         """Say something, at its own pace.
 
         Args:
             what: an audio file, a text (spoken by text to speech), or 8 kHz samples.
             for_s: only so many seconds of it.
+            wait: return when it is said; False: at once, and it goes on during the next verbs,
+                broken off by keys only while they are pressed.
         """
         pcm, name = self._sound(what)
         self._step(f"{self._name} says {name}")
-        self._barge_in()
         if for_s is not None:
             pcm = pcm[: round(for_s * SAMPLE_RATE_HZ)]
+        if not wait:
+            self.agent.mouth.say_meanwhile(pcm)
+            return
+        self._barge_in()
         self._stage.run(self.agent.mouth.say(pcm))
 
     def says_nothing(self, for_s: float) -> None:
@@ -263,15 +265,10 @@ class Party:
 
     def _hears_tone(self, tone: tuple[float, ...], within_s: float) -> None:
         since_s, end_s = self._since_s, self._stage.now() + within_s
-        window = round(TONE_WINDOW_S * SAMPLE_RATE_HZ)
         while True:
-            pcm = self.agent.ear.pcm(since_s)
-            for begin in range(0, len(pcm) - window + 1, window // 2):
-                piece = pcm[begin : begin + window]
-                is_loud = float(level_dbfs(piece)) > SILENT_DBFS
-                if is_loud and tone_share(piece, tone) >= TONE_SHARE:
-                    self._since_s = self._stage.now()
-                    return
+            if has_tone(self.agent.ear.pcm(since_s), tone):
+                self._since_s = self._stage.now()
+                return
             if self._stage.now() >= end_s or self.over:
                 break
             self._stage.wait(LISTEN_EVERY_S)

@@ -63,6 +63,7 @@ def _prepare(bench: BenchBase, request: pytest.FixtureRequest, scripts: IvrScrip
     config = request.config
     project = config.rootpath / str(config.getini(INI_KEY))
     bench.choose_scripts = lambda: _choice(project, scripts)
+    bench.folders.append(request.path.parent)  # of the sound files of the test
 
 
 def _choice(project: Path, scripts: IvrScripts) -> tuple[Path, Path | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,8 @@ from ivrbench.rtp.sequence import timestamp_diff
 from ivrbench.testing.descriptions import EVENTS_PT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from ivrbench.audio.codecs.codec import CodecSpec, Decoder, Encoder, Pcm
     from ivrbench.sip.flow import Address
     from ivrbench.testing.descriptions import Described
@@ -65,6 +68,9 @@ class Mouth:
         self._next_ts = 0
         self._breath: asyncio.TimerHandle | None = None
         self._closed = False
+        self._voices: list[object] = []
+        """What is being said or pressed; only the last is sent, as by one who falls silent."""
+        self._meanwhile: set[asyncio.Task[None]] = set()
 
     @property
     def codec(self) -> CodecSpec:
@@ -89,20 +95,29 @@ class Mouth:
         size = codec.frame_samples(FRAME_MS)
         samples = np.pad(samples, (0, -len(samples) % size))
         at_s = self._network.now()
-        for frame in samples.reshape(-1, size):
-            self.send(self._pt, encoder.encode(frame))
-            at_s += FRAME_S
-            await self._until(at_s)
+        with self._voice() as is_heard:
+            for frame in samples.reshape(-1, size):
+                if is_heard():
+                    self.send(self._pt, encoder.encode(frame))
+                at_s += FRAME_S
+                await self._until(at_s)
+
+    def say_meanwhile(self, pcm: Pcm) -> None:
+        """Begin to say something; it goes on while time passes, until the call is over."""
+        task = self._network.loop.create_task(self.say(pcm))
+        self._meanwhile.add(task)
+        task.add_done_callback(self._meanwhile.discard)
 
     async def press(self, key: int, duration_ms: int) -> None:
         """Press a key by RFC 4733."""
         began = self._timestamp()
         at_s = self._network.now()
-        for event in dtmf_packets(key, duration_ms):
-            timestamp = (began + event.timestamp_offset) & 0xFFFFFFFF
-            self.send(EVENTS_PT, event.payload, event.marker, timestamp)
-            at_s += FRAME_S
-            await self._until(at_s)
+        with self._voice():
+            for event in dtmf_packets(key, duration_ms):
+                timestamp = (began + event.timestamp_offset) & 0xFFFFFFFF
+                self.send(EVENTS_PT, event.payload, event.marker, timestamp)
+                at_s += FRAME_S
+                await self._until(at_s)
 
     def send(
         self, pt: int, payload: bytes, marker: bool = False, timestamp: int | None = None
@@ -124,8 +139,20 @@ class Mouth:
     def close(self) -> None:
         """Say nothing any more."""
         self._closed = True
+        for task in self._meanwhile:
+            task.cancel()
         if self._breath is not None:
             self._breath.cancel()
+
+    @contextlib.contextmanager
+    def _voice(self) -> Iterator[Callable[[], bool]]:
+        """Something is said or pressed; gives whether it is the last that began."""
+        voice = object()
+        self._voices.append(voice)
+        try:
+            yield lambda: self._voices[-1] is voice
+        finally:
+            self._voices.remove(voice)
 
     def _timestamp(self) -> int:
         """That of a frame said now: the clock's, but whole frames behind the last."""
@@ -136,9 +163,10 @@ class Mouth:
         return (self._next_ts + late_frames * frame_ts) & 0xFFFFFFFF
 
     def _breathe(self) -> None:
-        codec = self.codec
-        encoder = self._encoder = self._encoder or codec.make_encoder("", FRAME_MS)
-        self.send(self._pt, encoder.encode(np.zeros(codec.frame_samples(FRAME_MS), np.int16)))
+        if not self._voices:  # a frame more between others would be a hole in what is said
+            codec = self.codec
+            encoder = self._encoder = self._encoder or codec.make_encoder("", FRAME_MS)
+            self.send(self._pt, encoder.encode(np.zeros(codec.frame_samples(FRAME_MS), np.int16)))
         self._breath = self._network.loop.call_later(BREATH_S, self._breathe)
 
     async def _until(self, at_s: float) -> None:

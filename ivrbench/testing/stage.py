@@ -97,7 +97,9 @@ class Stage:
     # --- files --------------------------------------------------------------------------------
 
     def find(self, name: str) -> Path | None:
-        """A file of the scripts, their `wav` folder or the working directory; None: there is none.
+        """A file of the scripts or the test, of `wav` beside them, or of the working directory.
+
+        None: there is none.
 
         Args:
             name: a path, or a file's name.

@@ -40,11 +40,13 @@ async def test_saved_and_replayed(tmp_path: Path, network: Network) -> None:
     async with Engine(project, {"menu": MENU}) as engine:
         script = next(project.rglob("menu.py"))
         (script.parent / "wav").symlink_to(Path(__file__).parents[2] / "scripts" / "wav")
-        call = ("-m", "ivrbench", "call", "menu", "--keys", ",,1", "--for", "3")
+        call = ["-m", "ivrbench", "call", "menu", "--keys", ",,1", "--for", "3"]
+        call += ("--wav", str(Path(__file__).parents[2] / "scripts" / "wav" / "hello.wav"))
         saved = ("--save-test", "test_menu.py", "--control-socket", str(engine.socket))
         code, output = await run(*call, *saved, folder=tmp_path)
         assert code == 0, output
         assert "saved: test_menu_1_caller_hangs_up in test_menu.py" in output
+        assert 'hello.wav", wait=False)' in (tmp_path / "test_menu.py").read_text()
     (tmp_path / "pytest.ini").write_text(f"[pytest]\nivr_script_path = {script.parent}\n")
     pytest_ = ("-m", "pytest", "-q", "-p", "ivrbench.testing.plugin", "test_menu.py")
     code, output = await run(*pytest_, folder=tmp_path)

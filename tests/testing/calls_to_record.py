@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ivrbench.audio.tones import sine
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,6 +41,17 @@ def menu(bench: Bench) -> None:
 def record(bench: Bench) -> None:
     call = bench.dial("record")
     call.waits(8)
+    call.press("#")
+    call.waits(6)
+    call.press("#")
+    call.waits(10)
+
+
+def message(bench: Bench) -> None:
+    call = bench.dial("record")
+    call.waits(2)
+    call.press("#")
+    call.say(sine(440, 4000))
     call.press("#")
     call.waits(6)
     call.press("#")

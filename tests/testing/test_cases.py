@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.audio.files import load_as
+from ivrbench.audio.tones import sine
 from ivrbench.errors import ExpectationFailed
-from ivrbench.observe.case import case_of
-from ivrbench.observe.case_source import Checks, case_source
+from ivrbench.observe.case import Step, case_of
+from ivrbench.observe.case_said import with_voice
+from ivrbench.observe.case_source import Checks, case_source, save_case
 from ivrbench.observe.ladder import legs_of
 from ivrbench.testing import Bench
+from ivrbench.testing.fingerprint import ALIKE, find
 from tests.testing.calls_to_record import (
     CONFIGURED,
     HEAD,
@@ -25,6 +29,7 @@ from tests.testing.calls_to_record import (
     hello,
     hello_to_the_end,
     menu,
+    message,
     pin_wrong_then_right,
     record,
     survey,
@@ -91,10 +96,14 @@ def recorded(
 
 def replay(source: str, folder: Path) -> None:
     """Run a recorded test."""
-    names: dict[str, Callable[[Bench], None]] = {}
-    exec("from __future__ import annotations\n" + source, names)
     with Bench(folder) as bench:
-        names["test_call"](bench)
+        replay_in(bench, "from __future__ import annotations\n" + source, "test_call")
+
+
+def replay_in(bench: Bench, source: str, name: str) -> None:
+    names: dict[str, Callable[[Bench], None]] = {}
+    exec(source, names)
+    names[name](bench)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
@@ -182,3 +191,58 @@ def test_secrets_are_masked(folder: Path) -> None:
     assert '"pin": "secret"' in source
     assert '"mailbox": "ann"' in source
     assert 'What is called "secret" here' in source
+
+
+def test_what_was_said_is_said_again(folder: Path) -> None:
+    """From a copy beside the test: what the script records on replay is what it recorded."""
+    with Bench(folder) as bench:
+        message(bench)
+        case = case_of(legs_of(bench.engine.hub.history, "c1"))
+    (first,) = folder.parent.glob("2*.wav")
+    file = folder.parent / "tests" / "test_record.py"
+    name = save_case(case, file, "test_message", Checks(said=True))
+    first.unlink()
+    source = file.read_text()
+    assert 'call.records()\n    call.say("message_1.wav", wait=False)\n' in source
+    with Bench(folder) as bench:
+        bench.folders.append(file.parent)
+        replay_in(bench, source, name)
+    (again,) = folder.parent.glob("2*.wav")
+    said = load_as(file.parent / "message_1.wav", 8000)
+    assert find(sine(440, 2000), said).likeness > ALIKE
+    assert find(said, load_as(again, 8000)).likeness > ALIKE
+
+
+def test_words_that_are_gone(folder: Path) -> None:
+    """A recording that was removed, or is another by now, is told in the test."""
+    with Bench(folder) as bench:
+        message(bench)
+        case = case_of(legs_of(bench.engine.hub.history, "c1"))
+    (recorded,) = folder.parent.glob("2*.wav")
+    recorded.write_bytes(recorded.read_bytes()[:4000])
+    source = case_source(case, "test_call", Checks(said=True))
+    assert f"# {recorded.name} is not what was said any more" in source
+    assert "call.say(" not in source
+    assert "call.say(" not in case_source(case, "test_call")
+
+
+def test_a_hidden_number(folder: Path) -> None:
+    """The test goes the way of the call once the script knows the number that stands for it."""
+    _, source = recorded(pin_wrong_then_right, folder, Checks(masks=True))
+    assert "1234" not in source
+    assert 'call.press("1111#")' in source
+    with pytest.raises(ExpectationFailed):
+        replay(source, folder)
+    (folder / "pin_collect.conf").write_text("pins=1111\n")
+    replay(source, folder)
+
+
+def test_what_the_test_phone_said(folder: Path) -> None:
+    """A file it played from the answer on is said while the test goes on."""
+    with Bench(folder) as bench:
+        menu(bench)
+        case = case_of(legs_of(bench.engine.hub.history, "c1"))
+    case = with_voice(case, Step(0.0, "call", "say", ['"hello.wav"', "wait=False"]))
+    source = case_source(case, "test_call")
+    assert 'call.answered()\n    call.say("hello.wav", wait=False)\n' in source
+    replay(source, folder)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-COLLECTORS = ([], ["no-gc"], ["always-gc"])
+COLLECTORS: tuple[list[str], ...] = ([], ["no-gc"], ["always-gc"])
 
 
 @pytest.fixture

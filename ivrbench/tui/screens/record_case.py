@@ -10,6 +10,7 @@ from textual.containers import Grid, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, Static
 
+from ivrbench.observe.case_secrets import asked_for_secret
 from ivrbench.observe.case_source import Checks, case_file, case_name, case_source
 from ivrbench.tui.case_keys import RECORD
 
@@ -31,6 +32,8 @@ _CHECKS = (
     ("audio", "audio (fingerprint)", False),
     ("end", "who hangs up", True),
     ("latency", f"latency: key to sound {SOON_MS} ms", False),
+    ("said", "what the caller said (files)", False),
+    ("masks", "hide the numbers pressed", False),
 )
 
 
@@ -70,7 +73,7 @@ class RecordScreen(ModalScreen[Wanted | None]):
         self._leg = leg
 
     def compose(self) -> ComposeResult:
-        """Two lines, six boxes, and the test as it would be written."""
+        """Two lines, eight boxes, and the test as it would be written."""
         with Vertical(id="record", classes="pane dialog"):
             yield _line(case_file(self._case), "record-file")
             yield _line(case_name(self._case), "record-name")
@@ -95,6 +98,9 @@ class RecordScreen(ModalScreen[Wanted | None]):
 
     def _note(self) -> str:
         notes = "".join(f"! {note}\n" for note in self._case.notes)
+        prompt = asked_for_secret(self._case)
+        if prompt:
+            notes += f"! numbers pressed after {prompt} are in the test, unless hidden\n"
         return f"{notes}runs on a virtual clock: {self._case.lasted_s:.0f} s of call in a moment"
 
     def _wanted(self) -> Wanted:
@@ -111,6 +117,13 @@ class RecordScreen(ModalScreen[Wanted | None]):
         zone = cast("Workbench", self.app).model.zone
         source = case_source(self._case, wanted.name or "test_…", wanted.checks, zone)
         self.query_one("#record-text", Static).update(source)
+
+    @on(Checkbox.Changed, "#check-masks")
+    def masked(self, event: Checkbox.Changed) -> None:
+        """The name that was made up has the keys in it."""
+        line = self.query_one("#record-name", Input)
+        if line.value == case_name(self._case, Checks(masks=not event.value)):
+            line.value = case_name(self._case, Checks(masks=event.value))
 
     @on(Input.Changed)
     @on(Checkbox.Changed)
