@@ -17,6 +17,7 @@ from .b2b_direct import DirectAudio, Party
 from .b2b_headers import call_headers, relayed_headers, response_headers
 from .b2b_relay import RELAYED, Relay
 from .dialling import Target
+from .part import Part
 from .views import RequestFacts
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ log = logging.getLogger("ivrbench.call")
 LETTERS: Final = "bcdefghijklmnopqrstuvwxyz"
 
 
-class BackToBack:
+class BackToBack(Part):
     """The second party of a session; there is at most one at a time.
 
     Args:
@@ -50,7 +51,7 @@ class BackToBack:
     """
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        super().__init__(session)
         self.callee: Callee | None = None
         self.relaying = False
         self.relay = Relay(session.board.now)
@@ -240,6 +241,7 @@ class BackToBack:
         self.let_go(self.session.ended_by, self.session.reason)
         for callee in list(self._callees.values()):
             callee.abandon()
+        self.near = None
 
     # --- whom, and how ------------------------------------------------------------------------
 

@@ -122,7 +122,7 @@ class Callee:
     @property
     def hears_keys(self) -> bool:
         """The script wants them."""
-        return self.session.port.switches.detect_keys
+        return self.session.hears_keys
 
     def tell_key(self, key: int, duration_ms: int, because: str) -> None:
         """The callee pressed a key."""
@@ -195,6 +195,7 @@ class Callee:
         if not self.audio.over():
             board.write_callee_record(self, None)
         self.b2b.over(self)
+        del self.audio  # it has us: neither is to wait for the garbage collector
 
     def abandon(self) -> None:
         """The session is over; the CANCEL or BYE is on its way, or goes out when it can."""

@@ -130,7 +130,8 @@ class Party:
         if response.code >= 200:
             self._offered = None
             accepted = response.code < 300 and bool(response.description)
-            self._done(response.description if accepted else None)
+            done, self._done = self._done, _ignore
+            done(response.description if accepted else None)
         return True
 
     def take_audio_back(self) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from ivrbench.media import messages
 
+from .part import Part
+
 if TYPE_CHECKING:
     from ivrbench.scriptapi.audiofile import IvrAudioFile
 
@@ -19,7 +21,7 @@ __all__ = ["CallTape"]
 log = logging.getLogger("ivrbench.call")
 
 
-class CallTape:
+class CallTape(Part):
     """What the worker is to do with what is said; told again when another one has the call.
 
     Args:
@@ -28,7 +30,7 @@ class CallTape:
     """
 
     def __init__(self, session: Session, recordings: Recordings) -> None:
-        self._session = session
+        super().__init__(session)
         self._recordings = recordings
         self._media: MediaCall | None = None
         self._file: IvrAudioFile | None = None
@@ -41,7 +43,7 @@ class CallTape:
     def record(self, file: IvrAudioFile) -> None:
         """Record into this file from now on; any thread. Raises OSError: no descriptor is left."""
         handle = self._recordings.open(file)
-        self._session.board.inbox.post(self._record, file, handle)
+        self.session.board.inbox.post(self._record, file, handle)
 
     def watch_silence(self, limit_ms: int) -> None:
         """Tell of silence that lasts so long; 0: not any more. On the loop."""
@@ -72,22 +74,24 @@ class CallTape:
 
     def silent(self, event: messages.SilenceHeard) -> None:
         """The caller has been silent for as long as the script asked."""
+        if self.is_over:
+            return
         if self._awaited_ms:
-            self._session.port.waits.silent()
+            self.session.port.waits.silent()
         else:
-            self._session.tell("onSilence", event.silent_ms)
+            self.session.tell("onSilence", event.silent_ms)
 
     def recorded(self, event: messages.CallRecorded) -> None:
         """The recording is over; a full disk is told by the file's own end."""
         name = self._recordings.name_of(self._handle)
         if event.reason == "recorded" and name:
-            log.info("%s has its full length", name, extra={"leg": self._session.leg.name})
-            self._session.tell("onRecordingEnded", name, "")
+            log.info("%s has its full length", name, extra={"leg": self.session.leg.name})
+            self.session.tell("onRecordingEnded", name, "")
         if event.reason != "stopped":
             self._file, self._handle = None, 0
 
     def _record(self, file: IvrAudioFile, handle: int) -> None:
-        if not self._session.over:
+        if not self.is_over:
             self._file, self._handle = file, handle
             self._start()
 

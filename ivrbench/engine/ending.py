@@ -47,11 +47,12 @@ def close_session(session: Session) -> None:
     """Give everything back; only `Session.finish` calls this, once."""
     session.over = True
     session.mailbox.close()
-    session.timers.clear()
+    session.timers.close()
     session.keys.close()
     session.playlist.close()
     session.silence.stop()
     session.b2b.close()
+    session.port.transfers.close()
     board, leg = session.board, session.leg
     if leg.answered_s:
         session.duration_s = board.now() - leg.answered_s
@@ -69,3 +70,6 @@ def close_session(session: Session) -> None:
     leg.let_go()
     if session.order is not None:
         session.order.handle.settle(session.final_code, reason)
+    # A dialog object that the script keeps holds the port, and that the session. Nothing here
+    # holds it, so that all of it goes when the script lets go of it.
+    del session.port

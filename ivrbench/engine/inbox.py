@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -33,6 +34,9 @@ class Inbox:
         self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._woken = False
         self._thread = threading.get_ident()
+        self.context = contextvars.copy_context()
+        """The engine's own. A timer keeps the context it is set in, and that of a handler its
+        call: what a script asks for is done in this one."""
 
     @property
     def on_loop(self) -> bool:
@@ -48,7 +52,7 @@ class Inbox:
         if not self._woken:
             self._woken = True
             try:
-                self._loop.call_soon_threadsafe(self.drain)
+                self._loop.call_soon_threadsafe(self.drain, context=self.context)
             except RuntimeError:
                 self._waiting.clear()  # the loop is closed: the engine is gone
 
@@ -60,11 +64,14 @@ class Inbox:
             Exception: whatever the function raised.
         """
         if self.on_loop:
-            self.drain()
-            return function(*args)
+            return self.context.copy().run(self._ask_here, function, args)
         answer: Future[_Result] = Future()
         self.post(_resolve, answer, function, args)
         return answer.result(ANSWER_WITHIN_S)
+
+    def _ask_here(self, function: Callable[..., _Result], args: tuple[Any, ...]) -> _Result:
+        self.drain()
+        return function(*args)
 
     def drain(self) -> None:
         """Make the calls that wait, on the loop's thread."""

@@ -10,6 +10,7 @@ from ivrbench.scriptapi.dialog import IvrDialogBase
 from ivrbench.scriptapi.sipviews import STATUS_NAMES
 
 from .describe import TEST_PHONE, peer_name
+from .part import Part
 from .value_text import Describer, instance_attributes
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _REQUEST: Final = ("method", "r_uri", "from_header", "to_header", "callid", "cse
 _CODE: Final = (property, staticmethod, classmethod)
 
 
-class Inspector:
+class Inspector(Part):
     """Looks at one session; on the loop, while none of its handlers runs.
 
     It looks after calls of the test phone, calls that a workbench asked for, and with
@@ -41,7 +42,7 @@ class Inspector:
     """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._began_s = session.board.loop.time()
         self._shown: dict[str, InspectedValue] = {}
         self._request: object = None
@@ -52,7 +53,7 @@ class Inspector:
     @property
     def is_wanted(self) -> bool:
         """Whether anybody wants to know."""
-        session = self._session
+        session = self.session
         which = session.board.settings.inspect
         if which != "watched":
             return which == "all"
@@ -67,7 +68,7 @@ class Inspector:
         Args:
             call: number of the handler's call that has just returned, 0 if none has.
         """
-        if self._session.over or not self.is_wanted:
+        if self.session.over or not self.is_wanted:
             return
         try:
             values = dict(self._values())
@@ -83,14 +84,14 @@ class Inspector:
         gone = (path for path in before if path not in values)
         changes += [AttributeChanged(path, None, before[path].text) for path in gone]
         if changes:
-            name = self._session.leg.name
-            self._session.board.publish(LegInspected(name, call, tuple(changes), not before))
+            name = self.session.leg.name
+            self.session.board.publish(LegInspected(name, call, tuple(changes), not before))
 
     def _values(self) -> Iterator[tuple[str, InspectedValue]]:
         describer = Describer()
-        for name, value in attributes_of(self._session.mailbox.dialog):
+        for name, value in attributes_of(self.session.mailbox.dialog):
             yield f"self.{name}", describer.value(value)
-        session = self._session
+        session = self.session
         dialog = session.leg.dialog
         for name in _DIALOG:
             yield f"dialog.{name}", describer.value(getattr(dialog, name))
@@ -106,7 +107,7 @@ class Inspector:
 
     def _invite_value(self) -> InspectedValue:
         """The INVITE; described anew only when there is another one."""
-        request = self._session.leg.invite_req
+        request = self.session.leg.invite_req
         if request is not self._request:
             self._request = request
             describer = Describer()

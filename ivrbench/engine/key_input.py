@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
+from weakref import ref
 
 from ivrbench.observe.events import KeyReceived
 from ivrbench.rtp.dtmf import KEY_NAMES, KeyPressed, KeyReleased
@@ -58,13 +59,19 @@ class KeyInput:
 
     def __init__(self, owner: KeyOwner) -> None:
         settings = owner.board.settings
-        self._owner = owner
+        self._of = ref(owner)  # it has us, and must not wait for the collector
         self._aggregator: KeyAggregator | None = None
         self._settle_ms = settings.dtmf_settle_ms
         self._report = ReportAt(settings.dtmf_report)
         self._timer: asyncio.TimerHandle | None = None
         self.pressed = ""
         """Keys so far, as people write them."""
+
+    @property
+    def _owner(self) -> KeyOwner:
+        owner = self._of()
+        assert owner is not None, "it closes its keys when it goes"
+        return owner
 
     def receive_rtp(self, event: messages.KeyPressed | messages.KeyReleased) -> None:
         """The media worker saw, or heard, a key go down or up."""

@@ -10,6 +10,7 @@ from ivrbench.sip.events import EndCause
 
 from .headers import knows_100rel
 from .leg_media import LegMedia
+from .part import Part
 from .views import DialogFacts, EmptyRequest, RequestFacts
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ LOST: Final = frozenset(
 """The peer went away without a word: the session ends, whatever its script thinks."""
 
 
-class Leg:
+class Leg(Part):
     """One side of a session: the party it talks to, who called us or whom we call.
 
     Everything here happens on the loop. A leg that we call is made with its target and then placed
@@ -76,7 +77,7 @@ class Leg:
         call: InviteCall | None = None,
         target: Target | None = None,
     ) -> None:
-        self.session = session
+        super().__init__(session)
         self.name = name
         self.placed = call
         self.target = target

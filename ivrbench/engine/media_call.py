@@ -296,6 +296,7 @@ class MediaCall:
         self.session.board.media.call_closed(self)
         self._seat.release()
         self.session.media_closed(counts)
+        del self.session  # it has us: neither is to wait for the garbage collector
 
     def lost(self, reason: str) -> None:
         """The worker is gone for good, and the sockets with it."""
@@ -303,6 +304,7 @@ class MediaCall:
         self.session.board.media.call_closed(self)
         self._seat.release()
         self.session.media_lost(reason)
+        del self.session
 
 
 def _nobody(command: messages.Command, fds: Sequence[int] = ()) -> None:

@@ -14,6 +14,7 @@ from ivrbench.scriptapi.audioitems import IvrAudioMixIn, IvrNullAudio
 
 from .call_tape import CallTape
 from .mixed_in import MixedIn
+from .part import Part
 from .play_item import Item
 from .recordings import Recordings
 from .script_line import script_line
@@ -31,7 +32,7 @@ __all__ = ["FLUSHED", "Playlist"]
 FLUSHED: Final = "silence: onEmptyQueue will not fire (flush() emptied the queue, nothing ended)"
 
 
-class Playlist:
+class Playlist(Part):
     """The items of a call: current and waiting, mirrored here so that questions cost no round trip.
 
     Items given before audio flows wait here; `media_opened` sends them.
@@ -41,7 +42,7 @@ class Playlist:
     """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._lock = threading.Lock()
         self._last_number = 0
         self._items: dict[int, Item] = {}
@@ -84,7 +85,7 @@ class Playlist:
         Raises:
             OSError: the prompt cannot be read, or there is no room for it.
         """
-        session = self._session
+        session = self.session
         with self._lock:
             self._last_number += 1
             number = self._last_number
@@ -133,8 +134,9 @@ class Playlist:
 
     def prompt(self, audio: OpenAudio, form: str) -> Prompt:
         """A file in this form at the worker of the call. Raises as `MediaLink.prompt`."""
-        session = self._session
-        worker = session.media.worker if session.media is not None else None
+        session = self.session
+        media = session.media
+        worker = media.worker if media is not None else None
         if worker is None and session.leg.seat is not None:
             worker = session.leg.seat.worker
         if worker is None:
@@ -143,7 +145,7 @@ class Playlist:
 
     def _form(self) -> str:
         """How prompts must lie in the arena for the codec of the call."""
-        leg = self._session.leg
+        leg = self.session.leg
         codec = leg.agreement.codec if leg.agreement else None
         if codec is None and leg.sdp:
             codec = leg.sdp.capabilities[0]
@@ -163,7 +165,7 @@ class Playlist:
             play = item.stay.title if item.stay.hears else play
             record = item.stay.title if item.stay.speaks else record
         return events.ItemEnqueued(
-            leg=self._session.leg.name,
+            leg=self.session.leg.name,
             item=item.number,
             label=self._label(item.play if item.play is not None else item.record),
             play=play,
@@ -176,7 +178,7 @@ class Playlist:
 
     def _label(self, thing: object) -> str:
         """The attribute of the dialog that holds it, "" if none does."""
-        dialog = self._session.mailbox.dialog
+        dialog = self.session.mailbox.dialog
         if dialog is None or thing is None:
             return ""
         return next((n for n, v in list(vars(dialog).items()) if v is thing), "")
@@ -184,20 +186,20 @@ class Playlist:
     # --- on the loop --------------------------------------------------------------------------
 
     def _add(self, item: Item, called: events.ApiCalled, event: events.ItemEnqueued) -> None:
-        board = self._session.board
-        if self._session.over:
+        if self.is_over:
             self._forget(item)
             return
+        board = self.session.board
         board.publish(called)
         board.publish(event)
-        self._session.take_back(FLUSHED)
+        self.session.take_back(FLUSHED)
         if self._media is not None and not self._recoding:
             self._send(item)
 
     def _flush(self, called: events.ApiCalled, dropped: dict[int, Item]) -> None:
-        session = self._session
-        if session.over:
+        if self.is_over:
             return
+        session = self.session
         session.board.publish(called)
         session.board.publish(events.QueueFlushed(session.leg.name, len(dropped)))
         if self._media is not None:
@@ -212,8 +214,8 @@ class Playlist:
             session.step(self._warn_if_silent)
 
     def _warn_if_silent(self) -> None:
-        if self.is_empty and not self._session.stopping and not self._session.leg.down:
-            self._session.warn(FLUSHED)
+        if self.is_empty and not self.session.stopping and not self.session.leg.down:
+            self.session.warn(FLUSHED)
 
     def media_opened(self, media: MediaCall) -> None:
         """Audio flows: send what waits."""
@@ -223,11 +225,11 @@ class Playlist:
         if not self.codec_changed():
             for item in list(self._items.values()):
                 self._send(item)
-                item.go_on(media, self._session.board.now())
+                item.go_on(media, self.session.board.now())
 
     def media_lost(self) -> None:
         """The worker died: what plays waits at its place, what needed the dead one is over."""
-        now = self._session.board.now()
+        now = self.session.board.now()
         self._media = None
         self.recordings.media_lost()
         self.tape.media_lost()
@@ -259,7 +261,7 @@ class Playlist:
         if not stale or self._recoding:
             return self._recoding
         self._recoding = True
-        media = self._session.board.media
+        media = self.session.board.media
 
         def encode() -> list[tuple[Item, Prompt]]:
             for mixed in [i.mixed for i in stale if i.mixed is not None]:
@@ -278,13 +280,13 @@ class Playlist:
                 item.prompt, old = prompt, item.prompt
             if old is not None:
                 old.release()
-        if media is None or self._session.over:
+        if media is None or self.session.over:
             return
         if any(item.sent for item in self._items.values()):
             media.flush()
         for item in list(self._items.values()):
             item.passed_over += item.sent
-            position = item.position_samples(self._session.board.now())
+            position = item.position_samples(self.session.board.now())
             self._send(item)
             if position:
                 media.seek(item.number, position)
@@ -307,7 +309,7 @@ class Playlist:
         """Go back in an item that plays; None: to its start."""
         if self._media is None or not item.is_playing or item.prompt is None:
             return
-        now = self._session.board.now()
+        now = self.session.board.now()
         position = 0
         if back_ms is not None:
             back = back_ms * item.prompt.rate_hz // 1000
@@ -325,7 +327,7 @@ class Playlist:
         item.started_s = event.at_s
         if item.stay is not None:
             item.stay.arrived()
-        self._session.board.publish(events.ItemStarted(self._session.leg.name, event.item))
+        self.session.board.publish(events.ItemStarted(self.session.leg.name, event.item))
 
     def item_ended(self, event: messages.ItemEnded) -> None:
         """An item is over; a recording of it is whole."""
@@ -345,17 +347,18 @@ class Playlist:
     def queue_emptied(self) -> None:
         """The last item ended by itself."""
         if not self._is_awaited:
-            self._session.tell("onEmptyQueue")
+            self.session.tell("onEmptyQueue")
 
     def _end(self, item: Item, reason: str, played_ms: int, recorded_ms: int, because: str) -> None:
         with self._lock:
             self._items.pop(item.number, None)
             self._leaving.pop(item.number, None)
         self._forget(item)
-        self._is_awaited = self._session.port.waits.item_ended(item.number, recorded_ms)
-        self._session.board.publish(
+        session = self.session
+        self._is_awaited = session.over or session.port.waits.item_ended(item.number, recorded_ms)
+        self.session.board.publish(
             events.ItemEnded(
-                self._session.leg.name, item.number, reason, played_ms, recorded_ms, because
+                self.session.leg.name, item.number, reason, played_ms, recorded_ms, because
             )
         )
 

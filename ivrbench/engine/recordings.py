@@ -14,6 +14,8 @@ from ivrbench.media import messages
 from ivrbench.media.messages import RecorderClosed
 from ivrbench.observe.events import RecordingEnded
 
+from .part import Part
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -115,7 +117,7 @@ class _Recording:
         self.closed.set()
 
 
-class Recordings:
+class Recordings(Part):
     """All recordings of a call. `open` may be called in any thread, the rest on the loop.
 
     Args:
@@ -123,7 +125,8 @@ class Recordings:
     """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
+        self._board, self._leg = session.board, session.leg.name
         self.inbox = session.board.inbox
         self._media: MediaCall | None = None
         self._lock = threading.Lock()
@@ -226,11 +229,11 @@ class Recordings:
             return
         bytes_per_s = event.rate_hz * recording.frame_bytes
         if event.error:
-            log.error("%s: %s", recording.name, event.error, extra={"leg": self._session.leg.name})
-            self._session.tell("onRecordingEnded", recording.name, event.error)
-        self._session.board.publish(
+            log.error("%s: %s", recording.name, event.error, extra={"leg": self._leg})
+            self._tell_failed(recording.name, event.error)
+        self._board.publish(
             RecordingEnded(
-                leg=self._session.leg.name,
+                leg=self._leg,
                 file=recording.audio.path or recording.name,
                 n_bytes=event.n_bytes,
                 length_ms=event.n_bytes * 1000 // bytes_per_s,
@@ -238,6 +241,12 @@ class Recordings:
             )
         )
         self._forget(recording)
+
+    def _tell_failed(self, name: str, error: str) -> None:
+        """`onRecordingEnded`, unless the call was over before the file."""
+        session = self._of()
+        if session is not None:
+            session.tell("onRecordingEnded", name, error)
 
     def _forget(self, recording: _Recording) -> None:
         with self._lock:

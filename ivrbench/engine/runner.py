@@ -155,8 +155,14 @@ class Mailbox:
         """The call is over: events that have not begun are dropped, a running one ends."""
         self._closed = True
         self._waiting.clear()
+        self._on_slow = _nobody
         if self._call is None:
-            self.dialog = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """The script's object and its call are no concern of ours any more."""
+        self.dialog = None
+        del self.port, self._where
 
     def running(self) -> Running | None:
         """The handler that is running now, with its stack; None if none is."""
@@ -326,10 +332,11 @@ class Mailbox:
         self._started_s = 0.0
         self._pool.unwatch(self)
         if self._closed:
-            self.dialog = None
+            self._let_go()
         # What `done` posts begins after it has returned, never within it.
         nested, self._advancing = self._advancing, True
         self._tell(done, outcome)
+        _drop_frames(outcome.raised)
         self._advancing = nested
         self._advance()
 
@@ -340,3 +347,14 @@ class Mailbox:
             # A fault of the engine in one call must not stop the others that come in this batch.
             message = f"the outcome of {outcome.call.handler} was not taken"
             self._pool.loop.call_exception_handler({"message": message, "exception": exc})
+
+
+def _drop_frames(raised: BaseException | None) -> None:
+    """All have been told of it: its frames know it and the call, and would keep both."""
+    while raised is not None and raised.__traceback__ is not None:
+        raised.__traceback__ = None
+        raised = raised.__cause__ or raised.__context__
+
+
+def _nobody(running: Running) -> None:
+    """The call is over."""

@@ -48,6 +48,11 @@ class ScriptTimers:
         """When each armed timer fires, in the loop's time."""
         return {timer_id: handle.when() for timer_id, handle in self._handles.items()}
 
+    def close(self) -> None:
+        """The call is over: none fires any more."""
+        self.clear()
+        self._fired = _nobody
+
     def clear(self) -> None:
         """Disarm all."""
         for handle in self._handles.values():
@@ -57,3 +62,7 @@ class ScriptTimers:
     def _due(self, timer_id: int) -> None:
         del self._handles[timer_id]
         self._fired(timer_id)
+
+
+def _nobody(timer_id: int) -> None:
+    """The call is over."""

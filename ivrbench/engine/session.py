@@ -147,7 +147,7 @@ class Session:
     @property
     def hears_keys(self) -> bool:
         """The script wants keys."""
-        return self.port.switches.detect_keys
+        return not self.over and self.port.switches.detect_keys
 
     def tell_key(self, key: int, duration_ms: int, because: str) -> None:
         """`onDtmf`, unless a handler waits for it; what it flushes ends because of this key."""

@@ -15,6 +15,8 @@ from ivrbench.sip.refer import (
     transfer_uri,
 )
 
+from .part import Part
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -40,7 +42,7 @@ FIRST_NOTIFY_S: Final = 32.0
 """RFC 6665 §4.1.2.4, timer N: whoever takes a REFER tells of it within 64*T1."""
 
 
-class Transfers:
+class Transfers(Part):
     """The transfers of one session's first leg; on the loop.
 
     Args:
@@ -48,7 +50,7 @@ class Transfers:
     """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._asked: SipRequest | None = None
         """The REFER of `transfer`, until its outcome is known."""
         self._patience: asyncio.TimerHandle | None = None
@@ -62,7 +64,7 @@ class Transfers:
         Raises:
             LocalProtocolError: it cannot be sent.
         """
-        leg = self._session.leg
+        leg = self.session.leg
         invite = leg.first_invite
         if invite is not None and leg.owes_reply(invite):
             leg.reply(invite, MOVED, "", (("Contact", f"<{uri}>"),))
@@ -75,14 +77,14 @@ class Transfers:
             headers += [("P-App-Param", param)] if routes else []
             dialog.remote_target, dialog.route_set = uri, ()
             try:
-                leg.call.request("REFER", headers, now=self._session.board.now())
+                leg.call.request("REFER", headers, now=self.session.board.now())
             finally:
                 dialog.route_set = routes
             leg.dialog.status = DISCONNECTING
 
     def transfer(self, to: str) -> None:
         """Ask the peer to call a URI, or whom the call with this local tag is with."""
-        session, leg = self._session, self._session.leg
+        session, leg = self.session, self.session.leg
         try:
             refer_to = f"<{to}>" if ":" in to else self._of_call(to)
             if not leg.answered_s or leg.down:
@@ -95,7 +97,7 @@ class Transfers:
 
     def _of_call(self, local_tag: str) -> str:
         """A Refer-To that takes our place in another call."""
-        other = self._session.board.by_local_tag.get(local_tag)
+        other = self.session.board.by_local_tag.get(local_tag)
         leg = other.leg if other is not None else None
         if leg is None or leg.down or not leg.answered_s:
             raise LocalProtocolError(f"no call with the local tag {local_tag} is up")
@@ -123,12 +125,11 @@ class Transfers:
     def _wait(self, within_s: float) -> None:
         """Something is to be told by then."""
         self.close()
-        self._patience = self._session.board.loop.call_later(within_s, self._nothing_told)
+        self._patience = self.session.board.loop.call_later(within_s, self._nothing_told)
 
     def _nothing_told(self) -> None:
-        if not self._session.over:
-            self._outcome(NOTHING_TOLD, "the phone took the transfer, but tells no outcome")
-            self._session.board.settle()
+        self._outcome(NOTHING_TOLD, "the phone took the transfer, but tells no outcome")
+        self.session.board.settle()
 
     def _outcome(self, code: int, reason: str) -> None:
         self.close()
@@ -142,7 +143,7 @@ class Transfers:
             self._patience = None
 
     def _tell(self, code: int, reason: str) -> None:
-        session = self._session
+        session = self.session
 
         def decide(outcome: Outcome) -> None:
             if outcome.default_runs and 200 <= code < 300:
@@ -168,9 +169,9 @@ class Transfers:
                 leg.forget("REFER")
                 self._progress = ReferProgress(leg.call, request, now=leg.session.board.now())
 
-        self._session.tell("onRefer", refer_to.uri, replaces, done=decide)
+        self.session.tell("onRefer", refer_to.uri, replaces, done=decide)
 
     def report(self, code: int, reason: str) -> None:
         """Tell who asked how it goes."""
         if self._progress is not None:
-            self._progress.report(code, reason, now=self._session.board.now())
+            self._progress.report(code, reason, now=self.session.board.now())

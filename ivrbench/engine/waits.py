@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from ivrbench.observe.events import ApiCalled
 from ivrbench.scriptapi.additions import KEYS
 from ivrbench.scriptapi.ivr import HungUp
 
+from .part import Part
 from .script_line import script_line
 
 if TYPE_CHECKING:
@@ -57,15 +58,27 @@ class _Wait:
     pressed: str = ""
     """The key that stopped the item, which has not ended yet."""
     recorded_ms: int = 0
+    is_hung_up: bool = False
+    """The call ended before what it waits for."""
     where: tuple[str, int] = ("", 0)
     """File and line of the script."""
+
+    async def end(self) -> None:
+        """Wait for it.
+
+        Raises:
+            HungUp: the call is over.
+        """
+        await self.future
+        if self.is_hung_up:  # not from the future: that and the exception would know each other
+            raise HungUp("the call is over")
 
     def wants(self, key: str) -> bool:
         """Whether it is for this one."""
         return key in self.keys and not self.pressed and not self.future.done()
 
 
-class Waits:
+class Waits(Part):
     """`WaitPort` of one session; on the loop.
 
     Args:
@@ -73,7 +86,7 @@ class Waits:
     """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._waiting: list[_Wait] = []
         self._typed: deque[_Key] = deque()
         self._call: Call | None = None
@@ -90,7 +103,7 @@ class Waits:
         where = self._begin()
         if self._typed and self._typed[0].name in stop_on:
             return self._typed[0].name if keep_key else self._typed.popleft().name
-        playlist = self._session.playlist
+        playlist = self.session.playlist
 
         def enqueue() -> list[int]:
             return [playlist.enqueue(file, None, where) for file in files()]
@@ -105,7 +118,7 @@ class Waits:
     ) -> int:
         """Record until the file's limit, a key or silence; gives the milliseconds recorded."""
         where = self._begin()
-        playlist = self._session.playlist
+        playlist = self.session.playlist
 
         def enqueue() -> tuple[IvrAudioFile, int]:
             to_record = file()
@@ -124,10 +137,11 @@ class Waits:
         """The next key, "" if none comes in time."""
         self._begin()
         wait = self._wait(KEYS)
-        timer = self._session.board.loop.call_later(timeout_s, _end, wait)
+        board = self.session.board
+        timer = board.loop.call_later(timeout_s, _end, wait, context=board.inbox.context)
         self._match()
         try:
-            await wait.future
+            await wait.end()
         finally:
             timer.cancel()
             self._waiting.remove(wait)
@@ -181,19 +195,19 @@ class Waits:
         self._ended.clear()
         typed, self._typed = self._typed, deque()
         for press in typed:
-            self._session.tell_key(*press)
+            self.session.tell_key(*press)
 
     def hang_up(self) -> None:
         """The call is over: nobody waits any more."""
         for wait in self._waiting:
-            if not wait.future.done():
-                wait.future.set_exception(HungUp("the call is over"))
+            wait.is_hung_up = True
+            _end(wait)
 
     # --- inside -------------------------------------------------------------------------------
 
     def _begin(self) -> tuple[str, int]:
         """Check that waiting makes sense; gives the script's file and line."""
-        session = self._session
+        session = self.session
         where = script_line(session.generation.files)
         leg = session.leg
         if session.over or leg.down:
@@ -217,7 +231,7 @@ class Waits:
             _end(wait)
         self._match()
         try:
-            await wait.future
+            await wait.end()
         finally:
             self._waiting.remove(wait)
         return wait
@@ -238,22 +252,23 @@ class Waits:
                 _end(wait)
 
     def _stop_item(self, wait: _Wait, because: str) -> None:
-        session, playlist = self._session, self._session.playlist
+        session, playlist = self.session, self.session.playlist
         playlist.because = because
         playlist.flush(ApiCalled(session.leg.name, "flush", "", *wait.where))
         playlist.post(setattr, playlist, "because", "")
 
     def _wait(self, keys: str) -> _Wait:
-        if self._session.leg.down:
+        if self.session.leg.down:
             raise HungUp("the call is over")
-        wait = _Wait(self._session.board.loop.create_future(), keys)
+        wait = _Wait(self.session.board.loop.create_future(), keys)
         self._waiting.append(wait)
         return wait
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         """Read files away from the loop."""
-        board = self._session.board
-        future: asyncio.Future[_Result] = board.loop.create_future()
+        board = self.session.board
+        future: asyncio.Future[_Result | None] = board.loop.create_future()
+        problems: list[Exception] = []  # not in the future, for the reason above
 
         def run() -> None:
             try:
@@ -268,13 +283,15 @@ class Waits:
             if future.done():
                 return
             if problem is not None:
-                future.set_exception(problem)
-            else:
-                future.set_result(result)
+                problems.append(problem)
+            future.set_result(result)
 
         board.media.encoding += 1
         threading.Thread(target=run, name="prompts", daemon=True).start()
-        return await future
+        result = await future
+        if problems:
+            raise problems.pop()
+        return cast("_Result", result)
 
 
 def _end(wait: _Wait) -> None:

@@ -21,6 +21,7 @@ from tests.engine.handlers import BLOCK, Harness, reached
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ivrbench.observe.events import HandlerRaised
     from tests.engine.scripts import Bench
 
 
@@ -131,14 +132,21 @@ async def test_whatever_is_raised_stays_in_the_handler(run: Harness, statement: 
     mailbox = run.script(
         f"def onBye(self):\n    {statement}\nasync def onTimer(self, id):\n    {statement}"
     )
+    told: list[HandlerRaised] = []
+
+    def tell(outcome: Outcome) -> None:
+        told.append(raised_event("c1", outcome, mailbox.generation, "the call goes on"))
+
     for handler, args in (("onBye", ()), ("onTimer", (1,))):
-        outcome = await run.call(mailbox, handler, *args)
-        event = raised_event("c1", outcome, mailbox.generation, "the call goes on")
+        mailbox.post(Call(handler, args), tell)
+        outcome = await run.call(mailbox, "onEmptyQueue")
+        event = told[-1]
         line = 5 if handler == "onBye" else 7
         assert (event.file, event.line) == (str(run.bench.folder / "menu.py"), line)
         assert event.error_type in ("SystemExit", "KeyboardInterrupt", "ZeroDivisionError")
         assert event.traceback.splitlines()[1].startswith('  File "menu.py@')
         assert statement in event.traceback
+        assert not outcome.defined
 
 
 async def test_handlers_of_one_call_are_serial(run: Harness, gate: threading.Event) -> None:
