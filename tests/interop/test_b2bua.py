@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,6 +173,16 @@ async def test_call_center(
     assert level_dbfs(music) > -40
 
 
+def wait_for_listener(address: str) -> None:
+    """Wait for somebody to take connections there, without making one."""
+    listening = f":{int(address.rpartition(':')[2]):04X} 00000000:0000 0A"
+    for _ in range(200):
+        if listening in Path("/proc/net/tcp").read_text():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"nobody listens at {address}")
+
+
 @pytest.mark.parametrize(
     ("media", "script"),
     [("direct", RELAYS), ("anchored", RELAYS), ("auto", RELAYS_FROM_THE_START)],
@@ -210,6 +221,54 @@ async def test_sipp_calls_sipp(
             await sipp.wait()
     assert {leg.code for leg in legs} == {200}
     assert result.retransmissions == 0
+
+
+@pytest.mark.parametrize("media", ["direct", "anchored"])
+async def test_sipp_third_party_call_control(
+    tmp_path: Path, network: Network, need: Callable[[str], None], media: str
+) -> None:
+    """RFC 3725 by SIPp's own scenarios, each leg of the controller through us.
+
+    It calls one party without an offer, calls the other one with what that offered, and sends the
+    answer in the first one's ACK.
+    """
+    need("sipp")
+    ports = [free_port(socket.SOCK_DGRAM) for _ in range(4)]
+    twin = f"{IP}:{free_port(socket.SOCK_STREAM)}"
+    scripts = {"first": RELAYS, "second": RELAYS}
+    engine = Engine(tmp_path / "engine", scripts, f"b2b_media = {media}\n")
+    settings(engine.conf.parent, "first", callee=f"sip:a@{IP}:{ports[0]}")
+    settings(engine.conf.parent, "second", callee=f"sip:b@{IP}:{ports[1]}")
+    running: list[asyncio.subprocess.Process] = []
+
+    async def sipp(scenario: str, port: int, *more: str) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *("sipp", "-sn", scenario, "-i", IP, "-p", str(port), "-m", "5", "-r", "5"),
+            *("-mi", IP, "-nostdin", "-timeout", "30s", "-timeout_error", *more),
+            cwd=tmp_path,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        running.append(process)
+
+    try:
+        async with engine:
+            us = f"{IP}:{engine.port()}"
+            await sipp("3pcc-A", ports[0])
+            await sipp("3pcc-B", ports[1])
+            await sipp("3pcc-C-B", ports[3], "-3pcc", twin, "-s", "second", us)
+            await asyncio.to_thread(wait_for_listener, twin)
+            await sipp("3pcc-C-A", ports[2], "-3pcc", twin, "-s", "first", us)
+            legs = await engine.until_done(20)
+            async with asyncio.timeout(20):
+                assert [await process.wait() for process in running] == [0, 0, 0, 0]
+    finally:
+        for process in running:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    assert {leg.code for leg in legs} == {200}
 
 
 @pytest.mark.parametrize("media", ["direct", "anchored"])
