@@ -1,4 +1,4 @@
-"""What scripts find in `time`, `datetime`, `threading` and `concurrent.futures`: virtual time.
+"""What scripts find in `time`, `datetime`, `threading`, `asyncio` and so on: virtual time.
 
 Only code of scripts sees it: the threads of a bench, `async def` handlers, and scripts while they
 load. For everybody else these functions do what they always do. When the last bench is closed they
@@ -7,6 +7,7 @@ are put back.
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import concurrent.futures as futures
 import queue
@@ -19,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ivrbench.testing.dates import DATETIME
+from ivrbench.testing.script_loop import ScriptLoop
 from ivrbench.testing.threads import (
     REAL_LOCK,
     REAL_START,
@@ -98,6 +100,8 @@ def _replacements() -> list[tuple[object, str, Function]]:
         (threading.Thread, "join", _join),
         (threading, "Lock", partial(_make_lock, REAL_LOCK, reentrant=False)),
         (threading, "RLock", partial(_make_lock, REAL_RLOCK, reentrant=True)),
+        (asyncio.events, "new_event_loop", partial(_new_loop, asyncio.new_event_loop)),
+        (asyncio, "new_event_loop", partial(_new_loop, asyncio.new_event_loop)),
         (_Executor, "submit", _submit),
         (_Executor, "shutdown", _shutdown),
     ]
@@ -198,6 +202,11 @@ def _join(thread: threading.Thread, timeout: float | None = None) -> None:
         if not other.over:
             return
     REAL_JOIN(thread, timeout)
+
+
+def _new_loop(real: Function) -> object:
+    threads = here()
+    return real() if threads is None else ScriptLoop(threads)
 
 
 # --- locks ------------------------------------------------------------------------------------

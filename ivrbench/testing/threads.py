@@ -110,6 +110,8 @@ class ScriptThreads:
         """Called, on the loop's thread, with a sentence about a thread that did not come back."""
         self.astray: set[Turn] = set()
         """Threads that have not come back; while there are any, time is real."""
+        self.loops: list[asyncio.AbstractEventLoop] = []
+        """Of the scripts' own; closed in the end, so that none waits for the collector."""
         self._all: dict[Turn, threading.Thread] = {}
         self.closed = False
         _active.append(self)
@@ -191,6 +193,10 @@ class ScriptThreads:
         for _ in range(LAST_TURNS):
             for turn in set(self._all) - self.astray:
                 self.resume(turn)
+        for loop in self.loops:
+            loop.set_exception_handler(lambda loop, context: None)  # nor what it left undone
+            if not loop.is_running():
+                loop.close()
         log.disabled = was_disabled
         _active.remove(self)
 
@@ -200,8 +206,9 @@ class ScriptThreads:
         stack = "".join(traceback.format_stack(frame)[-4:]) if frame is not None else ""
         name = thread.name if thread is not None else "a thread"
         return (
-            f"{name} of a script has not come back for {self.patience_s:g} s of real time; "
-            f"it is here:\n{stack}"
+            f"{name} of a script has not come back for {self.patience_s:g} s of real time: it "
+            "computes, waits for somebody outside, or by a clock that is not virtual "
+            f"(docs/testing.md, Virtual time); it is here:\n{stack}"
         )
 
     # --- for the thread that runs -------------------------------------------------------------

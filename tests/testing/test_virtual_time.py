@@ -117,6 +117,81 @@ said.append(time.strftime("%H:%M:%S") == time.strftime("%H:%M:%S", time.localtim
     assert run(bench, ivr_scripts, body) == [60.0, True]
 
 
+def test_a_loop_of_its_own(bench: Bench, ivr_scripts: IvrScripts) -> None:
+    """`asyncio.run` in a handler: its sleeping, waiting and threads take no real time."""
+    top = """
+async def other():
+    await asyncio.sleep(30)
+    said.append("other")
+async def wait():
+    task = asyncio.create_task(other())
+    await asyncio.to_thread(time.sleep, 10)
+    said.append(round(asyncio.get_running_loop().time() - began))
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), 5)
+    except TimeoutError:
+        said.append(round(time.monotonic() - began))
+    await task
+"""
+    body = """
+global began
+began = time.monotonic()
+asyncio.run(wait())
+said.append(round(time.monotonic() - began, 3))
+"""
+    real_s = patches.REAL_MONOTONIC()
+    assert run(bench, ivr_scripts, body, top) == [10, 15, "other", 30.0]
+    assert patches.REAL_MONOTONIC() - real_s < 20, "it did not wait"
+
+
+def test_a_loop_in_a_thread(bench: Bench, ivr_scripts: IvrScripts) -> None:
+    """Handlers give it work, as to a library with a loop in the background."""
+    top = """
+loop = asyncio.new_event_loop()
+def serve():
+    loop.run_forever()
+createThread(serve)
+async def fetch(n):
+    await asyncio.sleep(n)
+    return n
+"""
+    body = """
+futures = [asyncio.run_coroutine_threadsafe(fetch(n), loop) for n in (20, 10)]
+said.append([future.result(60) for future in futures])
+said.append(round(time.monotonic() - began, 2))
+"""
+    assert run(bench, ivr_scripts, "began = time.monotonic()\n" + body, top) == [[20, 10], 20.0]
+
+
+def test_a_loop_with_sockets(bench: Bench, ivr_scripts: IvrScripts) -> None:
+    """Somebody outside takes real time; the loop hears them all the same."""
+    top = """
+import socket
+here, there = socket.socketpair()
+here.setblocking(False)
+async def talk():
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.05, there.send, b"hello")
+    return await loop.sock_recv(here, 10)
+async def server():
+    listening = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    await asyncio.sleep(0.05)
+    listening.close()
+"""
+    body = """
+said.append(asyncio.run(talk()))
+asyncio.run(server())
+here.close()
+there.close()
+"""
+    assert run(bench, ivr_scripts, body, top) == [b"hello"]
+
+
+def test_a_loop_while_a_script_loads(bench: Bench, ivr_scripts: IvrScripts) -> None:
+    """It takes no time either."""
+    assert run(bench, ivr_scripts, "said.append(1)", "asyncio.run(asyncio.sleep(3600))") == [1]
+
+
 def test_dates(bench: Bench, ivr_scripts: IvrScripts) -> None:
     """Scripts see the day and hour the test sets; dates they make are real ones."""
     top = "from datetime import date, datetime, timedelta, timezone"
