@@ -19,6 +19,7 @@ from ivrbench.observe.events import (
     Stamped,
 )
 from ivrbench.observe.history import KEY_NAMES
+from ivrbench.observe.ladder_folds import fold
 from ivrbench.observe.sipmessage import MessageText
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Column:
 
     name: str
     address: str
-    leg: str
-    """"" for us."""
+    legs: tuple[str, ...]
+    """Whose other side it is; none for us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,10 @@ class Row:
     beside: str = ""
     """Text beside our column: the handler that got the key."""
     sip: SipTraced | None = None
+    under: str = ""
+    """Key of the script's call that made this message, "" for none."""
+    below: int = 0
+    """Messages that this call of the script made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class Ladder:
     """The picture."""
 
     legs: tuple[str, ...]
+    calls: int
+    """How many calls these legs are."""
     columns: tuple[Column, ...]
     us: int
     """Index of our column."""
@@ -105,20 +112,31 @@ def legs_of(history: History, name: str, *, joined: bool = True) -> list[LegView
 
 
 def build_ladder(legs: Sequence[LegView]) -> Ladder:
-    """Make the picture of these legs; the first one's party stands left of us, the others right."""
-    sides = [_columns(leg) for leg in legs]
-    left = list(reversed(sides[0])) if sides else []
-    columns = [*left, _our_column(legs), *(column for side in sides[1:] for column in side)]
-    us = len(left)
+    """Make the picture of these legs, of one call or of several.
+
+    The first one's party and callers stand left of us, the others right. Parties of several calls
+    that have one address share its column.
+    """
+    call_of = {leg.name: leg.started.pair or leg.name for leg in legs}
+    is_several = len(set(call_of.values())) > 1
+    left: list[Column] = []
+    right: list[Column] = []
+    for leg in legs:
+        is_caller = is_several and leg.started.direction == "in" and not leg.started.pair
+        _place(left if is_caller or leg is legs[0] else right, _columns(leg), is_shared=is_several)
+    columns = [*reversed(left), _our_column(legs), *right]
     rows: list[Row] = []
     for leg in legs:
-        rows += _LegRows(leg, columns, us).rows()
+        rows += _LegRows(leg, columns, len(left)).rows()
     rows.sort(key=lambda row: (int(row.key.rstrip("ab")), row.key))
+    if is_several:
+        rows = [replace(row, note=row.note or row.leg) for row in rows]
     return Ladder(
-        tuple(leg.name for leg in legs),
+        tuple(call_of),
+        len(set(call_of.values())),
         tuple(columns),
-        us,
-        tuple(rows),
+        len(left),
+        tuple(fold(rows, call_of)),
         sum(leg.sip_dropped for leg in legs),
     )
 
@@ -156,15 +174,28 @@ def _columns(leg: LegView) -> list[Column]:
     name = leg.started.peer.removeprefix("sip:").partition(";")[0] or leg.name
     remotes = dict.fromkeys(s.event.remote for s in leg.sip if isinstance(s.event, SipTraced))
     kept = list(remotes)[:MAX_COLUMNS_PER_LEG] or [""]
-    return [Column(name if n == 0 else "", at, leg.name) for n, at in enumerate(kept)]
+    return [Column(name if n == 0 else "", at, (leg.name,)) for n, at in enumerate(kept)]
+
+
+def _place(side: list[Column], columns: Sequence[Column], *, is_shared: bool) -> None:
+    """Add the columns of a leg to a side; where they are shared, one for each address."""
+    for column in columns:
+        same = (n for n, known in enumerate(side) if known.address == column.address)
+        at = next(same, None) if is_shared and column.address else None
+        if at is None:
+            side.append(column)
+            continue
+        known = side[at]
+        names = dict.fromkeys(filter(None, (*known.name.split(", "), column.name)))
+        side[at] = replace(known, name=", ".join(names), legs=(*known.legs, *column.legs))
 
 
 def _our_column(legs: Sequence[LegView]) -> Column:
     for leg in legs:
         for stamped in leg.sip:
             if isinstance(stamped.event, SipTraced):
-                return Column(US, stamped.event.local, "")
-    return Column(US, "", "")
+                return Column(US, stamped.event.local, ())
+    return Column(US, "", ())
 
 
 @dataclass(slots=True)
@@ -197,10 +228,10 @@ class _LegRows:
                 yield self._arrow(stamped, "key", False, f"key {name}", key.source)
             case ApiCalled() as call if call.name not in AUDIO_CALLS:
                 text = f"{call.name}({_short(call.arguments)})"
-                yield self._inside(stamped, "call", text, _place(call.file, call.line))
+                yield self._inside(stamped, "call", text, _where(call.file, call.line))
             case HandlerRaised() as raised:
                 text = f"{raised.handler}({raised.arguments}) raised {raised.error_type}"
-                yield self._inside(stamped, "error", text, _place(raised.file, raised.line))
+                yield self._inside(stamped, "error", text, _where(raised.file, raised.line))
 
     def _message(self, stamped: Stamped, sip: SipTraced) -> Row:
         label = MessageText(sip.raw).summary
@@ -228,7 +259,7 @@ class _LegRows:
         counts = self.leg.measured
         if self._has_media:
             label = f"RTP {agreed.codec} {agreed.direction}"
-            yield self._arrow(stamped, "rtp", True, label, "changed")
+            yield self._arrow(stamped, "rtp", True, label, "changed", part="a")
             return
         self._has_media = True
         sent = received = lost = jitter = ""
@@ -264,7 +295,7 @@ class _LegRows:
         return Row(str(stamped.seq), stamped.at_s, kind, us, us, label, note, self.leg.name)
 
     def _column(self, remote: str) -> int:
-        mine = [n for n, column in enumerate(self.columns) if column.leg == self.leg.name]
+        mine = [n for n, column in enumerate(self.columns) if self.leg.name in column.legs]
         same = [n for n in mine if self.columns[n].address == remote]
         nearest = min(mine, key=lambda n: abs(n - self.us))
         return same[0] if same else nearest
@@ -292,5 +323,5 @@ def _short(arguments: str) -> str:
     return text if len(text) <= MAX_ARGUMENTS else text[: MAX_ARGUMENTS - 1] + "…"
 
 
-def _place(file: str, line: int) -> str:
+def _where(file: str, line: int) -> str:
     return f":{line} {file.rpartition('/')[2]}" if line else file.rpartition("/")[2]

@@ -62,14 +62,18 @@ class MessageText:
         return self.head[0].partition(" ")[0]
 
     @property
+    def is_reinvite(self) -> bool:
+        """True for an INVITE within a dialog."""
+        # RFC 3261 §14: it has a tag in To.
+        return not self.is_response and self.method == "INVITE" and ";tag=" in self.header("to")
+
+    @property
     def summary(self) -> str:
         """What the message is, in a few words: "re-INVITE (SDP)", "200 OK"."""
         if self.is_response:
             text = self.head[0][8:]
         else:
-            # RFC 3261 §14: an INVITE within a dialog has a tag in To.
-            again = self.method == "INVITE" and ";tag=" in self.header("to")
-            text = f"re-{self.method}" if again else self.method
+            text = f"re-{self.method}" if self.is_reinvite else self.method
         return f"{text} (SDP)" if self.has_sdp else text
 
 

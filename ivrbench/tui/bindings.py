@@ -161,7 +161,9 @@ BENCH = [
     key("v", "level", "log.level", "Level", "Show more or fewer log levels"),
     key("e", "errors", "log.errors", "Errors only", "Show only errors in the log, and back"),
     key("y", "copy", "copy", "Copy", "Copy the selected line"),
-    key("space", "pause", "pause", "Pause", "Let the view stand still, or go on"),
+    key("F", "saved_filters", "filter.saved", "Filters", "Use a saved filter, or save this one"),
+    key("space", "mark", "legs.mark", "Mark", "Mark a call; the marked ones have one ladder"),
+    key("p", "pause", "pause", "Pause", "Let the view stand still, or go on"),
 ]
 
 CALL = [
@@ -192,6 +194,7 @@ LADDER = [
     key("w", "times", "ladder.times", "Time", "Between rows, since the start, or clock", show=True),
     key("d", "sdp", "ladder.sdp", "SDP", "Only messages with SDP, and all again", show=True),
     key("m", "media", "ladder.media", "Media", "Hide RTP and keys, and show them", show=True),
+    key("f", "fold", "ladder.fold", "Fold", "Hide the messages a script's call made, or show them"),
     key("a", "script", "ladder.script", "Script", "Hide the script's calls, and show them"),
     key("x", "legs", "ladder.legs", "Legs", "Only the selected leg, or the whole call", show=True),
     key("s", "save", "save", "Save", "Save as pcap, text, Markdown or SVG", show=True),
@@ -226,7 +229,9 @@ LOG = [
         show=True,
     ),
     key("s", "save", "log.save", "Save", "Save what is shown as a text file", show=True),
-    key("space", "pause", "log.pause", "Pause", "Let the lines stand still, or go on"),
+    key("f", "follow_leg", "log.follow_leg", "This call", "Only the selected call, or all calls"),
+    key("F", "saved_filters", "log.saved", "Filters", "Use a saved filter, or save this one"),
+    key("space,p", "pause", "log.pause", "Pause", "Let the lines stand still, or go on"),
     key("y", "copy", "log.copy", "Copy", "Copy what is shown"),
 ]
 

@@ -57,6 +57,8 @@ class Cases:
 
     rows: list[Case] = field(default_factory=list)
     selected: str = ""
+    place: str = ""
+    """The line that was chosen in what the last run said, as "menu.py:48"; "" for the first."""
     runs_on_reload: bool = True
     due: set[str] = field(default_factory=set)
     """Scripts that were loaded again, whose cases have not run since."""

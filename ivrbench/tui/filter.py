@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LEVELS", "WORDS", "Filter", "Subject"]
+__all__ = ["FOLLOWS_LEG", "LEVELS", "WORDS", "Filter", "Subject"]
 
 LEVELS = ("ERROR", "WARN", "INFO", "DEBUG")
 """Names of the levels 0 to 3."""
 
 WORDS = 'words: leg: script: level>= src: since: -not "exact" /regex/'
 """The help line."""
+
+FOLLOWS_LEG = "leg:."
+"""The term for the call that is selected, whichever that is."""
 
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -29,6 +32,8 @@ class Subject:
 
     text: str
     leg: str = ""
+    selected: str = ""
+    """The leg the person chose: what `leg:.` stands for."""
     script: str = ""
     source: str = ""
     level: int = 2
@@ -86,8 +91,7 @@ class Filter:
         if not value:
             return None
         if name == "leg":
-            # "c12" also means its other leg, "c12b".
-            return lambda subject: subject.leg == value or subject.leg == value + "b"
+            return lambda subject: _is_of(subject.leg, subject.selected if value == "." else value)
         if name == "script":
             return lambda subject: subject.script.partition("@")[0] == value.partition("@")[0]
         if name == "src":
@@ -114,3 +118,8 @@ class Filter:
         if sign == "<=":
             return lambda subject: subject.level >= level
         return lambda subject: subject.level == level
+
+
+def _is_of(leg: str, wanted: str) -> bool:
+    """True for a leg and for the other one of its call: "c12" also means "c12b"."""
+    return bool(wanted) and leg in (wanted, f"{wanted}b")

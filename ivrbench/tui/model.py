@@ -79,6 +79,8 @@ class Model:
 
     leg: str = ""
     """The selected leg, "" until one is chosen: then it is the newest."""
+    marked_legs: tuple[str, ...] = ()
+    """Legs whose calls the ladder shows in one picture."""
     script: str = ""
     """The selected script, "" for the first."""
     generation: int = 0
@@ -272,12 +274,27 @@ class Model:
         return self.history.leg(leg.started.pair) or leg if leg is not None else None
 
     @property
+    def ladder_legs(self) -> tuple[str, ...]:
+        """Legs whose calls the ladder shows: the marked ones, else the selected one."""
+        marked = tuple(name for name in self.marked_legs if self.history.leg(name) is not None)
+        selected = self.selected_leg
+        return marked or ((selected.name,) if selected is not None else ())
+
+    def mark_leg(self, name: str) -> None:
+        """Mark a leg, or take its mark away."""
+        if name in self.marked_legs:
+            self.marked_legs = tuple(leg for leg in self.marked_legs if leg != name)
+        else:
+            self.marked_legs = (*self.marked_legs, name)
+
+    @property
     def watched_legs(self) -> tuple[str, ...]:
         """Legs whose levels are shown, and those shown of which the engine has told too little."""
         selected, test = self.selected_leg, self.test_call
         legs = [leg for leg in (selected, test) if leg is not None and leg.ended is None]
-        shown = legs_of(self.history, selected.name) if selected is not None else []
-        legs += (leg for leg in shown if leg.brief)
+        names = {*self.ladder_legs, *((selected.name,) if selected is not None else ())}
+        for name in sorted(names):
+            legs += (leg for leg in legs_of(self.history, name) if leg.brief)
         return tuple(dict.fromkeys(leg.name for leg in legs))
 
     @property

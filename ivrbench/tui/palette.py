@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
 
+from ivrbench.errors import ConfigError
 from ivrbench.observe.commands import Drain, PinScript, ReloadScripts, RollBack
 from ivrbench.tui.calling import NETWORKS
-from ivrbench.tui.filter import LEVELS
+from ivrbench.tui.filter import LEVELS, Filter
+from ivrbench.tui.saved_filters import choose_filter, filters_file, read_filters
 from ivrbench.tui.views.health import health_panes
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
     yield from _calls(app)
     yield from _scripts(app)
     yield from _legs(app)
+    yield from _filters(app)
     yield SystemCommand("View: theme…", "Choose the colours", app.action_change_theme)
     yield SystemCommand("View: ASCII glyphs", "Unicode or ASCII signs", app.action_ascii)
     for level, name in enumerate(LEVELS):
@@ -165,12 +169,36 @@ def _versions(app: Workbench, script: ScriptView) -> Iterator[SystemCommand]:
         )
 
 
+def _filters(app: Workbench) -> Iterator[SystemCommand]:
+    """For the log, which is on two screens and is where filters are worth keeping."""
+    with suppress(ConfigError):  # said where filters are chosen
+        for name, text in sorted(read_filters(filters_file(os.environ)).items()):
+            yield SystemCommand(
+                f"Filter: {name}", f"The log with  {text}", partial(_use, app, text)
+            )
+    about = app.model.log_filter.text or "no filter is typed"
+    yield SystemCommand(
+        "Filter: save the log's…",
+        about,
+        partial(choose_filter, app, app.model.log_filter.text, partial(_use, app)),
+    )
+
+
+def _use(app: Workbench, text: str) -> None:
+    app.model.log_filter = Filter(text)
+    app.action_go("log")
+    app.draw_now()
+
+
 def _legs(app: Workbench) -> Iterator[SystemCommand]:
     leg = app.model.selected_leg
     name = leg.name if leg is not None else ""
     why = "" if name else ": no call selected"
-    for mode, about in (("inspect", "Attributes and console"), ("ladder", "Its messages")):
-        title = f"Leg: {mode} {name}".rstrip()
+    for mode, legs, about in (
+        ("inspect", name, "Attributes and console"),
+        ("ladder", ", ".join(app.model.ladder_legs), "Messages, media, keys, script calls"),
+    ):
+        title = f"Leg: {mode} {legs}".rstrip()
         yield SystemCommand(title, f"{about}{why}", partial(app.action_go, mode))
     if leg is not None:
         call_id = leg.started.call_id

@@ -253,12 +253,14 @@ class Console:
             )
         self.tell("script", [one.text for one in script_lines(self.model, 60)], values)
 
-    async def _ladder(self, name: str) -> None:
-        leg = await self.find_leg(name)
-        if leg is None:
+    async def _ladder(self, names: str) -> None:
+        legs = [await self.find_leg(name) for name in names.split() or [""]]
+        found = [leg.name for leg in legs if leg is not None]
+        if len(found) < len(legs):
             return
         self.model.ladder.times = 1
-        _, ladder = picture(self.model, leg.name)
+        _, ladder = picture(self.model, *found)
+        self.model.ladder.unfolded = tuple(row.key for row in ladder.rows if row.below)
         values = [
             {
                 "leg": row.leg,

@@ -33,7 +33,7 @@ HELP: Final = (
     "network LOSS DELAY JITTER             transfer NAME|sip:URI",
     "hangup [LEG]           the test call, or any other",
     "legs   scripts   log [N]",
-    "ladder LEG             its messages, keys and script calls",
+    "ladder LEG [LEG…]      messages, keys and script calls of one call, or of several",
     "follow LEG|all|off     what happens in a call, as it happens",
     "reload [NAME]          load one script again, or all",
     "versions NAME   diff NAME [OLD NEW]   rollback NAME [N]   pin NAME N   unpin NAME",

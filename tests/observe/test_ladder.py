@@ -13,7 +13,14 @@ from ivrbench.observe import events as ev
 from ivrbench.observe.ladder import added_by_script, build_ladder, copies, legs_of
 from ivrbench.observe.pcap import capture
 from ivrbench.observe.sipmessage import MessageText, repeated_by
-from tests.tui.fake_engine import FakeEngine, ladder_events, leg_up, sip
+from tests.tui.fake_engine import (
+    FakeEngine,
+    ladder_events,
+    leg_up,
+    parted_events,
+    sip,
+    two_call_events,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,3 +176,60 @@ def test_capture_of_odd_addresses() -> None:
     odd = ev.SipTraced("c1", True, "udp", "odd", "[fe80::1%eth0]:5060", "x", b"x")
     data = capture([ev.Stamped(1, 1.5, odd), ev.Stamped(2, 2.0, ev.LogWritten(2, "sip", "x"))])
     assert len(data) == 24 + 16 + 40 + 8 + 1
+
+
+def test_what_a_call_of_the_script_made_is_folded_under_it() -> None:
+    """connectAudio() re-INVITEs both parties, one after the other: all of that is its doing."""
+    engine = FakeEngine()
+    engine.play(parted_events())
+    rows = build_ladder(legs_of(engine.hub.history, "c12")).rows
+    assert len({row.key for row in rows}) == len(rows)
+    call = next(row for row in rows if row.label == "connectAudio()")
+    folded = [(row.leg, row.label) for row in rows if row.under == call.key]
+    assert folded == [
+        ("c12", "re-INVITE (SDP)"),
+        ("c12", "200 OK (SDP)"),
+        ("c12", "ACK"),
+        ("c12b", "re-INVITE (SDP)"),
+        ("c12b", "200 OK (SDP)"),
+        ("c12b", "ACK"),
+    ]
+    assert call.below == 6
+    assert [row.label for row in rows if row.below] == ["connectAudio()"]
+    # A refresh a minute later, what the caller sends, and the call's beginning are not.
+    after = [row.label for row in rows if row.at_s > call.at_s and not row.under]
+    assert after == ["INFO", "re-INVITE (SDP)", "200 OK (SDP)"]
+
+
+def test_several_calls_are_one_picture() -> None:
+    """Callers left, called parties right; one column for an address; every row names its leg."""
+    engine = FakeEngine()
+    engine.play(two_call_events())
+    history = engine.hub.history
+    legs = [*legs_of(history, "c12"), *legs_of(history, "c13")]
+    ladder = build_ladder(legs)
+    assert (ladder.legs, ladder.calls) == (("c12", "c12b", "c13"), 2)
+    assert [(c.name, c.address, c.legs) for c in ladder.columns] == [
+        ("test phone, bob@10.0.0.8", "127.0.0.1:41022", ("c12", "c13")),
+        ("ivrbench", "127.0.0.1:5080", ()),
+        ("conf@10.0.0.5", "10.0.0.5:5060", ("c12b",)),
+    ]
+    assert all(row.note for row in ladder.rows)
+    assert [row.label for row in ladder.rows if row.leg == "c13"] == [
+        "INVITE (SDP)",
+        "180 Ringing",
+    ]
+    times = [row.at_s for row in ladder.rows if row.kind == "sip"]
+    assert times == sorted(times)
+
+
+def test_callers_of_other_addresses_have_columns_of_their_own() -> None:
+    """Also two of them, and us between them and those who are called."""
+    engine = FakeEngine()
+    for leg in ("c1", "c2b"):  # `sip` gives the second one another address
+        engine.publish(*leg_up(leg, "menu", 1, f"sip:{leg}@x"))
+        engine.publish(sip(leg, False, "INVITE sip:menu@bench SIP/2.0", "1 INVITE"))
+    history = engine.hub.history
+    ladder = build_ladder([*legs_of(history, "c1"), *legs_of(history, "c2b")])
+    assert [column.legs for column in ladder.columns] == [("c2b",), ("c1",), ()]
+    assert [(row.start, row.end) for row in ladder.rows if row.kind == "sip"] == [(1, 2), (0, 2)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from textual._context import active_app
 
 from ivrbench.errors import EngineGone
 from ivrbench.tui.app import Workbench
@@ -85,10 +86,20 @@ def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def nothing_to_do(_min_sleep: float = 0.0, _max_sleep: float = 0.0) -> None:
-    """Wait until the event loop would wait for time or for somebody else."""
+    """Wait until the event loop would wait for time or for somebody else, and all is drawn."""
     loop: Any = asyncio.get_running_loop()  # Any: what is ready to run has no public name
-    while loop._ready:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    app = active_app.get()
+    while True:
+        while loop._ready:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        screen = app.screen_stack[-1] if app.screen_stack else None
+        # What these two would do by themselves, a little later.
+        if screen is not None and screen._update_timer._active.is_set():
+            screen._on_timer_update()
+        elif app._resize_timer is not None:
+            app._check_resize()
+        else:
+            return
 
 
 @pytest.fixture(autouse=True)
@@ -99,8 +110,10 @@ def no_clock_in_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_app(engine: FakeEngine, process: EngineProcess | None = None, **more: Any) -> Workbench:
-    """The workbench as `run` makes it, on a clock that stands still."""
-    return Workbench(engine.connect, process, clock=engine.clock, zone=UTC, **more)
+    """The workbench as `run` makes it, on a clock that stands still; nothing moves slowly."""
+    app = Workbench(engine.connect, process, clock=engine.clock, zone=UTC, **more)
+    app.animation_level = "none"
+    return app
 
 
 @asynccontextmanager

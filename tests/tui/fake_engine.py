@@ -477,6 +477,31 @@ def ladder_events() -> Iterator[tuple[float, ev.Event]]:
     yield 0.001, measured("c12", 0, 0)
 
 
+def parted_events() -> Iterator[tuple[float, ev.Event]]:
+    """`ladder_events`, and then the script parts the two: re-INVITEs on both legs."""
+    yield from ladder_events()
+    tag = "To: <sip:a@b>;tag=1"
+    yield 3.0, ev.ApiCalled("c12", "connectAudio", "", "/s/pin_collect.py", 120)
+    yield 0.001, sip("c12", True, "INVITE sip:phone@x SIP/2.0", "7 INVITE", tag, sdp=True)
+    yield 0.2, sip("c12", False, "SIP/2.0 200 OK", "7 INVITE", sdp=True)
+    yield 0.001, sip("c12", True, "ACK sip:phone@x SIP/2.0", "7 ACK")
+    yield 0.001, sip("c12b", True, "INVITE sip:conf@10.0.0.5 SIP/2.0", "8 INVITE", tag, sdp=True)
+    yield 0.001, sip("c12", False, "INFO sip:x SIP/2.0", "9 INFO")
+    yield 0.1, sip("c12b", False, "SIP/2.0 200 OK", "8 INVITE", sdp=True)
+    yield 0.0, sip("c12b", True, "ACK sip:conf@10.0.0.5 SIP/2.0", "8 ACK")
+    yield 90.0, sip("c12", True, "INVITE sip:phone@x SIP/2.0", "10 INVITE", tag, sdp=True)
+    yield 0.1, sip("c12", False, "SIP/2.0 200 OK", "10 INVITE", sdp=True)
+
+
+def two_call_events() -> Iterator[tuple[float, ev.Event]]:
+    """`ladder_events`, and a second caller of the same address who gets as far as ringing."""
+    yield from ladder_events()
+    started, _, _ = leg_up("c13", "pin_collect", 7, "sip:bob@10.0.0.8")
+    yield 1.0, started
+    yield 0.0, sip("c13", False, "INVITE sip:pin_collect@bench SIP/2.0", "1 INVITE", sdp=True)
+    yield 0.001, sip("c13", True, "SIP/2.0 180 Ringing", "1 INVITE")
+
+
 # --- to look at ------------------------------------------------------------------------------
 
 

@@ -75,6 +75,11 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return ran
 
 
+def write_empty(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+
+
 def text_of(path: Path) -> str:
     return path.read_text()
 
@@ -325,3 +330,30 @@ def test_deleting_what_is_not_there(two: Path) -> None:
     with pytest.raises(ControlError, match="not in .* any more"):
         delete_case(case)
     assert text_of(two) == TWO
+
+
+async def test_places_in_what_was_said_are_opened(
+    engine: FakeEngine, two: Path, runs: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """enter below opens the script at the line it was at; each place once, files that are there."""
+    write_empty(Path("scripts/menu.py"))
+    engine.hub.history.engine.script_path = "scripts"
+    engine.publish(loaded("menu", 1))
+    monkeypatch.setattr(
+        sys.modules[__name__],
+        "MESSAGE",
+        [*MESSAGE, "  4.2  menu.py@7:48 onDtmf", "  4.4  tests/calls/test_menu.py:7", "gone.py:3"],
+    )
+    opened: list[tuple[str, int]] = []
+    async with workbench(engine, WIDE) as (app, pilot):
+        monkeypatch.setattr(app, "edit", lambda file, line: opened.append((file, line)))
+        await pilot.press("f8", "enter")
+        await settle(app, pilot, engine)
+        assert "enter opens menu.py:48" in screen_text(app)
+        await pilot.press("tab", "enter", "down")
+        await settle(app, pilot, engine)
+        assert "enter opens tests/calls/test_menu.py:7" in screen_text(app)
+        await pilot.press("enter", "down", "enter")
+        await settle(app, pilot, engine)
+        assert opened == [("scripts/menu.py", 48), ("tests/calls/test_menu.py", 7)]
+        assert "there is no gone.py in scripts" in strip_text(app)

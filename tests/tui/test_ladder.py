@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from ivrbench.observe import hub
+from ivrbench.tui.views.ladder import picture
 from tests.tui.conftest import NARROW, WIDE, screen_text, settle, workbench
-from tests.tui.fake_engine import ladder_events
+from tests.tui.fake_engine import ladder_events, parted_events, two_call_events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from ivrbench.tui.app import Workbench
     from tests.tui.fake_engine import FakeEngine
+
+
+def text_of(path: Path) -> str:
+    return path.read_text()
 
 
 async def press(app: Workbench, pilot: Pilot[str], engine: FakeEngine, *keys: str) -> str:
@@ -135,3 +140,65 @@ async def test_a_leg_that_came_in_brief(
         await settle(app, pilot, engine)
         assert "INVITE" in screen_text(app)
         assert not any(leg.brief for leg in app.model.history.live.values())
+
+
+async def test_messages_of_a_script_call_are_folded(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """enter on the call shows them, f shows or hides all; looking for a text finds them too."""
+    monkeypatch.chdir(tmp_path)
+    engine.play(parted_events())
+    async with workbench(engine, WIDE) as (app, pilot):
+        text = await press(app, pilot, engine, "f3")
+        assert "▸ 6 messages" in text
+        n_messages = text.count("re-INVITE")
+        text = await press(app, pilot, engine, "k", "k", "k")
+        assert "6 messages below it: enter shows them" in text
+        text = await press(app, pilot, engine, "enter")
+        assert "▾ 6 messages" in text
+        assert text.count("re-INVITE") == n_messages + 2
+        text = await press(app, pilot, engine, "f")
+        assert "▸ 6 messages" in text
+        text = await press(app, pilot, engine, "f")
+        assert "▾ 6 messages" in text
+        await press(app, pilot, engine, "f", "s", "m")
+        (saved,) = os.listdir(tmp_path)
+        assert text_of(tmp_path / saved).count("<summary>") == sum(
+            row.sip is not None for row in picture(app.model, "c12")[1].rows
+        )
+        text = await press(app, pilot, engine, "slash", *"8 INVITE", "enter")
+        assert text.count("re-INVITE (SDP)") >= 1
+
+
+async def test_marked_calls_have_one_ladder(engine: FakeEngine) -> None:
+    """space on the Bench marks them, enter or l shows them, x and n go back to one call."""
+    engine.play(two_call_events())
+    async with workbench(engine, WIDE) as (app, pilot):
+        text = await press(app, pilot, engine, "space")
+        assert "*c13" in text
+        assert "enter one ladder of 1 call " in text
+        text = await press(app, pilot, engine, "space")
+        assert "*c12" in text
+        assert app.model.marked_legs == ("c13", "c12")
+        text = await press(app, pilot, engine, "enter")
+        assert "c13 + c12 + c12b  (3 legs of 2 calls)" in text
+        assert "test phone, bob" in text or "bob@10.0.0.8, test" in text
+        text = await press(app, pilot, engine, "x")
+        assert "c13 + c12  (2 legs of 2 calls)" in text
+        text = await press(app, pilot, engine, "n")
+        assert "legs of" not in text
+        assert not app.model.marked_legs
+
+
+async def test_marks_are_taken_away(engine: FakeEngine) -> None:
+    """space on a marked call, esc for all of them; a leg that is forgotten is none."""
+    engine.play(two_call_events())
+    async with workbench(engine, NARROW) as (app, pilot):
+        await press(app, pilot, engine, "space", "k", "space")
+        assert not app.model.marked_legs
+        await press(app, pilot, engine, "space", "space")
+        app.model.marked_legs += ("c99",)
+        assert len(app.model.ladder_legs) == 2
+        await press(app, pilot, engine, "escape")
+        assert not app.model.marked_legs
+        assert app.current_mode == "bench"

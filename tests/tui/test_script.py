@@ -193,10 +193,10 @@ async def test_editing_opens_what_is_in_view(
 
 
 async def test_a_paused_view_stands_still(engine: FakeEngine) -> None:
-    """space on the Bench and in the log, p on the ladder; esc goes on; events go on meanwhile."""
+    """p on the Bench and the ladder, space too in the log; esc goes on; events go on meanwhile."""
     engine.publish(loaded("menu", 1))
     async with workbench(engine) as (app, pilot):
-        for mode, key in (("bench", "space"), ("log", "space"), ("ladder", "p")):
+        for mode, key in (("bench", "p"), ("log", "space"), ("ladder", "p")):
             app.action_go(mode)
             await settle(app, pilot, engine)
             await pilot.press(key)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.screen import ModalScreen
 
 from ivrbench.tui.bindings import ASK
-from ivrbench.tui.text import line
+from ivrbench.tui.text import cells, fit, line
 from ivrbench.tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class AskScreen(ModalScreen[str]):
     def _draw(self) -> None:
         rows = self.query_one(Rows)
         rows.titles(self._title)
-        lines: list[Line] = [line(f" {self._text}"), line("")]
+        text = fit(self._text, min(cells(self._text), max(0, rows.room.width - 2)))
+        lines: list[Line] = [line(f" {text}"), line("")]
         for key, value, label in self._choices:
             selected = value == self._selected
             cursor = self._glyphs.cursor if selected else " "

@@ -10,10 +10,11 @@ from textual.widgets import Input, Label
 
 from ivrbench.tui.bindings import BENCH
 from ivrbench.tui.filter import Filter
+from ivrbench.tui.saved_filters import choose_filter
 from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.text import Line, line
 from ivrbench.tui.views.leg import leg_summary, media_lines, playlist_lines
-from ivrbench.tui.views.legs import leg_lines, legs_title
+from ivrbench.tui.views.legs import leg_lines, legs_hints, legs_title
 from ivrbench.tui.views.log import latest_log_lines, log_title
 from ivrbench.tui.views.pages import empty_lines
 from ivrbench.tui.views.scripts import failed_count, script_lines
@@ -43,7 +44,7 @@ class BenchScreen(FrameScreen):
         """Panes from top to bottom."""
         with Horizontal(id="top"):
             yield Rows(id="scripts", hints="r reload  L reload all  enter open")
-            yield Rows(id="legs", hints="c call  h hang up  i inspect  l ladder  / filter")
+            yield Rows(id="legs")
         with Horizontal(id="middle"):
             yield Pane(id="playlist")
             yield Pane(id="media")
@@ -81,6 +82,7 @@ class BenchScreen(FrameScreen):
             bad = f" {glyphs.dot} {failed} {glyphs.bad}" if failed else ""
             right = f"{right} s Scripts {glyphs.open} {len(model.history.scripts)}{bad}".strip()
         legs.titles(legs_title(model), right)
+        legs.hints(legs_hints(model))
         if model.history.live or model.history.done:
             legs.show(leg_lines(model, now_s, legs.room.width))
         else:
@@ -110,6 +112,19 @@ class BenchScreen(FrameScreen):
         """The panes follow the selected leg."""
         self.bench.model.leg = message.key
         self.bench.draw_now()
+
+    @on(Rows.Opened, "#legs")
+    def open_leg(self) -> None:
+        """The ladder of its call, or of the calls that are marked."""
+        self.bench.action_go("ladder")
+
+    def action_mark(self) -> None:
+        """Mark the selected leg, or not, and go to the next one."""
+        leg = self.bench.model.selected_leg
+        if leg is not None:
+            self.bench.model.mark_leg(leg.name)
+            self.query_one("#legs", Rows).action_move(1)
+            self.bench.draw_now()
 
     @on(Rows.Moved, "#scripts")
     def choose_script(self, message: Rows.Moved) -> None:
@@ -169,15 +184,26 @@ class BenchScreen(FrameScreen):
         typed.value = current.text
         self.give_keys_to(typed)
 
+    def action_saved_filters(self) -> None:
+        """A filter that has a name, or a name for this one; for the log if it has the focus."""
+        self._filters_log = self.focused is self.query_one("#log")
+        model = self.bench.model
+        current = model.log_filter if self._filters_log else model.legs_filter
+        choose_filter(self.bench, current.text, self.use_filter)
+
+    def use_filter(self, text: str) -> None:
+        """As if it had been typed."""
+        model = self.bench.model
+        if self._filters_log:
+            model.log_filter = Filter(text)
+        else:
+            model.legs_filter = Filter(text)
+        self.bench.draw_now()
+
     @on(Input.Changed, "#filter")
     def apply_filter(self, message: Input.Changed) -> None:
         """What is shown follows the typing."""
-        model = self.bench.model
-        if self._filters_log:
-            model.log_filter = Filter(message.value)
-        else:
-            model.legs_filter = Filter(message.value)
-        self.bench.draw_now()
+        self.use_filter(message.value)
 
     @on(FilterLine.Left)
     def leave_filter(self) -> None:
@@ -186,10 +212,13 @@ class BenchScreen(FrameScreen):
         self.query_one("#log" if self._filters_log else "#legs").focus()
 
     def step_back(self) -> bool:
-        """Undo one thing: the zoom, the drawer, or a filter."""
+        """Undo one thing: the drawer, the marks, or the filters."""
         model = self.bench.model
         if self.has_class("-scripts"):
             self.action_toggle_scripts()
+        elif model.marked_legs:
+            model.marked_legs = ()
+            self.bench.draw_now()
         elif model.legs_filter or model.log_filter:
             model.legs_filter = model.log_filter = Filter()
             self.bench.draw_now()

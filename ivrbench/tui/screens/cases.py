@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -12,8 +13,7 @@ from ivrbench.tui.cases import CASES_FOLDER, delete_case
 from ivrbench.tui.screens.ask import AskScreen
 from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.screens.script import ScriptScreen
-from ivrbench.tui.views.cases import case_lines, detail_lines, versions_of
-from ivrbench.tui.widgets.pane import Pane
+from ivrbench.tui.views.cases import case_lines, detail_lines, first_place, versions_of
 from ivrbench.tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
@@ -34,18 +34,20 @@ class CasesScreen(FrameScreen):
     def body(self) -> ComposeResult:
         """Cases above, the selected one below."""
         yield Rows(id="cases", hints="enter run  a run all  l hear it  e edit  X delete")
-        yield Pane(id="case")
+        yield Rows(id="case")
 
     def draw_body(self, model: Model, now_s: float) -> None:
         """Show them."""
-        rows, detail = self.query_one("#cases", Rows), self.query_one("#case", Pane)
+        rows, detail = self.query_one("#cases", Rows), self.query_one("#case", Rows)
         on_off = "on" if model.cases.runs_on_reload else "off"
         rows.titles(f"Cases  {CASES_FOLDER}", f"w run on reload [{on_off}]")
         rows.show(case_lines(model, rows.room.width))
         case = model.cases.case
         detail.titles(case.name if case else "", f"{case.file}:{case.line}" if case else "")
         detail.show(detail_lines(model))
-        detail.hints("d diff  y copy" if case and case.message else "")
+        place = model.cases.place or (first_place(case) if case else "")
+        opens = f"enter opens {place}  " if place else ""
+        detail.hints(f"{opens}d diff  y copy" if case and case.message else "")
 
     def on_screen_resume(self) -> None:
         """Files may have changed meanwhile."""
@@ -55,8 +57,26 @@ class CasesScreen(FrameScreen):
     @on(Rows.Moved, "#cases")
     def choose(self, message: Rows.Moved) -> None:
         """Another case."""
-        self.bench.model.cases.selected = message.key
+        self.bench.model.cases.selected, self.bench.model.cases.place = message.key, ""
         self.bench.draw_now()
+
+    @on(Rows.Moved, "#case")
+    def choose_place(self, message: Rows.Moved) -> None:
+        """Another line of a file that the last run named."""
+        self.bench.model.cases.place = message.key
+        self.bench.draw_now()
+
+    @on(Rows.Opened, "#case")
+    def open_place(self, message: Rows.Opened) -> None:
+        """That line, in the person's editor."""
+        case, history = self.bench.model.cases.case, self.bench.model.history
+        name, _, number = message.key.rpartition(":")
+        folders = [Path(), Path(history.engine.script_path), case.file.parent if case else Path()]
+        found = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if found is None:
+            self.bench.say(f"there is no {name} in {history.engine.script_path}", "warn")
+        else:
+            self.bench.edit(str(found), int(number))
 
     @on(Rows.Opened, "#cases")
     def run_it(self, message: Rows.Opened) -> None:

@@ -64,9 +64,8 @@ class LadderScreen(FrameScreen):
 
     def draw_body(self, model: Model, now_s: float) -> None:
         """Show the selected leg's call."""
-        leg = model.selected_leg
         if not self.is_paused:
-            self._legs, self._ladder = views.picture(model, leg.name if leg else "")
+            self._legs, self._ladder = views.picture(model, *model.ladder_legs)
         self._rows = views.shown_rows(model.ladder, self._ladder)
         rows = self.query_one("#ladder", Rows)
         if rows.display and rows.room.width:
@@ -98,8 +97,13 @@ class LadderScreen(FrameScreen):
         self.bench.draw_now()
 
     @on(Rows.Opened, "#ladder")
-    def open_row(self) -> None:
-        """Read the message."""
+    def open_row(self, message: Rows.Opened) -> None:
+        """Read the message; of a call of the script, show the messages it made."""
+        row = views.selected_row(self.bench.model.ladder, self._rows)
+        if row is not None and row.below:
+            self.bench.model.ladder.row = row.key
+            self._unfold(row.key)
+            return
         self.remove_class("-hide-message")
         self.add_class("-show-message")
         self.query_one("#message").focus()
@@ -127,6 +131,20 @@ class LadderScreen(FrameScreen):
         """The next meaning of the times at the left."""
         choice = self.bench.model.ladder
         choice.times = (choice.times + 1) % len(views.TIMES)
+        self.bench.draw_now()
+
+    def action_fold(self) -> None:
+        """Hide the messages that calls of the script made, or show all of them."""
+        keys = [row.key for row in self._ladder.rows if row.below]
+        if keys:
+            are_open = set(keys) & set(self.bench.model.ladder.unfolded)
+            self._unfold(*(are_open or keys))
+        else:
+            self.bench.say("no call of the script made a re-INVITE here", "warn")
+
+    def _unfold(self, *keys: str) -> None:
+        choice = self.bench.model.ladder
+        choice.unfolded = tuple(set(choice.unfolded) ^ set(keys))
         self.bench.draw_now()
 
     def action_sdp(self) -> None:
@@ -165,7 +183,7 @@ class LadderScreen(FrameScreen):
         keys, leg = leg_keys(model), model.selected_leg
         if keys:
             at = keys.index(leg.name) if leg is not None and leg.name in keys else -step
-            model.leg = keys[(at + step) % len(keys)]
+            model.leg, model.marked_legs = keys[(at + step) % len(keys)], ()
             model.ladder.row, model.ladder.marks = "", ()
             self.is_paused = False
             self.bench.draw_now()
@@ -213,7 +231,7 @@ class LadderScreen(FrameScreen):
             self.bench.say("there is no call to save", "warn")
             return
         question = AskScreen(
-            f"Save the ladder of {self._legs[0].name}",
+            f"Save the ladder of {', '.join(self._ladder.legs[:4])}",
             f"In {Path.cwd()}",
             [
                 ("p", "pcap", "pcap: for Wireshark, tshark, sngrep"),

@@ -10,8 +10,9 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from ivrbench.tui.bindings import LOG
-from ivrbench.tui.filter import WORDS, Filter
+from ivrbench.tui.filter import FOLLOWS_LEG, WORDS, Filter
 from ivrbench.tui.outside import save_new
+from ivrbench.tui.saved_filters import choose_filter
 from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.text import clock_time
 from ivrbench.tui.views.log import LogLines, log_title
@@ -65,6 +66,23 @@ class LogScreen(FrameScreen):
     def action_filter(self) -> None:
         """Type a filter."""
         self.give_keys_to(self.query_one(FilterLine))
+
+    def action_saved_filters(self) -> None:
+        """A filter that has a name, or a name for this one."""
+        choose_filter(self.bench, self.bench.model.log_filter.text, self.use_filter)
+
+    def action_follow_leg(self) -> None:
+        """Only lines of the selected call, whichever that is, or of all."""
+        terms = self.bench.model.log_filter.text.split()
+        others = [term for term in terms if not term.startswith("leg:")]
+        self.use_filter(" ".join(others if FOLLOWS_LEG in terms else [FOLLOWS_LEG, *others]))
+
+    def use_filter(self, text: str) -> None:
+        """As if it had been typed."""
+        # The model first: a screen that is shown again takes what is typed from there.
+        self.bench.model.log_filter = Filter(text)
+        self.query_one(FilterLine).value = text
+        self.bench.draw_now()
 
     def action_level(self) -> None:
         """More levels, round to errors."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ivrbench.tui.text import Column, Line, clock_time, count, line, row
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
     from ivrbench.tui.model import Model
     from ivrbench.tui.theme import Glyphs
 
-__all__ = ["case_lines", "case_mark", "detail_lines", "versions_of"]
+__all__ = ["case_lines", "case_mark", "detail_lines", "first_place", "versions_of"]
 
 _WIDTHS = (16, 14, 12)
 _HEADS = ("expected", "got", "script")
+# A file of Python, maybe with the version of the script, and a line.
+_PLACE = re.compile(r"([\w./-]+\.py)(?:@\d+)?:(\d+)")
 
 
 def case_lines(model: Model, width: int) -> list[Line]:
@@ -83,7 +86,9 @@ def detail_lines(model: Model) -> list[Line]:
     if not case.message:
         said = {"ok": "passed", "running": "runs now", "": "enter runs it"}
         return [line(f"  {said.get(case.state, '')}")]
-    lines = [_detail(text) for text in case.message]
+    chosen = model.cases.place or first_place(case)
+    places = _places(case)
+    lines = [_detail(*told, chosen) for told in zip(case.message, places, strict=True)]
     since = _since(model, case)
     if since:
         # After what was expected, what came and where; before the timeline.
@@ -116,13 +121,27 @@ def _since(model: Model, case: Case) -> str:
     return f"@{shown.generation} changed {lines} {changed} (d shows the diff)"
 
 
-def _detail(text: str) -> Line:
+def _detail(text: str, place: str, chosen: str) -> Line:
+    """A line of what was said; one that names a place in a file can be opened."""
     shown = text.removeprefix("ivrbench.errors.ExpectationFailed: ")
+    is_chosen = bool(place) and place == chosen
     head, _, rest = shown.partition("  ")
     if head in _HEADS:
         role = "bad" if head == "got" else "head"
-        return line((f"  {head:9} ", role), rest.strip())
-    return line(f"  {shown}")
+        return line((f"  {head:9} ", role), rest.strip(), key=place, selected=is_chosen)
+    return line(f"  {shown}", key=place, selected=is_chosen)
+
+
+def _places(case: Case) -> list[str]:
+    """For each line of what was said, the place it is the first to name, as "menu.py:48"."""
+    found = (_PLACE.search(text) for text in case.message)
+    places = [f"{each[1]}:{each[2]}" if each is not None else "" for each in found]
+    return ["" if place in places[:n] else place for n, place in enumerate(places)]
+
+
+def first_place(case: Case) -> str:
+    """The first place that the last run named."""
+    return next(filter(None, _places(case)), "")
 
 
 def case_mark(model: Model, script: str) -> tuple[str, str]:

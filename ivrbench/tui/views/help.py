@@ -34,9 +34,11 @@ _PAGES = {
     "ladder": (
         "Columns     parties by address: the caller left of us, legs that the script called",
         "            right of us. One picture for all legs of a call; x shows one leg.",
+        "            space on the Bench marks calls: those marked have one picture.",
         "Arrows      SIP messages; a thick line is RTP with its packets; keys go to the",
         "            handler beside our column; what the script called stands beside it.",
         "RETRANS     the same bytes again; the message says which timer repeated it.",
+        "{open} 4 messages  what connectAudio() made us send: enter shows it, f shows all.",
         "{marked}    a header that the script gave.",
         "Marks       space on two messages compares them: - only the first, + only the second.",
         "Files       s saves next to where ivrbench was started: pcap opens in Wireshark and",
@@ -109,7 +111,7 @@ _PAGES = {
     ),
     "log": (
         "Type / and a filter. All terms must hold:",
-        "  leg:c12         lines of this call",
+        "  leg:c12         lines of this call; leg:. those of the selected one (f)",
         "  script:mailbox  lines of this script",
         "  level>=warn     warnings and errors",
         "  src:rtp         lines from load, call, sip, rtp, script, engine, watch, config",
@@ -118,6 +120,7 @@ _PAGES = {
         '  "exact words"   as written, capitals too',
         "  /regex/         regular expression",
         f"  {WORDS}",
+        "F saves a filter under a name, and lists those that have one.",
         "Scrolling up pauses; end follows again.",
     ),
 }

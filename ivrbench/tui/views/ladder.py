@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.ladder import added_by_script, build_ladder, copies, legs_of
@@ -59,11 +59,14 @@ class LadderChoice:
     whole: bool = False
     """Long lines of the message go on below instead of being cut."""
     find: str = ""
+    unfolded: tuple[str, ...] = ()
+    """Keys of the script's calls whose messages are shown."""
 
 
-def picture(model: Model, name: str) -> tuple[list[LegView], Ladder]:
-    """The ladder of a leg as the person wants it: joined, or alone."""
-    legs = legs_of(model.history, name, joined=model.ladder.joined)
+def picture(model: Model, *names: str) -> tuple[list[LegView], Ladder]:
+    """The ladder of these legs as the person wants it: each with its whole call, or alone."""
+    found = (legs_of(model.history, name, joined=model.ladder.joined) for name in names)
+    legs = list({leg.name: leg for call in found for leg in call}.values())
     return legs, build_ladder(legs)
 
 
@@ -72,7 +75,8 @@ def ladder_title(model: Model, ladder: Ladder) -> tuple[str, str]:
     choice = model.ladder
     left = " + ".join(ladder.legs) or "no call"
     if len(ladder.legs) > 1:
-        left += f"  ({count(len(ladder.legs), 'leg')} of one call)"
+        calls = "one call" if ladder.calls == 1 else f"{ladder.calls} calls"
+        left += f"  ({count(len(ladder.legs), 'leg')} of {calls})"
     right = [TIMES[choice.times]]
     right += ["SDP only"] if choice.sdp_only else []
     right += [] if choice.media else ["no media"]
@@ -88,6 +92,8 @@ def shown_rows(choice: LadderChoice, ladder: Ladder) -> list[Row]:
 
 
 def _is_shown(choice: LadderChoice, row: Row) -> bool:
+    if row.under and not choice.find and not choice.sdp_only:
+        return row.under in choice.unfolded or not choice.script
     if choice.sdp_only and (row.sip is None or "(SDP)" not in row.label):
         return False
     if row.kind in ("rtp", "key") and not choice.media:
@@ -114,22 +120,32 @@ def ladder_lines(model: Model, ladder: Ladder, width: int) -> list[Line]:
         line((_names([c.address for c in ladder.columns], centres, width), "dim")),
     ]
     selected = selected_row(choice, rows)
+    at_key = selected.key if selected is not None else ""
+    rows = [_with_fold(model, row) for row in rows]
     before_s = start_s = rows[0].at_s if rows else 0.0
     for row in rows:
         at = _time(model, row.at_s, before_s, start_s)
         before_s = row.at_s
         spans: list[Span] = [
-            (model.glyphs.cursor if row is selected else " ", "accent"),
+            (model.glyphs.cursor if row.key == at_key else " ", "accent"),
             ("*" if row.key in choice.marks else " ", "warn"),
             (f"{at:>{time_width}} ", "dim"),
             (_draw(row, ladder, places, room), _role(row)),
             (fit(row.note, note_width), _note_role(row)),
         ]
-        lines.append(line(*spans, key=row.key, selected=row is selected))
+        lines.append(line(*spans, key=row.key, selected=row.key == at_key))
     if not rows:
         text = "nothing passes the filters" if ladder.rows else "no message yet"
         lines.append(line((f"   {text}", "dim")))
     return lines
+
+
+def _with_fold(model: Model, row: Row) -> Row:
+    """A call of the script with how many messages it made."""
+    if not row.below:
+        return row
+    glyph = model.glyphs.opened if row.key in model.ladder.unfolded else model.glyphs.open
+    return replace(row, beside=f"{glyph} {count(row.below, 'message')}")
 
 
 def selected_row(choice: LadderChoice, rows: Sequence[Row]) -> Row | None:
@@ -174,9 +190,9 @@ def _draw(row: Row, ladder: Ladder, places: list[int], room: int) -> str:
         _write_inside(cells_, row, ladder, us)
     else:
         _write_arrow(cells_, row, places[row.start], places[row.end])
-        if row.beside:
-            end = len(cells_) if ladder.us == len(places) - 1 else places[ladder.us + 1]
-            _write(cells_, us + 2, row.beside, end - us - 3)
+    if row.beside and (row.start != row.end or ladder.us < len(places) - 1):
+        end = len(cells_) if ladder.us == len(places) - 1 else places[ladder.us + 1]
+        _write(cells_, us + 2, row.beside, end - us - 3)
     return fit("".join(cells_), room)
 
 
@@ -189,7 +205,7 @@ def _write(cells_: list[str], at: int, text: str, room: int) -> None:
 def _write_inside(cells_: list[str], row: Row, ladder: Ladder, us: int) -> None:
     """What the script does: beside our line, on the side where there is room."""
     if ladder.us == len(ladder.columns) - 1:
-        _write(cells_, us + 2, row.label, len(cells_) - us - 2)
+        _write(cells_, us + 2, f"{row.label}  {row.beside}".rstrip(), len(cells_) - us - 2)
     else:
         text = fit(row.label, min(cells(row.label), us))
         _write(cells_, us - cells(text), text, us)
@@ -291,6 +307,10 @@ def _plain_lines(model: Model, row: Row, width: int) -> list[Line]:
     at = clock_time(row.at_s, model.zone, milliseconds=True)
     lines = [line((f"{at}  {row.leg}", "head")), line("")]
     lines += [line(fit(text, width)) for text in (row.label, row.beside, row.note) if text]
+    if row.below:
+        verb = "hides" if row.key in model.ladder.unfolded else "shows"
+        text = f"{count(row.below, 'message')} below it: enter {verb} them"
+        lines += [line(""), line(fit(text, width))]
     return lines
 
 

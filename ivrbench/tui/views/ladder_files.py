@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.pcap import capture
 from ivrbench.observe.sipmessage import MessageText
-from ivrbench.tui.text import clock_time
+from ivrbench.tui.text import clock_time, count
 from ivrbench.tui.views.ladder import ladder_lines, shown_rows
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def _markdown(model: Model, legs: Sequence[LegView], ladder: Ladder) -> bytes:
     lines = [f"# {_heading(model, legs)}", "", "```text"]
     lines += [one.text.rstrip()[2:] for one in ladder_lines(model, ladder, TEXT_WIDTH)]
     lines += ["```", ""]
-    for row in shown_rows(model.ladder, ladder):
+    # What is folded in the picture too: every message is worth a look.
+    opened = replace(model.ladder, unfolded=tuple(row.key for row in ladder.rows if row.below))
+    for row in shown_rows(opened, ladder):
         if row.sip is None:
             continue
         at = clock_time(row.at_s, model.zone, milliseconds=True)
@@ -80,7 +83,8 @@ def _svg_row(row: Row, places: list[int], y: int) -> list[str]:
     colour = _COLOURS.get(row.kind, "#b91c1c")
     if row.start == row.end:
         x = places[row.start] + 8
-        return [f'<text x="{x}" y="{y + 4}" fill="{colour}">{escape(row.label)}</text>']
+        label = f"{row.label} ▸ {count(row.below, 'message')}" if row.below else row.label
+        return [f'<text x="{x}" y="{y + 4}" fill="{colour}">{escape(label)}</text>']
     start, end = places[row.start], places[row.end]
     tip = -8 if end > start else 8
     parts = [
@@ -104,9 +108,10 @@ def _pcap(model: Model, legs: Sequence[LegView], ladder: Ladder) -> bytes:
 def _heading(model: Model, legs: Sequence[LegView]) -> str:
     if not legs:
         return "ivrbench"
-    started = legs[0].started
     names = " + ".join(leg.name for leg in legs)
-    return f"{names} · {started.script}@{started.generation} · call-id {started.call_id}"
+    calls = [leg.started for leg in legs if not leg.started.pair] or [legs[0].started]
+    told = (f"{call.script}@{call.generation} · call-id {call.call_id}" for call in calls)
+    return " · ".join([names, *told])
 
 
 FORMATS: dict[str, Callable[[Model, Sequence[LegView], Ladder], bytes]] = {

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ivrbench.tui.filter import Subject
-from ivrbench.tui.text import Column, Line, line, minutes, row
+from ivrbench.tui.text import Column, Line, count, line, minutes, row
 from ivrbench.tui.views.stuck import stuck_note
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ivrbench.observe.snapshot import LegView
     from ivrbench.tui.model import Model
 
-__all__ = ["leg_keys", "leg_lines", "legs_title", "now_text"]
+__all__ = ["leg_keys", "leg_lines", "legs_hints", "legs_title", "now_text"]
 
 MAX_SHOWN = 300
 """Live legs listed at once; a filter finds the others."""
@@ -32,6 +32,14 @@ def legs_title(model: Model) -> str:
     return f"Legs  {len(model.history.live)} live{past}"
 
 
+def legs_hints(model: Model) -> str:
+    """What the keys do there: once legs are marked, what can be done with them."""
+    n_marked = len(model.marked_legs)
+    if not n_marked:
+        return "c call  h hang up  i inspect  l ladder  space mark  / filter"
+    return f"enter one ladder of {count(n_marked, 'call')}  space mark  esc no marks"
+
+
 def leg_keys(model: Model) -> list[str]:
     """Names of the legs listed, in their order."""
     return [leg.name for leg in (*_live(model), *_done(model))]
@@ -39,7 +47,7 @@ def leg_keys(model: Model) -> list[str]:
 
 def leg_lines(model: Model, now_s: float, width: int) -> list[Line]:
     """A header, the live legs newest first, each with its notes, and the done ones."""
-    widths = _widths(width)
+    widths = _widths(model, width)
     texts = ("leg", "dir", "script@gen", "peer", "state", "time", "now")
     lines = [_row("", texts, widths, ("head",) * 7)]
     live = list(islice(_live(model), MAX_SHOWN + 1))
@@ -59,11 +67,12 @@ def leg_lines(model: Model, now_s: float, width: int) -> list[Line]:
     return lines
 
 
-def _widths(width: int) -> tuple[int, int]:
-    """Widths of peer and now, which share what the fixed columns leave."""
-    room = width - 2 - (_LEG + _DIR + _SCRIPT + _STATE + _TIME) - 7
+def _widths(model: Model, width: int) -> tuple[int, int, int]:
+    """Widths of leg, which has room for marks, and of peer and now, which share what is left."""
+    leg = _LEG + bool(model.marked_legs)
+    room = width - 2 - (leg + _DIR + _SCRIPT + _STATE + _TIME) - 7
     peer = max(8, min(room // 2, 30))
-    return peer, max(0, room - peer)
+    return leg, peer, max(0, room - peer)
 
 
 def _live(model: Model) -> Iterator[LegView]:
@@ -105,24 +114,26 @@ def _shown(model: Model, leg: LegView) -> bool:
 def _row(
     marker: str,
     texts: tuple[str, ...],
-    widths: tuple[int, int],
+    widths: tuple[int, int, int],
     roles: tuple[str, ...],
     *,
     key: str = "",
 ) -> Line:
-    sizes = (_LEG, _DIR, _SCRIPT, widths[0], _STATE, _TIME, widths[1])
+    leg, peer, now = widths
+    sizes = (leg, _DIR, _SCRIPT, peer, _STATE, _TIME, now)
     columns = [Column(marker, 1, "accent")]
     columns += [Column(t, size, role) for t, size, role in zip(texts, sizes, roles, strict=True)]
     return row(columns, key=key, selected=bool(marker))
 
 
-def _live_row(model: Model, leg: LegView, now_s: float, widths: tuple[int, int]) -> Line:
+def _live_row(model: Model, leg: LegView, now_s: float, widths: tuple[int, int, int]) -> Line:
     started = leg.started
     is_second = started.pair in model.history.live
     state, role = _state(model, leg)
     script = model.glyphs.dot if is_second else _script_text(leg)
     texts = (
-        f"{model.glyphs.branch}{leg.name[len(started.pair) :]}" if is_second else leg.name,
+        _mark(model, leg)
+        + (f"{model.glyphs.branch}{leg.name[len(started.pair) :]}" if is_second else leg.name),
         started.direction,
         script,
         _short_peer(started.peer),
@@ -136,7 +147,7 @@ def _live_row(model: Model, leg: LegView, now_s: float, widths: tuple[int, int])
     )
 
 
-def _done_row(model: Model, leg: LegView, widths: tuple[int, int]) -> Line:
+def _done_row(model: Model, leg: LegView, widths: tuple[int, int, int]) -> Line:
     started, ended = leg.started, leg.ended
     is_good = ended is not None and 200 <= ended.code < 300
     state = f"{model.glyphs.ok} done" if is_good else f"{model.glyphs.bad} {leg.code or 'lost'}"
@@ -144,7 +155,7 @@ def _done_row(model: Model, leg: LegView, widths: tuple[int, int]) -> Line:
     if ended is not None:
         how = f"by {ended.by}" if is_good else ended.reason or f"by {ended.by}"
     texts = (
-        leg.name,
+        _mark(model, leg) + leg.name,
         started.direction,
         _script_text(leg),
         _short_peer(started.peer),
@@ -156,6 +167,10 @@ def _done_row(model: Model, leg: LegView, widths: tuple[int, int]) -> Line:
     return _row(
         _marker(model, leg), texts, widths, ("dim",) * 4 + (role, "dim", "dim"), key=leg.name
     )
+
+
+def _mark(model: Model, leg: LegView) -> str:
+    return "*" if leg.name in model.marked_legs else ""
 
 
 def _marker(model: Model, leg: LegView) -> str:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.events import LogWritten, Stamped
-from ivrbench.tui.filter import LEVELS, Subject
+from ivrbench.tui.filter import FOLLOWS_LEG, LEVELS, Subject
 from ivrbench.tui.text import Line, Span, clean, clock_time, fit, line
 
 if TYPE_CHECKING:
@@ -23,10 +23,13 @@ _ROLES = ("bad", "warn", "", "dim")
 
 
 def log_title(model: Model) -> str:
-    """Which levels are shown."""
+    """Which levels are shown, and of which call if it is the selected one's."""
     level = model.log_level
     name = LEVELS[level]
-    return f"{name} only" if level == 0 else f"{name}+"
+    text = f"{name} only" if level == 0 else f"{name}+"
+    if FOLLOWS_LEG in model.log_filter.text.split():
+        text = f"only {_chosen(model) or 'the selected call'} {model.glyphs.dot} {text}"
+    return text
 
 
 def latest_log_lines(
@@ -66,12 +69,18 @@ def _is_shown(model: Model, stamped: Stamped, event: LogWritten) -> bool:
         Subject(
             text=f"{event.text} {event.detail}",
             leg=event.leg,
+            selected=_chosen(model),
             script=event.script,
             source=event.source,
             level=event.level,
             age_s=model.history.at_s - stamped.at_s,
         )
     )
+
+
+def _chosen(model: Model) -> str:
+    leg = model.inspected_leg
+    return leg.name if leg is not None else ""
 
 
 def _log_line(model: Model, at_s: float, event: LogWritten, width: int) -> Line:
@@ -108,6 +117,7 @@ class LogLines:
         made_for = (
             id(model.history),
             model.log_filter.text,
+            _chosen(model),
             model.log_level,
             model.log_details,
             model.noise_lines,
