@@ -135,6 +135,7 @@ class Call:
         self.lane, self.row = lane, row
         lane.coders[row] = coder
         self.inbound.sit(lane, row)
+        self.keying.sit(lane, row)
 
     @staticmethod
     def _coder(lane: Lane, stream: StreamParams) -> Coder | None:

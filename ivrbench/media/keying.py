@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ivrbench.media.srtp import SecureRtcpSocket, SecureRtpSocket, SrtpContext
+from ivrbench.media.srtp import Place, SecureRtcpSocket, SecureRtpSocket
 
 if TYPE_CHECKING:
     from ivrbench.media.dtls import Dtls, Handshake
+    from ivrbench.media.lane import Lane
     from ivrbench.media.messages import DtlsParams, SrtpParams, StreamParams
     from ivrbench.media.sockets import RtcpSocket, RtpSocket
+    from ivrbench.rtp.srtp import SrtpReceiver, SrtpSender
 
 __all__ = ["Keying"]
 
@@ -34,6 +36,8 @@ class Keying:
         self.rtp = rtp
         self.rtcp = rtcp
         self.secure: SecureRtpSocket | None = None
+        self._place = Place()
+        self._secure_ports: tuple[SecureRtpSocket, SecureRtcpSocket] | None = None
         self._make = dtls
         self._srtp: SrtpParams | None = None
         self._dtls: DtlsParams | None = None
@@ -55,16 +59,29 @@ class Keying:
         """DTLS has not agreed on keys yet."""
         return self.secure is not None and self.secure.context is None
 
+    @property
+    def transforms(self) -> tuple[SrtpSender, SrtpReceiver] | None:
+        """Encryption of RTP, if it is one that `SecureRows` does for all calls at once."""
+        context = self.secure.context if self.secure is not None else None
+        return context.transforms if context is not None else None
+
+    def sit(self, lane: Lane, row: int) -> None:
+        """The call's columns are in this row from now on."""
+        self._place.sit(lane, row)
+
     def agree(self, stream: StreamParams) -> None:
         """Take over keys, or that there are none."""
         if stream.srtp is None and stream.dtls is None:
             self.secure = None
             self.rtp, self.rtcp = self.ports
         elif self.secure is None:
-            self.rtp = self.secure = SecureRtpSocket(self.ports[0])
-            self.rtcp = SecureRtcpSocket(self.ports[1], self.secure)
+            if self._secure_ports is None:
+                secure = SecureRtpSocket(self.ports[0], self._place)
+                self._secure_ports = secure, SecureRtcpSocket(self.ports[1], secure)
+            self.secure, self.rtcp = self._secure_ports
+            self.rtp = self.secure
         if self.secure is not None and stream.srtp != self._srtp:
-            self.secure.context = SrtpContext(stream.srtp) if stream.srtp is not None else None
+            self.secure.use(stream.srtp)
         self._srtp = stream.srtp
 
     def begin(self, stream: StreamParams) -> None:
@@ -77,7 +94,7 @@ class Keying:
         self.secure.handshake = None
         if stream.dtls is not None and self._make is not None:
             if stream.srtp is None:
-                self.secure.context = None
+                self.secure.use(None)
             self._handshake = self._make.handshake(stream.dtls, self.ports[0])
             self.secure.handshake = self._handshake
             self._handshake.start()
@@ -89,7 +106,7 @@ class Keying:
             return None
         self._given = keys
         if self._srtp is not None:
-            self.secure.context = SrtpContext(keys)
+            self.secure.use(keys)
         return keys
 
     def failure(self) -> str:

@@ -14,7 +14,10 @@ import numpy as np
 
 from ivrbench.audio.activity import SilenceDetector
 from ivrbench.media.arena import silence_offset
+from ivrbench.media.columns import COLUMNS, Columns
+from ivrbench.media.digests import Digests
 from ivrbench.media.hearing import Hearing
+from ivrbench.media.secure_rows import SecureRows, secure_rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
@@ -55,50 +58,8 @@ FIRST_ROWS = 16
 NO_ROOM = 1 << 40
 """`room` before the first packet of a window."""
 
-_COLUMNS: dict[str, type[Any]] = {
-    # What is sent: read position in the arena, samples left, advance a frame (0: the same silence
-    # again), 1 while the call is attached, frames since the item began.
-    "pos": np.int64,
-    "left": np.int64,
-    "step": np.int64,
-    "runs": np.int64,
-    "frames": np.int64,
-    "sends": np.uint16,
-    "seq": np.uint16,
-    "tx_ts": np.uint32,
-    "sent": np.int64,
-    "octets": np.int64,
-    # What is received. `rx_head`: first two bytes of an ordinary packet, 0 while none is one.
-    # `play` is the position of the playout in ticks of the RTP clock, `play_ts` the same as the
-    # peer's timestamp; `end` is one past the newest tick in the buffer. `room`: how many ticks
-    # before its turn the latest packet of this window came; `calm`: windows without a late one.
-    # Bit i of `history`: packet `max_seq` - i came. `heard_at`: the oldest frame of `heard`.
-    "hears": np.bool_,
-    "synced": np.bool_,
-    "rx_pt": np.uint8,
-    "rx_head": np.uint16,
-    "rx_ssrc": np.uint32,
-    "play_ts": np.uint32,
-    "play": np.int64,
-    "end": np.int64,
-    "room": np.int64,
-    "calm": np.int64,
-    "max_seq": np.uint16,
-    "cycles": np.int64,
-    "base_seq": np.int64,
-    "history": np.uint64,
-    "received": np.int64,
-    "gap": np.int64,
-    "heard_at": np.int64,
-    "last_rx": np.float64,
-    "jitter": np.float64,
-    "transit": np.uint32,
-    "timeout_s": np.float64,
-    "rtcp_at": np.float64,
-}
 
-
-class Lane:
+class Lane(Columns):
     """Rows of calls that share codec, packet length and tick.
 
     Args:
@@ -107,39 +68,6 @@ class Lane:
         ptime_ms: length of the packets sent, and the period of the rows.
         phase: in which tick of its period it runs.
     """
-
-    pos: NDArray[np.int64]
-    left: NDArray[np.int64]
-    step: NDArray[np.int64]
-    runs: NDArray[np.int64]
-    frames: NDArray[np.int64]
-    sends: NDArray[np.uint16]
-    seq: NDArray[np.uint16]
-    tx_ts: NDArray[np.uint32]
-    sent: NDArray[np.int64]
-    octets: NDArray[np.int64]
-    hears: NDArray[np.bool_]
-    synced: NDArray[np.bool_]
-    rx_pt: NDArray[np.uint8]
-    rx_head: NDArray[np.uint16]
-    rx_ssrc: NDArray[np.uint32]
-    play_ts: NDArray[np.uint32]
-    play: NDArray[np.int64]
-    end: NDArray[np.int64]
-    room: NDArray[np.int64]
-    calm: NDArray[np.int64]
-    max_seq: NDArray[np.uint16]
-    cycles: NDArray[np.int64]
-    base_seq: NDArray[np.int64]
-    history: NDArray[np.uint64]
-    received: NDArray[np.int64]
-    gap: NDArray[np.int64]
-    heard_at: NDArray[np.int64]
-    last_rx: NDArray[np.float64]
-    jitter: NDArray[np.float64]
-    transit: NDArray[np.uint32]
-    timeout_s: NDArray[np.float64]
-    rtcp_at: NDArray[np.float64]
 
     def __init__(
         self, codec: LaneCodec, arena: NDArray[np.uint8], ptime_ms: int = 20, phase: int = 0
@@ -178,6 +106,9 @@ class Lane:
         """The row of each of `senders`."""
         self.secured: list[Call] = []
         """The calls that encrypt."""
+        self.digests = Digests(self.packet_bytes)
+        self.secure_rows: SecureRows | None = None
+        """Those of them whose ordinary packets are not in `senders`, and read as they are."""
         self.readers: list[tuple[int, Callable[[memoryview], int], memoryview]] = []
         self.tick = 0
         """The plane's present tick."""
@@ -271,7 +202,7 @@ class Lane:
         row = heapq.heappop(self._free)
         self.calls[row] = call
         self.n = max(self.n, row + 1)
-        for name in _COLUMNS:
+        for name in COLUMNS:
             getattr(self, name)[row] = 0
         self.fresh[row] = False
         self.heard[row] = 0
@@ -305,7 +236,7 @@ class Lane:
 
     def adopt(self, row: int, other: Lane, other_row: int) -> None:
         """Copy a call's columns from another lane, when its codec changes."""
-        for name in _COLUMNS:
+        for name in COLUMNS:
             getattr(self, name)[row] = getattr(other, name)[other_row]
         self.heard_at[row] = 0  # what was heard stays behind
 
@@ -317,16 +248,21 @@ class Lane:
         self.sender_rows = []
         self.readers = []
         self.secured = []
+        bulk: list[Call] = []
         for row, call in enumerate(self.calls[: self.n]):
             if call is not None and call.keying.secure is not None:
                 self.secured.append(call)
             if call is None or call.peer is None:
                 continue
-            rtp = call.keying.rtp
+            in_bulk = self.codec.law is not None and call.keying.transforms is not None
+            rtp = call.keying.ports[0] if in_bulk else call.keying.rtp
             self.readers.append((row, rtp.recv_into, self.rx_views[row]))
-            if self.sends[row] and row not in self.keying:
+            if in_bulk:
+                bulk.append(call)
+            elif self.sends[row] and row not in self.keying:
                 self.senders.append((rtp.send, self.tx_views[row]))
                 self.sender_rows.append(row)
+        self.secure_rows = secure_rows_of(self, bulk)
 
     def play_silence(self, row: int, n_samples: int = FOREVER) -> None:
         """Let a row send silence for a while."""
@@ -342,7 +278,7 @@ class Lane:
 
     def _grow(self, capacity: int) -> None:
         old = self.capacity
-        for name, kind in _COLUMNS.items():
+        for name, kind in COLUMNS.items():
             setattr(self, name, self._larger(getattr(self, name, None), (capacity,), kind))
         self.rtcp_at[old:] = np.inf
         self.left[old:] = FOREVER

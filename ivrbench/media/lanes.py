@@ -69,6 +69,9 @@ class LaneTable:
             if (lane.codec, lane.ptime_ms, lane.phase) == (codec, ptime_ms, phase):
                 return lane
         lane = Lane(codec, self._arena, ptime_ms, phase)
+        for other in self._lanes:
+            if other.packet_bytes == lane.packet_bytes:
+                lane.digests = other.digests
         self._lanes.append(lane)
         return lane
 

@@ -19,7 +19,9 @@ from ivrbench.media.lane import HEADER_BYTES, MAX_PACKET_BYTES, NO_ROOM, RTP_HEA
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ivrbench.media.call import Call
     from ivrbench.media.lane import Lane
+    from ivrbench.media.sockets import RtpSocket
 
 __all__ = [
     "LATE_LIMIT",
@@ -85,7 +87,7 @@ def read_packets(lane: Lane, now: float, period: int) -> int:
             empty.append(row)
     n_packets = len(lane.readers) - len(empty)
     if n_packets:
-        _sort_in(lane, sizes, now)
+        _sort_in(lane, _opened(lane, sizes, empty), now)
     again = _rows_to_read_again(lane, empty, period)
     lane.busy.clear()
     if again:
@@ -115,7 +117,7 @@ def _read_again(lane: Lane, rows: list[int], now: float) -> int:
             call = lane.calls[row]
             assert call is not None, "a row without a call was read"
             try:
-                sizes[row] = call.keying.rtp.recv_into(lane.rx_views[row])
+                sizes[row] = _port(call, lane).recv_into(lane.rx_views[row])
             except OSError:
                 continue
             got.append(row)
@@ -123,35 +125,62 @@ def _read_again(lane: Lane, rows: list[int], now: float) -> int:
             break
         n_packets += len(got)
         lane.busy.update(got)
-        if len(got) < WORTH_A_BATCH:
-            _accept_each(lane, got, sizes, now)
+        if len(got) >= WORTH_A_BATCH:
+            _sort_in(lane, _opened(lane, sizes, []), now)
+        elif lane.secure_rows is not None:
+            _accept_each(lane, got, _opened(lane, sizes, []), now)
         else:
-            _sort_in(lane, sizes, now)
+            _accept_each(lane, got, sizes, now)
         rows = got
     return n_packets
 
 
-def _accept_each(lane: Lane, rows: list[int], sizes: list[int], now: float) -> None:
+def _port(call: Call, lane: Lane) -> RtpSocket:
+    """Where a row's packets come from, as `lane.readers` has it."""
+    in_bulk = lane.secure_rows is not None and call.row in lane.secure_rows
+    return call.keying.ports[0] if in_bulk else call.keying.rtp
+
+
+def _opened(lane: Lane, sizes: list[int], empty: list[int]) -> NDArray[np.int64]:
+    """Sizes of the packets just read, those of encrypted calls checked and without their tags.
+
+    Args:
+        lane: the packets lie in its `rx` rows.
+        sizes: bytes of each row's packet as it was read; 0 afterwards where it did not count.
+        empty: gets the rows of those.
+    """
+    size = np.array(sizes[: lane.n])
+    if lane.secure_rows is not None:
+        for row in lane.secure_rows.open(lane, size):
+            sizes[row] = 0
+            empty.append(row)
+    return size
+
+
+def _accept_each(
+    lane: Lane, rows: list[int], sizes: list[int] | NDArray[np.int64], now: float
+) -> None:
+    if lane.secure_rows is not None:
+        lane.secure_rows.decrypt(lane, rows)
     for row in rows:
         call = lane.calls[row]
         if call is not None and sizes[row]:
             call.inbound.accept(bytes(lane.rx_views[row][: sizes[row]]), now)
 
 
-def _sort_in(lane: Lane, sizes: list[int], now: float) -> None:
+def _sort_in(lane: Lane, size: NDArray[np.int64], now: float) -> None:
     """Place the ordinary ones of the packets just read, hand on the others one by one.
 
     Args:
         lane: the packets lie in its `rx` rows.
-        sizes: bytes of each row's packet, 0 for none.
+        size: bytes of each row's packet, 0 for none.
         now: seconds.
     """
     n = lane.n
     if lane.codec.law is None:
-        _accept_each(lane, [row for row in range(n) if sizes[row]], sizes, now)
+        _accept_each(lane, np.flatnonzero(size).tolist(), size, now)
         return
     rx = lane.rx[:n]
-    size = np.array(sizes[:n])
     ts = rx["ts"].astype(np.uint32)
     seq = rx["seq"].astype(np.uint16)
     ahead = ts - lane.play_ts[:n]  # what is late is a huge number here
@@ -168,7 +197,7 @@ def _sort_in(lane: Lane, sizes: list[int], now: float) -> None:
     # The ordinary ones came first: their clock is what an odd one is judged by.
     odd = (size > 0) & ~plain
     if odd.any():
-        _accept_each(lane, np.flatnonzero(odd).tolist(), sizes, now)
+        _accept_each(lane, np.flatnonzero(odd).tolist(), size, now)
 
 
 def _place_all(
@@ -191,6 +220,8 @@ def _place_all(
     if rows.size:
         block = (at[rows] // lane.block) % n_blocks
         after = (block + 1) % n_blocks
+        if lane.secure_rows is not None:
+            lane.secure_rows.decrypt(lane, rows)
         payload = lane.rx["payload"][rows]
         lane.ring[rows, block] = payload[:, : lane.block]
         lane.ring[rows, after] = payload[:, lane.block :]

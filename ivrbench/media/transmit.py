@@ -42,10 +42,7 @@ def transmit(lane: Lane) -> int:
     tx["ts"][:n] = lane.tx_ts[:n]
     for row in lane.marked:
         tx["b1"][row] |= MARKER
-    if lane.codec.law is not None:
-        _send(lane)
-    else:
-        _send_coded(lane)
+    n_packets = _send_coded(lane) if lane.codec.law is None else _send(lane)
     for row in list(lane.keying):
         call = lane.calls[row]
         if call is not None and lane.sends[row]:
@@ -54,7 +51,7 @@ def transmit(lane: Lane) -> int:
         tx["b1"][row] &= ~MARKER & 0xFF
         lane.marked.discard(row)
     _advance(lane, n)
-    return len(lane.senders)
+    return n_packets
 
 
 def audio_packet(lane: Lane, row: int) -> memoryview:
@@ -78,15 +75,17 @@ def sent_pcm(lane: Lane, row: int) -> NDArray[np.int16]:
     return lane.codec.law.decode(lane.tx["payload"][row])
 
 
-def _send(lane: Lane) -> None:
+def _send(lane: Lane) -> int:
     for send, view in lane.senders:
         try:
             send(view)
         except OSError:  # an ICMP error of an earlier packet, or no buffer: the next one may pass
             continue
+    n_secure = lane.secure_rows.send(lane) if lane.secure_rows is not None else 0
+    return len(lane.senders) + n_secure
 
 
-def _send_coded(lane: Lane) -> None:
+def _send_coded(lane: Lane) -> int:
     """Encode and send one by one. How many calls that can be, admission decides by weight."""
     for row, (send, _) in zip(lane.sender_rows, lane.senders, strict=True):
         packet = audio_packet(lane, row)
@@ -96,6 +95,7 @@ def _send_coded(lane: Lane) -> None:
                 send(packet)
             except OSError:
                 continue
+    return len(lane.senders)
 
 
 def _advance(lane: Lane, n: int) -> None:
