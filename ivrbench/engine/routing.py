@@ -50,6 +50,11 @@ class Ways:
         return self._flows[0]
 
     @property
+    def flows(self) -> tuple[Flow, ...]:
+        """All that are left, in the order to try."""
+        return tuple(self._flows)
+
+    @property
     def more(self) -> bool:
         """True if there is another place beside that in `flow`."""
         return len(self._flows) > 1

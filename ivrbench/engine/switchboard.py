@@ -30,6 +30,7 @@ from .application import MAPPING_FILE, Mapping, choose_application, read_mapping
 from .cdr import callee_record, session_record
 from .describe import peer_name, summary_of, without_keys
 from .endpoint_settings import endpoint_settings
+from .hops import Hops
 from .inbox import Inbox
 from .leg import Leg
 from .location import Location
@@ -134,7 +135,7 @@ class Switchboard:
         """Called with what became of a request outside any call; False: it is nobody's."""
         self.route_from: Callable[[str], tuple[str, ...]] = self._proxy_route
         """Route values of a call of ours, by its From."""
-        self._send = send
+        self._hops = Hops(loop, lambda: self.router, send)
         self._settings = settings
         self.admission = Admission(settings)
         self._mapping: tuple[Mapping, ...] = ()
@@ -176,7 +177,7 @@ class Switchboard:
 
     def settle(self) -> None:
         """Take the endpoint's events, send its messages, arm its timer."""
-        endpoint, send = self.endpoint, self._send
+        endpoint, send = self.endpoint, self._hops.send
         while True:
             while (event := endpoint.next_event()) is not None:
                 try:
@@ -208,7 +209,8 @@ class Switchboard:
         self._armed = self.loop.call_later(max(0.0, deadline_s - self.now()), self._due)
 
     def close(self) -> None:
-        """Stop the timer."""
+        """Stop the timer, forget what waits."""
+        self._hops.close()
         if self._armed is not None:
             self._armed.cancel()
 

@@ -176,20 +176,25 @@ class Dialog:
 
 
 def next_hop_flow(uri: SipUri | None, flow: Flow) -> Flow:
-    """The flow to a next hop given by address; `flow` again for a name, which only DNS could tell.
+    """The flow to a next hop.
 
     Args:
-        uri: the next hop, None if it could not be read.
+        uri: the next hop, None if it could not be read. Its `hop` is set for a name, which only the
+            DNS knows, and for an address of the other IP version.
         flow: the flow in use so far; its local address is kept.
     """
-    host = "" if uri is None else (uri.param("maddr") or uri.host).strip("[]")
-    if uri is None or not (":" in host or _IPV4.fullmatch(host)):
-        return replace(flow, connection_id=0) if flow.connection_id else flow
+    if uri is None:
+        return replace(flow, connection_id=0)
+    host = (uri.param("maddr") or uri.host).strip("[]")
     transport = (uri.param("transport") or "").lower()
     if transport not in TRANSPORTS:
         transport = "tls" if uri.scheme == "sips" else flow.transport
+    if not (":" in host or _IPV4.fullmatch(host)):
+        # Where nobody knows the name, the way the dialog was made is as good as any.
+        return Flow(transport, flow.local, flow.remote, host=flow.host, hop=str(uri))
     port = uri.port or (DEFAULT_TLS_PORT if transport in ("tls", "wss") else DEFAULT_PORT)
-    return Flow(transport, flow.local, (host, port))
+    foreign = (":" in host) != (":" in flow.local[0])
+    return Flow(transport, flow.local, (host, port), hop=str(uri) if foreign else "")
 
 
 def _uri(text: str) -> SipUri | None:

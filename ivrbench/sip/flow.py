@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["TRANSPORTS", "Address", "Flow", "host_port"]
 
@@ -30,6 +30,9 @@ class Flow:
     """Tells connections between the same addresses apart; 0 for UDP or "none yet"."""
     host: str = ""
     """The name the peer's certificate has to show (RFC 5922 §7.1); "": its address."""
+    hop: str = field(default="", compare=False)
+    """URI of the next hop, where `remote` is not its address: ask the DNS, and use `remote` only if
+    that knows nothing; "": nobody has to ask."""
 
     @property
     def reliable(self) -> bool:

@@ -30,15 +30,18 @@ def dialog(target: str = "sip:peer@192.0.2.2:5060", flow: Flow = UDP, route: str
         ("sip:a@[2001:db8::9]", "udp", ("2001:db8::9", 5060)),
         ("sip:a@name;maddr=198.51.100.7", "udp", ("198.51.100.7", 5060)),
         ("sip:a@phone.example", "udp", ("192.0.2.2", 5060)),
+        ("sip:a@phone.example:5070;transport=tcp", "tcp", ("192.0.2.2", 5060)),
         ("sip:a@198.51.100.1;transport=carrier-pigeon", "udp", ("198.51.100.1", 5060)),
     ],
 )
 def test_next_hop(target: str, transport: str, remote: tuple[str, int]) -> None:
-    """RFC 3261 §8.1.2: the target's address and transport; a name stays on the flow, as only DNS
-    knows it.
+    """RFC 3261 §8.1.2: the target's address and transport; of a name, and of an address of the
+    other IP version, the hop says who has to be asked.
     """
     flow = dialog(target).next_flow(symmetric=False)
     assert (flow.transport, flow.remote, flow.local) == (transport, remote, OURS)
+    has_to_be_found = "phone.example" in target or ":" in remote[0]
+    assert flow.hop == (target if has_to_be_found else "")
     assert dialog(target).next_flow(symmetric=True) == UDP
 
 

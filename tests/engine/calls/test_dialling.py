@@ -382,6 +382,30 @@ def test_redirected(make_bench: MakeBench) -> None:
     third.bye()
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_answer_with_a_name_as_contact(make_bench: MakeBench, known: bool) -> None:
+    """RFC 3261 §12.2.1.1: ACK and BYE go where the Contact of the 2xx leads, a name too; if nobody
+    knows it, where the INVITE went.
+    """
+    bench = make_bench(APP)
+    if known:
+        bench.engine.names["desk.example"] = [("192.0.2.98", 5060)]
+    proxy, desk = Callee(bench), Callee(bench, ("192.0.2.98", 5060), 41_000)
+    came: list[str] = []
+    bench.attach(desk.flow.local, lambda data, _: came.append(data.decode().split()[0]))
+    handle = dial(bench)
+    contact = [("Contact", "<sip:ann@desk.example>")]
+    body = proxy.sdp()
+    proxy.do(lambda call, now: call.accept(contact, body, "application/sdp", now=now))
+    assert handle.answered
+    bench.session.leg.bye()
+    bench.board.settle()
+    bench.wait()
+    assert came == (["ACK", "BYE"] if known else [])
+    assert ("ACK" in proxy.got) is not known
+    bench.wait(40)
+
+
 def test_redirected_to_nowhere(make_bench: MakeBench) -> None:
     """A 302 to a name that leads nowhere is a failure, and nothing is left of the call."""
     bench = make_bench(APP)

@@ -263,15 +263,29 @@ def test_broken_messages_get_a_source_banned(make_bench: MakeBench) -> None:
             "sip:192.0.2.40:5070",
             "<sip:192.0.2.41;lr>, <sip:ann@192.0.2.99>",
         ),
+        (
+            "<sip:edge.example;lr>",
+            "sip:ann@192.0.2.99",
+            "<sip:edge.example;lr>, <sip:192.0.2.41;lr>",
+        ),
+        (
+            "<sip:nowhere.example;lr>",
+            "sip:ann@192.0.2.99",
+            "<sip:nowhere.example;lr>, <sip:192.0.2.41;lr>",
+        ),
     ],
 )
 def test_record_route(make_bench: MakeBench, nearest: str, uri: str, route: str) -> None:
     """RFC 3261 §12.1.1: our BYE names the caller, and goes by the proxies, nearest first. One
     without lr routes strictly: its URI is that of the request, and the caller comes last (§12.2).
+    One with a name is asked for, and if nobody knows it stands where the INVITE came from.
     """
     bench = make_bench(script("def onSessionStart(self):\n    self.stopSession()"))
-    proxy: list[str] = []
-    bench.attach(("192.0.2.40", 5070), lambda data, _: proxy.append(data.decode()))
+    came: list[tuple[tuple[str, int], str]] = []
+    bench.engine.names["edge.example"] = [("192.0.2.42", 5072)]
+    edge = ("192.0.2.42", 5072) if "edge" in nearest else ("192.0.2.40", 5070)
+    for place in {("192.0.2.40", 5070), edge}:
+        bench.attach(place, lambda data, flow: came.append((flow.local, data.decode())))
     head = (
         "{method} sip:app@192.0.2.1 SIP/2.0\r\n"
         "Via: SIP/2.0/UDP 192.0.2.40:5070;branch=z9hG4bK{method}\r\n"
@@ -283,10 +297,11 @@ def test_record_route(make_bench: MakeBench, nearest: str, uri: str, route: str)
     flow = Flow("udp", ("192.0.2.40", 5070), ENGINE)
     bench.send((head.format(method="INVITE", tag="") + described).encode() + sdp(), flow)
     bench.wait()
-    tag = proxy[-1].partition("To: ")[2].partition("\r\n")[0].partition(">")[2]
+    tag = came[-1][1].partition("To: ")[2].partition("\r\n")[0].partition(">")[2]
     bench.send((head.format(method="ACK", tag=tag) + "\r\n").encode(), flow)
     bench.wait()
-    (bye, *_) = (text for text in proxy if text.startswith("BYE "))
+    ((place, bye), *_) = (each for each in came if each[1].startswith("BYE "))
+    assert place == edge
     assert bye.startswith(f"BYE {uri} SIP/2.0\r\n")
     routes = [line for line in bye.split("\r\n") if line.startswith("Route: ")]
     assert ", ".join(routes).replace("Route: ", "") == route
