@@ -10,15 +10,14 @@ import pytest
 from ivrbench.errors import MediaError
 from ivrbench.media.ports import PortPool
 
+from .own_address import OWN_IP
+
 pytestmark = pytest.mark.net
 LOW = 22_000
 """Below the ports that the kernel gives to whoever asks for any."""
-PID = os.getpid()
-OURS = f"127.{64 + (PID >> 16)}.{PID >> 8 & 255}.{PID & 255}"
-"""An address of loopback that no other process has: tests run beside each other."""
 
 
-@pytest.mark.parametrize("ip", [OURS, "::1"], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize("ip", [OWN_IP, "::1"], ids=["IPv4", "IPv6"])
 def test_pair_is_even_and_next(ip: str) -> None:
     """RFC 3550 §11: RTP on the even port, RTCP on the one after it; non-blocking."""
     pool = PortPool(ip, LOW + 1, LOW + 999)
@@ -32,7 +31,7 @@ def test_pair_is_even_and_next(ip: str) -> None:
 
 def test_ports_rest_before_they_are_used_again() -> None:
     """A released port comes back only after the rest of the range had its turn."""
-    pool = PortPool(OURS, LOW, LOW + 9)
+    pool = PortPool(OWN_IP, LOW, LOW + 9)
     seen = []
     for _ in range(6):
         pair = pool.allocate()
@@ -45,15 +44,15 @@ def test_ports_rest_before_they_are_used_again() -> None:
 def test_taken_ports_are_passed_over() -> None:
     """Somebody has the RTCP port of the first pair: the next pair is given."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind((OURS, LOW + 1))
-        pair = PortPool(OURS, LOW, LOW + 9).allocate()
+        other.bind((OWN_IP, LOW + 1))
+        pair = PortPool(OWN_IP, LOW, LOW + 9).allocate()
         assert pair.port == LOW + 2
         pair.release()
 
 
 def test_exhausted_range_says_so() -> None:
     """The sentence names range and key; a released pair can be had again."""
-    pool = PortPool(OURS, LOW, LOW + 3)
+    pool = PortPool(OWN_IP, LOW, LOW + 3)
     pairs = [pool.allocate(), pool.allocate()]
     with pytest.raises(MediaError, match=f"{LOW}-{LOW + 3} .* rtp_high_port"):
         pool.allocate()
@@ -69,7 +68,7 @@ def test_exhausted_range_says_so() -> None:
 def test_impossible_ranges(low: int, high: int) -> None:
     """A range without a pair is an error at once."""
     with pytest.raises(MediaError, match="no even port"):
-        PortPool(OURS, low, high)
+        PortPool(OWN_IP, low, high)
 
 
 def test_address_that_is_not_ours() -> None:
@@ -80,7 +79,7 @@ def test_address_that_is_not_ours() -> None:
 
 def test_detached_sockets_stay_open() -> None:
     """After `detach` the descriptors belong to the taker; `release` frees the number."""
-    pool = PortPool(OURS, LOW, LOW + 9)
+    pool = PortPool(OWN_IP, LOW, LOW + 9)
     pair = pool.allocate()
     fds = pair.detach()
     pair.release()

@@ -33,6 +33,7 @@ from ivrbench.media.worker import Worker, attach, take_priority
 from ivrbench.rtp.packet import RtpPacket, parse_rtp
 
 from .lab import OUR_IP, Lab, octets, stream
+from .own_address import OWN_IP
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,7 @@ async def test_worker_plays_and_records(tmp_path: Path) -> None:
     far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     far.bind(("127.0.0.1", 0))
     far.setblocking(False)
-    pool = PortPool("127.0.0.1", 47_100, 47_199)
+    pool = PortPool(OWN_IP, 22_100, 22_199)
     pair = pool.allocate()
     prompt = octets(1600)
     clip = client.arena.clip("p", "PCMU", lambda: (prompt, 0xFF, 8000))
@@ -89,7 +90,7 @@ async def test_worker_plays_and_records(tmp_path: Path) -> None:
             assert packet is not None
             heard += packet.payload
             said = RtpPacket(0, number & 0xFFFF, number * 160, 5, octets(160))
-            far.sendto(said.to_bytes(), ("127.0.0.1", pair.port))
+            far.sendto(said.to_bytes(), (OWN_IP, pair.port))
             if any(isinstance(e, ItemEnded) and e.item == 2 for e in watcher.events):
                 break
     assert heard.startswith(prompt)
@@ -101,7 +102,7 @@ async def test_worker_plays_and_records(tmp_path: Path) -> None:
     await watcher.wait(CallClosed)
     pair.release()
     assert len(os.listdir(f"/proc/{client.ready.pid}/fd")) < 12
-    again = PortPool("127.0.0.1", pair.port, pair.port + 1).allocate()
+    again = PortPool(OWN_IP, pair.port, pair.port + 1).allocate()
     again.release()
     await client.close()
     assert "ended with status 0" in client.exited.result()
@@ -150,7 +151,7 @@ async def test_full_disk_for_real() -> None:
     """/dev/full refuses every byte: the recording ends with the system's sentence."""
     watcher = Watcher()
     media = InlineMedia(watcher, memory=False)
-    pair = PortPool("127.0.0.1", 47_100, 47_199).allocate()
+    pair = PortPool(OWN_IP, 22_100, 22_199).allocate()
     media.send(OpenCall(1, stream(remote_rtp=("127.0.0.1", 9))), pair.detach())
     media.send(OpenRecorder(1), [os.open("/dev/full", os.O_WRONLY)])
     media.send(PlayItem(1, 1, None, 1))
