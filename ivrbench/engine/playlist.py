@@ -174,6 +174,7 @@ class Playlist(Part):
             record_limit_ms=limit_ms,
             loop=item.loop,
             note=item.prompt.note if item.prompt is not None else "",
+            text=item.audio.text if item.audio is not None else "",
         )
 
     def _label(self, thing: object) -> str:

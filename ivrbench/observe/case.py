@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ivrbench.observe.snapshot import LegView
 
-__all__ = ["SPEECH", "Case", "Step", "case_of", "quoted"]
+__all__ = ["Case", "Step", "case_of", "quoted"]
 
 ENOUGH_S: Final = 5.0
 """How long the verbs of a test wait by themselves."""
@@ -47,8 +47,6 @@ ONE_NUMBER_S: Final = 2.0
 """Keys that follow each other sooner are written as one."""
 LONG_KEY_MS: Final = 300
 WAYS: Final = {"INFO": "info", "in-band": "tones"}
-SPEECH: Final = "speech.wav"
-"""What `IvrAudioFile.tts` calls its sound."""
 
 
 @dataclass(slots=True)
@@ -353,7 +351,7 @@ def _how(event: KeyReceived) -> list[str]:
 
 
 def _short(item: ItemEnqueued) -> str:
-    return item.play if item.play == SPEECH else PurePath(item.play).name
+    return item.text or PurePath(item.play).name
 
 
 def quoted(text: str) -> str:

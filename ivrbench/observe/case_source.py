@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import ControlError
-from ivrbench.observe.case import SPEECH, quoted
+from ivrbench.observe.case import quoted
 from ivrbench.observe.case_said import named_after, what_is_there
 from ivrbench.observe.case_secrets import without_numbers
 
@@ -158,7 +158,7 @@ def _lines(step: Step, checks: Checks) -> Iterator[str]:
     if step.result:
         line = f"{step.result} = {line}"
     yield f"{line}  # {step.comment}" if step.comment and checks.prompts else line
-    if checks.audio and step.verb == "plays" and step.arguments[0] != quoted(SPEECH):
+    if checks.audio and step.verb == "plays":
         yield f"call.hears({step.arguments[0]})"
 
 

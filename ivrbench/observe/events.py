@@ -408,6 +408,8 @@ class ItemEnqueued(EventBase, frozen=True):
     loop: bool = False
     note: str = ""
     """"resampled 44.1 → 8 kHz", …"""
+    text: str = ""
+    """What is spoken, by text to speech."""
 
 
 class ItemStarted(EventBase, frozen=True):

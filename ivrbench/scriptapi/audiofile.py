@@ -206,6 +206,7 @@ class IvrAudioFile:
             pcm = synthesise(text, rate_hz=_SPOKEN_RATE_HZ)
             header = wav_header(pcm.nbytes, rate_hz=_SPOKEN_RATE_HZ)
             made._audio = from_bytes("speech.wav", header + pcm.tobytes())
+            made._audio.text = text
         return made
 
     # --- for the engine ---

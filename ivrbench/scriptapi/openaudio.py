@@ -66,6 +66,8 @@ class OpenAudio:
         self.subtype = subtype
         self.container = container
         self.rate_hz = rate_hz
+        self.text = ""
+        """What is spoken, by text to speech."""
         self.stream: BinaryIO | None = None
         """The file object of `fpopen`."""
         self.copies_back = False

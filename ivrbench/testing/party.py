@@ -16,7 +16,7 @@ from ivrbench.errors import ExpectationFailed
 from ivrbench.observe import events
 from ivrbench.observe.history import KEY_NAMES
 from ivrbench.testing.fingerprint import ALIKE, SILENT_DBFS, find, has_tone
-from ivrbench.testing.timeline import script_line, short, timeline
+from ivrbench.testing.timeline import script_line, timeline, title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -345,10 +345,10 @@ class Party:
         return f"something else{self._playing() or self._ending()}"
 
     def _playing(self) -> str:
-        names = {e.item: e.play for e in self.told(events.ItemEnqueued)}
+        items = {e.item: e for e in self.told(events.ItemEnqueued)}
         ended = {e.item for e in self.told(events.ItemEnded)}
         now = [e.item for e in self.told(events.ItemStarted) if e.item not in ended]
-        return f"; {short(names[now[-1]])} is being played" if now and names[now[-1]] else ""
+        return f"; {title(items[now[-1]])} is being played" if now and items[now[-1]].play else ""
 
     def _ending(self) -> str:
         over = self.over

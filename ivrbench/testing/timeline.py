@@ -12,7 +12,7 @@ from ivrbench.testing.stage import Step
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["script_line", "short", "timeline"]
+__all__ = ["script_line", "short", "timeline", "title"]
 
 LINES: Final = 25
 """So many lines, the newest, are shown."""
@@ -40,7 +40,7 @@ def timeline(
         if getattr(event, "leg", "") != leg:
             continue
         if isinstance(event, events.ItemEnqueued):
-            names[event.item] = f"▶ {short(event.play)}" if event.play else f"● {event.record}"
+            names[event.item] = f"▶ {title(event)}" if event.play else f"● {event.record}"
         line = _line(event, names)
         if line:
             lines.append(f"{at_s:9.3f}  {line}")
@@ -60,6 +60,11 @@ def script_line(told: Iterable[events.Event], leg: str) -> str:
 def short(name: str) -> str:
     """A file's name without its folder."""
     return Path(name).name
+
+
+def title(item: events.ItemEnqueued) -> str:
+    """What an item plays, for people: a file's name, or a text in quotation marks."""
+    return f'"{item.text}"' if item.text else short(item.play)
 
 
 def _line(event: events.Event, names: dict[int, str]) -> str:
