@@ -10,11 +10,12 @@ from ivrbench.scriptapi.dialog import Capsule, IvrDialogBase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from threading import Thread
     from types import ModuleType
 
     from ivrbench.engine.helpers import SourceModules
     from ivrbench.scriptapi.port import CallPort
+
+    from .script_threads import ScriptThread
 
 __all__ = ["Generation"]
 
@@ -42,7 +43,7 @@ class Generation:
     """Handlers the class defines, with the line of each."""
     thread_functions: list[Callable[[], object]] = field(default_factory=list)
     """Given to `ivr.createThread` while it was loaded; kept as long as the generation."""
-    threads: list[Thread] = field(default_factory=list)
+    threads: list[ScriptThread] = field(default_factory=list)
     load_ms: float = 0.0
     live_calls: int = 0
     calls: int = 0

@@ -22,7 +22,7 @@ from ivrbench.audio import tts
 from ivrbench.engine.helpers import hook_imports
 from ivrbench.engine.loader import Load, read_config
 from ivrbench.engine.remarks import tell_remarks
-from ivrbench.engine.script_threads import start_threads
+from ivrbench.engine.script_threads import LOOK_S, ThreadWatch, start_threads
 from ivrbench.engine.watcher import Watcher
 from ivrbench.errors import ConfigError
 from ivrbench.observe.events import ScriptRemoved, ScriptUnchanged
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ivrbench.clock import Clock
     from ivrbench.engine.diagnose import Failure
+    from ivrbench.engine.generation import Generation
     from ivrbench.engine.registry import Registry
     from ivrbench.observe.events import Event
 
@@ -96,6 +97,7 @@ class ScriptLibrary:
         """What was last told of each script without `IvrDialog`; (): that it failed."""
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads_may_start = False
+        self._computing = ThreadWatch(clock)
         self._watcher: Watcher | None = None
         self._unhook = hook_imports()
         self._thread = threading.Thread(target=self._work, name="script-library", daemon=True)
@@ -178,10 +180,14 @@ class ScriptLibrary:
 
     def _work(self) -> None:
         while True:
+            watches = self._computing.is_needed
             try:
-                job = self._jobs.get(timeout=AGAIN_S if self._pending else None)
+                job = self._jobs.get(
+                    timeout=min(AGAIN_S, LOOK_S) if self._pending or watches else None
+                )
             except queue.Empty:
                 self._report_slow()
+                self._computing.look()
                 continue
             if job is None:
                 return
@@ -269,7 +275,7 @@ class ScriptLibrary:
             version = f" (@{load.number})" if load.number > 1 else ""
             log.info("Application script registered: %s%s.", name, version, extra=extra)
             if self._threads_may_start:
-                start_threads(generation)
+                self._begin_threads(generation)
         elif load.failure is not None and not load.failure.lacks_dialog:
             self._tell_failed(load, load.failure)
 
@@ -319,7 +325,11 @@ class ScriptLibrary:
         for name in self._registry.names():
             generation = self._registry.serving(name)
             if generation is not None:
-                start_threads(generation)
+                self._begin_threads(generation)
+
+    def _begin_threads(self, generation: Generation) -> None:
+        start_threads(generation)
+        self._computing.add(generation)
 
     # --- changes --------------------------------------------------------------------------------
 
