@@ -60,7 +60,7 @@ _ACCOUNT = (
     "audio_codecs={codec};ptime={ptime_ms};answermode=manual{more}\n"
 )
 MODULE_PATH = "/usr/lib/baresip/modules"
-START_S = 10.0
+START_S = 30.0
 
 
 class Baresip:
@@ -191,7 +191,7 @@ class Baresip:
         await self.command("hangup")
         await self.event("CALL_CLOSED")
 
-    async def event(self, *kinds: str, peer: str = "", within_s: float = 20.0) -> dict[str, Any]:
+    async def event(self, *kinds: str, peer: str = "", within_s: float = START_S) -> dict[str, Any]:
         """Wait for one of baresip's events, of a call with this peer if one is named."""
         async with asyncio.timeout(within_s):
             while True:
@@ -215,7 +215,7 @@ class Baresip:
         body = json.dumps(message).encode()
         answer = self._answers[token] = asyncio.get_running_loop().create_future()
         self._writer.write(b"%d:%s," % (len(body), body))
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(START_S):
             await answer
 
     async def _read(self, reader: asyncio.StreamReader) -> None:

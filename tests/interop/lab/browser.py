@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["READ_TEXT", "Browser"]
 
-START_S = WITHIN_S = 20.0
+START_S = WITHIN_S = 30.0
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio"),
     *("--disable-dev-shm-usage", "--remote-debugging-port=0", "--window-size=1200,800"),

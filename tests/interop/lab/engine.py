@@ -24,6 +24,8 @@ __all__ = ["Engine", "Watcher"]
 
 T = TypeVar("T")
 START_S = 30.0
+PATIENCE_S = 30.0
+"""Ends the wait for what does not come; what comes, comes within a second on a machine at rest."""
 
 
 class Watcher:
@@ -71,7 +73,9 @@ class Watcher:
         assert answered.ok, answered.text
         return answered
 
-    async def until(self, condition: Callable[[History], T | None], within_s: float = 15.0) -> T:
+    async def until(
+        self, condition: Callable[[History], T | None], within_s: float = PATIENCE_S
+    ) -> T:
         """Wait until the condition gives something, and return that."""
         try:
             async with asyncio.timeout(within_s):
@@ -86,7 +90,9 @@ class Watcher:
                 f"not seen within {within_s} s; legs {shown or 'none'}\n{self._log_tail()}"
             ) from None
 
-    async def until_event(self, kind: type[Event], within_s: float = 15.0, **fields: object) -> Any:
+    async def until_event(
+        self, kind: type[Event], within_s: float = PATIENCE_S, **fields: object
+    ) -> Any:
         """Wait for an event of this kind whose fields have these values."""
 
         def find(_: History) -> Event | None:
@@ -103,12 +109,12 @@ class Watcher:
             and all(getattr(stamped.event, name) == value for name, value in fields.items())
         ]
 
-    async def until_done(self, n_legs: int, within_s: float = 30.0) -> list[LegView]:
+    async def until_done(self, n_legs: int, within_s: float = PATIENCE_S) -> list[LegView]:
         """Wait until this many legs are over and none is left; return the finished ones."""
         await self.until(lambda s: s.done_total >= n_legs and not s.live, within_s)
         return list(self.state.done.values())
 
-    async def until_leg(self, state: str, within_s: float = 15.0) -> LegView:
+    async def until_leg(self, state: str, within_s: float = PATIENCE_S) -> LegView:
         """Wait for the only leg that is live to be in this state."""
 
         def find(history: History) -> LegView | None:
@@ -212,7 +218,7 @@ class Engine(Watcher):
         if self.process.returncode is None:
             self.process.terminate()
         try:
-            async with asyncio.timeout(15.0):
+            async with asyncio.timeout(PATIENCE_S):
                 code = await self.process.wait()
         except TimeoutError:
             await self._kill()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Kamailio"]
 
 SETTINGS = Path(__file__).parents[1] / "kamailio" / "kamailio.cfg"
-START_S = 20.0
+START_S = 30.0
 
 
 class Kamailio:

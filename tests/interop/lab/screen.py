@@ -63,7 +63,7 @@ class Screen:
         """Type keys, named as tmux names them."""
         self._tmux("send-keys", *keys)
 
-    async def until(self, *words: str, within_s: float = 20.0) -> str:
+    async def until(self, *words: str, within_s: float = 30.0) -> str:
         """Wait until all the words are on the screen at once; keep and return the screen."""
         try:
             async with asyncio.timeout(within_s):

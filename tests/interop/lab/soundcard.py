@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SoundCard"]
 
-START_S = 10.0
+START_S = 30.0
 SETTINGS = """\
 load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/native
 load-module module-null-sink sink_name=spk rate=48000 channels=2 format=s16le
