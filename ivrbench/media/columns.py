@@ -28,7 +28,7 @@ COLUMNS: dict[str, type[Any]] = {
     # `play` is the position of the playout in ticks of the RTP clock, `play_ts` the same as the
     # peer's timestamp; `end` is one past the newest tick in the buffer. `room`: how many ticks
     # before its turn the latest packet of this window came; `calm`: windows without a late one.
-    # Bit i of `history`: packet `max_seq` - i came. `heard_at`: the oldest frame of `heard`.
+    # Bit i of `history`: packet `max_seq` - i came.
     "hears": np.bool_,
     "synced": np.bool_,
     "rx_pt": np.uint8,
@@ -45,7 +45,6 @@ COLUMNS: dict[str, type[Any]] = {
     "history": np.uint64,
     "received": np.int64,
     "gap": np.int64,
-    "heard_at": np.int64,
     "last_rx": np.float64,
     "jitter": np.float64,
     "transit": np.uint32,
@@ -89,7 +88,6 @@ class Columns:
     history: NDArray[np.uint64]
     received: NDArray[np.int64]
     gap: NDArray[np.int64]
-    heard_at: NDArray[np.int64]
     last_rx: NDArray[np.float64]
     jitter: NDArray[np.float64]
     transit: NDArray[np.uint32]

@@ -16,6 +16,7 @@ from ivrbench.audio.activity import SilenceDetector
 from ivrbench.media.arena import silence_offset
 from ivrbench.media.columns import COLUMNS, Columns
 from ivrbench.media.digests import Digests
+from ivrbench.media.heard import Heard
 from ivrbench.media.hearing import Hearing
 from ivrbench.media.secure_rows import SecureRows, secure_rows_of
 
@@ -126,6 +127,7 @@ class Lane(Columns):
         """Rows whose playout moves by a block, smoothly: 1 to drop one, -1 to insert one."""
         self.concealers: dict[int, Concealer] = {}
         """What hides the gap of a row that is in one."""
+        self.heard = Heard(-(-HEARD_MS // ptime_ms), max(self.frame, codec.frame_samples(HEARD_MS)))
         self.noises: dict[int, tuple[ComfortNoise, int]] = {}
         """Rows whose peer is silent and said how that sounds, and their `end` at that time."""
         self._mark_no_rows()
@@ -205,7 +207,6 @@ class Lane(Columns):
         for name in COLUMNS:
             getattr(self, name)[row] = 0
         self.fresh[row] = False
-        self.heard[row] = 0
         self.sizes[row] = 0
         self.play_silence(row)
         self.changed = True
@@ -226,6 +227,7 @@ class Lane(Columns):
         self.taped.discard(row)
         for things in (self.slides, self.concealers, self.noises, self.hushed, self.steady):
             things.pop(row, None)
+        self.heard.forget(row)
         if self.members.pop(row, None) is not None:
             self.members_changed = True
         self.coders[row] = None
@@ -238,7 +240,6 @@ class Lane(Columns):
         """Copy a call's columns from another lane, when its codec changes."""
         for name in COLUMNS:
             getattr(self, name)[row] = getattr(other, name)[other_row]
-        self.heard_at[row] = 0  # what was heard stays behind
 
     def relist(self) -> None:
         """Bring up to date who sends and who is read from."""
@@ -291,10 +292,6 @@ class Lane(Columns):
         )
         self.fresh: NDArray[np.bool_] = self._larger(
             getattr(self, "fresh", None), (capacity, blocks), np.bool_
-        )
-        frames = -(-HEARD_MS // self.ptime_ms)
-        self.heard: NDArray[np.int16] = self._larger(
-            getattr(self, "heard", None), (capacity, frames, self.frame), np.int16
         )
         self.sizes: list[int] = [0] * capacity
         self.calls.extend([None] * (capacity - old))

@@ -61,6 +61,9 @@ def find_listeners(lane: Lane) -> None:
     if audience != lane.audience:  # seldom: most of a period's work is not done anew
         lane.audience = tuple(frozenset(rows) for rows in audience)
         wanted = frozenset().union(*lane.audience)
+        for row in lane.listeners.tolist():
+            if row not in wanted:
+                lane.heard.forget(row)
         lane.listeners = np.fromiter(wanted, np.int64, len(wanted))
         lane.listeners.sort()
 

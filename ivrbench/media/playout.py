@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ivrbench.audio.conceal import Concealer
-from ivrbench.media.lane import HEARD_MS, NO_ROOM
-from ivrbench.media.receive import TARGET_MS
+from ivrbench.media.lane import NO_ROOM
+from ivrbench.media.receive import LONG_GAP, TARGET_MS
+from ivrbench.media.ring import ring_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,9 +80,9 @@ def play_out(lane: Lane) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
     _pass_frame(lane)
     n = lane.n
     deepest = DEEPEST_MS * lane.codec.clock_hz // 1000
-    deep = lane.synced[:n] & (lane.end[:n] - lane.play[:n] > deepest)
-    if deep.any():
-        for row in np.flatnonzero(deep).tolist():
+    depth = lane.end[:n] - lane.play[:n]
+    if depth.max(initial=0) > deepest:
+        for row in np.flatnonzero(lane.synced[:n] & (depth > deepest)).tolist():
             _drop_oldest(lane, row)
     return pcm, present
 
@@ -94,10 +95,10 @@ def _is_quiet(lane: Lane) -> bool:
 
 
 def _pass_frame(lane: Lane) -> None:
-    moved = lane.synced[: lane.n] * lane.frame_ts
+    moved = lane.synced[: lane.n] * np.uint32(lane.frame_ts)
     play, play_ts = lane.play[: lane.n], lane.play_ts[: lane.n]
     play += moved
-    play_ts += moved.astype(np.uint32)
+    play_ts += moved
 
 
 def _move(lane: Lane, row: int, ticks: int) -> None:
@@ -117,31 +118,26 @@ def _blend(before: NDArray[np.int16], after: NDArray[np.int16]) -> NDArray[np.in
 def _ringed(lane: Lane, law: Law) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
     slid = _slide_rings(lane, law)
     n = lane.n
-    rows = np.arange(n)
-    block = (lane.play[:n] // lane.block) % lane.ring_blocks
-    after = (block + 1) % lane.ring_blocks
-    first = lane.fresh[rows, block]
-    second = lane.fresh[rows, after]
-    present = (first | second) & lane.synced[:n]
+    at = ring_places(lane, np.arange(n), lane.play[:n])
+    fresh = lane.fresh.reshape(-1)
+    have = fresh[at]
+    fresh[at] = False
+    present = (have[:, 0] | have[:, 1]) & lane.synced[:n]
     gap = lane.gap[:n]
     gap += 1
     gap[present] = 0
     listeners = lane.listeners
     if not listeners.size:
-        pcm = np.empty((0, lane.frame), np.int16)
-    else:
-        codes = np.empty((len(listeners), 2, lane.block), np.uint8)
-        for half, blocks, have in ((0, block, first), (1, after, second)):
-            codes[:, half] = lane.ring[listeners, blocks[listeners]]
-            missing = ~have[listeners]
-            if missing.any():
-                codes[missing, half] = law.silence
-        pcm = law.decode(codes.reshape(len(listeners), lane.frame))
-        _conceal(lane, pcm, gap[listeners])
-        for index, natural in slid.items():
-            pcm[index, : lane.block] = _blend(natural, pcm[index, : lane.block])
-    lane.fresh[rows, block] = False
-    lane.fresh[rows, after] = False
+        return np.empty((0, lane.frame), np.int16), present[listeners]
+    codes = lane.ring.reshape(-1, lane.block).take(at[listeners], axis=0)
+    have = have[listeners]
+    if not have.all():
+        codes[~have] = law.silence
+    pcm = law.decode(codes.reshape(len(listeners), lane.frame))
+    came = _conceal(lane, pcm, gap[listeners])
+    lane.heard.add(listeners, pcm.copy() if slid else pcm, came)
+    for index, natural in slid.items():
+        pcm[index, : lane.block] = _blend(natural, pcm[index, : lane.block])
     return pcm, present[listeners]
 
 
@@ -170,27 +166,26 @@ def _slide_rings(lane: Lane, law: Law) -> dict[int, NDArray[np.int16]]:
     return naturals
 
 
-def _conceal(lane: Lane, pcm: NDArray[np.int16], gap: NDArray[np.int64]) -> None:
-    """Hide the gaps of listeners, in place; `gap` is frames missing now, 0 for none."""
+def _conceal(lane: Lane, pcm: NDArray[np.int16], gap: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Hide the gaps of listeners, in place; `gap` is frames missing now, 0 for none.
+
+    Returns:
+        Which frames are not made up.
+    """
     listeners = lane.listeners
-    here = gap == 0
+    came: NDArray[np.bool_] = gap == 0
     if lane.concealers:
-        for index in np.flatnonzero(here).tolist():
+        for index in np.flatnonzero(came).tolist():
             concealer = lane.concealers.pop(int(listeners[index]), None)
             if concealer is not None:
                 pcm[index] = concealer.receive(pcm[index])
-    for done, index in enumerate(np.flatnonzero(~here).tolist()):
-        pcm[index] = _stand_in(lane, int(listeners[index]), int(gap[index]), done < MAX_CONCEALED)
-    rows = listeners[here]
-    at = lane.heard_at[rows]
-    lane.heard[rows, at] = pcm[here]
-    lane.heard_at[rows] = (at + 1) % lane.heard.shape[1]
-
-
-def _remembered(lane: Lane, row: int) -> NDArray[np.int16]:
-    """What was heard of a row last."""
-    frames: NDArray[np.int16] = np.roll(lane.heard[row], -int(lane.heard_at[row]), axis=0)
-    return frames.reshape(-1)[-max(lane.frame, lane.codec.frame_samples(HEARD_MS)) :]
+    if not came.all():
+        for index in np.flatnonzero(gap == LONG_GAP + 1).tolist():
+            lane.heard.of(int(listeners[index]))  # while it is there: another stream begins
+        for done, index in enumerate(np.flatnonzero(~came).tolist()):
+            row, in_time = int(listeners[index]), done < MAX_CONCEALED
+            pcm[index] = _stand_in(lane, row, int(gap[index]), in_time)
+    return came
 
 
 def _stand_in(lane: Lane, row: int, gap: int, in_time: bool) -> NDArray[np.int16] | int:
@@ -201,10 +196,10 @@ def _stand_in(lane: Lane, row: int, gap: int, in_time: bool) -> NDArray[np.int16
         return 0
     if concealer is None:
         if not in_time:
-            faded = _remembered(lane, row)[-lane.frame :] * PLAIN_FADE**gap
+            faded = lane.heard.of(row)[-lane.frame :] * PLAIN_FADE**gap
             return faded.astype(np.int16)
         concealer = lane.concealers[row] = Concealer(lane.codec.rate_hz)
-        concealer.receive(_remembered(lane, row))
+        concealer.receive(lane.heard.of(row))
     return concealer.conceal(lane.frame)
 
 

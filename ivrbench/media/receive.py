@@ -15,6 +15,7 @@ import numpy as np
 
 from ivrbench.media.codecs import packet_ts
 from ivrbench.media.lane import HEADER_BYTES, MAX_PACKET_BYTES, NO_ROOM, RTP_HEAD
+from ivrbench.media.ring import ring_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -214,19 +215,15 @@ def _place_all(
     Whole columns with `where` are several times faster than lists of rows.
     """
     n = lane.n
-    n_blocks = lane.ring_blocks
     at = lane.play[:n] + ahead
     rows = lane.listeners[plain[lane.listeners]]
     if rows.size:
-        block = (at[rows] // lane.block) % n_blocks
-        after = (block + 1) % n_blocks
+        places = ring_places(lane, rows, at[rows])
         if lane.secure_rows is not None:
             lane.secure_rows.decrypt(lane, rows)
-        payload = lane.rx["payload"][rows]
-        lane.ring[rows, block] = payload[:, : lane.block]
-        lane.ring[rows, after] = payload[:, lane.block :]
-        lane.fresh[rows, block] = True
-        lane.fresh[rows, after] = True
+        payload = lane.rx["payload"][rows].reshape(-1, 2, lane.block)
+        lane.ring.reshape(-1, lane.block)[places] = payload
+        lane.fresh.reshape(-1)[places] = True
     np.maximum(lane.end[:n], at + lane.frame, out=lane.end[:n], where=plain)
     np.minimum(lane.room[:n], ahead, out=lane.room[:n], where=plain)
     lane.cycles[:n] += plain & (seq < lane.max_seq[:n])
