@@ -351,9 +351,7 @@ class Engine:
         self.registrations.flow_failed(flow, reason)
 
     def _in_use(self, flow: Flow) -> bool:
-        board = self.board
-        users = (board.endpoint, self.registrations, board.location)
-        return any(each.uses(flow) for each in users)
+        return self.board.uses(flow) or self.registrations.uses(flow)
 
     def _settle(self) -> None:
         self.board.settle()

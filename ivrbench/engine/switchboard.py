@@ -175,6 +175,10 @@ class Switchboard:
         self.location.flow_failed(flow)
         self.endpoint.flow_failed(flow, self.now(), reason)
 
+    def uses(self, flow: Flow) -> bool:
+        """True if a call or a phone needs this connection."""
+        return self.endpoint.uses(flow) or self.location.uses(flow)
+
     def settle(self) -> None:
         """Take the endpoint's events, send its messages, arm its timer."""
         endpoint, send = self.endpoint, self._hops.send

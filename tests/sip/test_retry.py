@@ -372,3 +372,22 @@ def test_early_dialogs_are_bounded() -> None:
     assert call.dialog.remote_tag == "t1"
     rig.pass_time(200)
     assert rig.endpoint.stats().client_transactions == 0
+
+
+def test_next_nonce_within_a_call() -> None:
+    """RFC 7616 §3.5: what the 2xx to an INVITE or another request names is used by the next."""
+    rig = Rig()
+    rig.endpoint.credentials = lambda _: ("me", "secret")
+    call, invite = rig.calling()
+    asks = ['WWW-Authenticate: Digest realm="a", nonce="1", qop="auth"']
+    (again,) = after(rig, response(invite, 401, extra=asks))
+    told = ['Authentication-Info: nextnonce="2"']
+    rig.receive(response(again, 200, to_tag="t", body=SDP, extra=told))
+    info = call.request("INFO", now=rig.now)
+    assert 'nonce="2"' in info.header("authorization")
+    rig.sent()
+    rig.receive(response(info, 200, extra=['Authentication-Info: nextnonce="3"']))
+    call.bye(now=rig.now)
+    bye = rig.sent_request()
+    assert 'nonce="3"' in bye.header("authorization")
+    assert "nc=00000001" in bye.header("authorization")

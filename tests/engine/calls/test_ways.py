@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ivrbench.engine.routing import Ways
 from ivrbench.sip import events as sip
+from ivrbench.sip.flow import Flow
+from ivrbench.sip.message import SipRequest
+from ivrbench.sip.parser import parse_message
 from tests.engine.callee import Callee
 
 from .test_dialling import APP, dial
@@ -14,7 +18,6 @@ from .test_dialling import APP, dial
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ivrbench.sip.flow import Flow
     from tests.engine.harness import Bench
 
     from .conftest import MakeBench
@@ -259,3 +262,39 @@ def test_a_phone_sends_us_nowhere(bench: Bench, phones: list[Callee]) -> None:
     soft.bye()
     bench.wait(40)
     assert bench.nothing_left()
+
+
+def bound(bench: Bench, contact: str, flow: Flow) -> None:
+    """A phone of `ann` registers by some way."""
+    data = (
+        f"REGISTER sip:{US} SIP/2.0\r\nVia: SIP/2.0/{flow.transport.upper()} x;branch=z9hG4bK1;rport\r\n"
+        f"From: <sip:ann@{US}>;tag=a\r\nTo: <sip:ann@{US}>\r\nCall-ID: {contact}\r\n"
+        f"CSeq: 1 REGISTER\r\nContact: <{contact}>\r\nContent-Length: 0\r\n\r\n"
+    )
+    message = parse_message(data.encode())
+    assert isinstance(message, SipRequest)
+    message.check()
+    message.auth_user = "ann"
+    code, _ = bench.board.location._registrar.answer(message, flow, bench.clock.now())
+    assert code == 200
+
+
+def test_way_that_others_cannot_take_comes_last(bench: Bench) -> None:
+    """One offer goes to all: it names the address of ours that all of them can reach."""
+    near = Flow("udp", ("127.0.0.1", 5060), ("127.0.0.1", 5070))
+    far = Flow("udp", (US, 5060), DESK)
+    for contact, flow in (("sip:a@192.0.2.77", far), ("sip:b@127.0.0.1", near)):
+        bound(bench, contact, flow)
+    ways = Ways(bench.board.router, [Flow("udp", (US, 5060), (US, 5060))], ())
+    phones = bench.board.location.phones(f"sip:ann@{US}", ways)
+    assert [each.flow for each in phones] == [far, near]
+
+
+def test_connection_of_a_phone(bench: Bench) -> None:
+    """It is in use as long as the phone is there, and the phone as long as the connection."""
+    flow = Flow("ws", (US, 5080), ("192.0.2.79", 40_000), 7)
+    assert not bench.board.uses(flow)
+    bound(bench, "sip:c@client.invalid", flow)
+    assert bench.board.uses(flow)
+    bench.board.flow_failed(flow, "closed")
+    assert not bench.board.uses(flow)
