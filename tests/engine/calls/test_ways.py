@@ -267,7 +267,8 @@ def test_a_phone_sends_us_nowhere(bench: Bench, phones: list[Callee]) -> None:
 def bound(bench: Bench, contact: str, flow: Flow) -> None:
     """A phone of `ann` registers by some way."""
     data = (
-        f"REGISTER sip:{US} SIP/2.0\r\nVia: SIP/2.0/{flow.transport.upper()} x;branch=z9hG4bK1;rport\r\n"
+        f"REGISTER sip:{US} SIP/2.0\r\n"
+        f"Via: SIP/2.0/{flow.transport.upper()} x;branch=z9hG4bK1;rport\r\n"
         f"From: <sip:ann@{US}>;tag=a\r\nTo: <sip:ann@{US}>\r\nCall-ID: {contact}\r\n"
         f"CSeq: 1 REGISTER\r\nContact: <{contact}>\r\nContent-Length: 0\r\n\r\n"
     )
