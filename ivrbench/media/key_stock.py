@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["AHEAD", "KeyStock"]
 
 AHEAD: Final = 16
-"""Packets at a time; a power of two. First sequence numbers are random, so rows take turns."""
+"""Packets at a time. More make no difference any more, and take 160 octets of memory each."""
+RUNS_LOW: Final = AHEAD // 2
+"""When one row needs new ones, those get them too that have used so many: what has to be fetched
+into the cache for the first serves all. So soon all rows of a lane need them together."""
+ROWS_AT_ONCE: Final = 32
+"""Counter blocks of so many rows are made at a time: they stay in the cache until they are used."""
 _LOW_BITS: Final = 48
 """An index has so many; so has the part of the salt that is XORed with it."""
-_NONE: Final = -1
+_NEVER: Final = -1 << 60
+"""`_first` where nothing is in stock: no index comes near."""
 
 
 class KeyStock:
@@ -39,65 +45,72 @@ class KeyStock:
         self._keys: list[SessionKeys | None] = [None] * capacity
         self._salt_high = np.zeros(capacity, np.uint64)
         self._salt_low = np.zeros(capacity, np.uint64)
-        self._high = np.zeros(capacity, np.uint64)
-        self._batch = np.full(capacity, _NONE, np.int64)
-        """Which `AHEAD` packets are in stock: their indices divided by that."""
+        self._ssrc = np.zeros(capacity, np.uint32)
+        self._first = np.full(capacity, _NEVER, np.int64)
+        """Index of the first packet in stock."""
         self._row_bytes = AHEAD * frame_bytes
         # The cipher writes whole blocks only, but asks for room for another one.
         memory = np.zeros(capacity * self._row_bytes + BLOCK_BYTES, np.uint8)
         self._memory = memory.data
         self._stream = memory[:-BLOCK_BYTES].reshape(capacity, AHEAD, frame_bytes)
-        packet, block = np.divmod(
-            np.arange(self._row_bytes // BLOCK_BYTES, dtype=np.uint64), frame_bytes // BLOCK_BYTES
-        )
-        self._steps = packet << np.uint64(16) | block
+        self._ahead = np.arange(AHEAD, dtype=np.uint64)
+        blocks = np.zeros((ROWS_AT_ONCE, AHEAD, frame_bytes // BLOCK_BYTES, 2), ">u8")
+        self._blocks = blocks
+        self._sources = [row.view(np.uint8).reshape(-1).data for row in blocks]
+        self._numbers = np.arange(frame_bytes // BLOCK_BYTES, dtype=np.uint64)
 
-    def use(self, row: int, keys: SessionKeys) -> None:
-        """A row has these keys from now on."""
-        if self._keys[row] is keys:
+    def use(self, row: int, keys: SessionKeys, ssrc: int) -> None:
+        """A row has these keys, and this SSRC, from now on."""
+        if self._keys[row] is keys and self._ssrc[row] == ssrc:
             return
         self._keys[row] = keys
         self._salt_high[row] = keys.salt >> _LOW_BITS
         self._salt_low[row] = keys.salt & (1 << _LOW_BITS) - 1
-        self._batch[row] = _NONE
+        self._ssrc[row] = ssrc
+        self._first[row] = _NEVER
 
-    def take(
-        self, rows: NDArray[np.int64], ssrc: NDArray[np.uint32], index: NDArray[np.int64]
-    ) -> NDArray[np.uint8]:
+    def turn(self, rows: NDArray[np.int64], ssrc: NDArray[np.uint32]) -> None:
+        """These rows have these SSRCs from now on."""
+        other = rows[self._ssrc[rows] != ssrc]
+        if other.size:
+            self._ssrc[rows] = ssrc
+            self._first[other] = _NEVER
+
+    def take(self, rows: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Key stream for one packet of each of these rows.
 
         Args:
             rows: which.
-            ssrc: of each packet.
             index: of each packet.
 
         Returns:
             A row of octets for each packet.
         """
-        # Eight octets of a counter block depend on the SSRC, the others on the index.
-        high = self._salt_high[rows] ^ ssrc
-        batch = index // AHEAD
-        stale = (self._batch[rows] != batch) | (self._high[rows] != high)
-        if stale.any():
-            self._make(rows[stale], high[stale], batch[stale])
-        # A batch is made in the order of its counter blocks: index XOR salt.
-        place = (index.astype(np.uint64) ^ self._salt_low[rows]) % AHEAD
+        place = index - self._first[rows]
+        if place.view(np.uint64).max(initial=0) >= AHEAD:  # what is negative is huge there
+            low = (place < 0) | (place >= RUNS_LOW)
+            self._first[rows[low]] = index[low]
+            self._make(rows[low])
+            place = index - self._first[rows]
         stream: NDArray[np.uint8] = self._stream[rows, place]
         return stream
 
-    def _make(
-        self, rows: NDArray[np.int64], high: NDArray[np.uint64], batch: NDArray[np.int64]
-    ) -> None:
-        self._high[rows] = high
-        self._batch[rows] = batch
-        first = (batch.astype(np.uint64) * AHEAD ^ self._salt_low[rows]) // AHEAD * AHEAD << 16
-        blocks = np.empty((len(rows), len(self._steps), 2), ">u8")
-        blocks[:, :, 0] = high[:, None]
-        blocks[:, :, 1] = first[:, None] + self._steps
-        source = blocks.view(np.uint8).reshape(-1).data
-        n = self._row_bytes
-        for number, row in enumerate(rows.tolist()):
-            keys = self._keys[row]
-            assert keys is not None, "only rows in use need key stream"
-            room = self._memory[row * n : (row + 1) * n + BLOCK_BYTES - 1]
-            keys.cipher.update_into(source[number * n : (number + 1) * n], room)
+    def _make(self, rows: NDArray[np.int64]) -> None:
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE]
+            self._count(some)
+            for source, row in zip(self._sources, some.tolist(), strict=False):
+                keys = self._keys[row]
+                assert keys is not None, "only rows in use need key stream"
+                at = row * self._row_bytes
+                room = self._memory[at : at + self._row_bytes + BLOCK_BYTES - 1]
+                keys.cipher.update_into(source, room)
+
+    def _count(self, rows: NDArray[np.int64]) -> None:
+        """Make the blocks that are encrypted to become key stream."""
+        blocks = self._blocks[: len(rows)]
+        # Eight octets of a block depend on the SSRC, the others on the index and count blocks.
+        blocks[..., 0] = (self._salt_high[rows] ^ self._ssrc[rows])[:, None, None]
+        index = self._first[rows].astype(np.uint64)[:, None] + self._ahead
+        low = (index ^ self._salt_low[rows][:, None]) << np.uint64(16)
+        blocks[..., 1] = low[:, :, None] | self._numbers

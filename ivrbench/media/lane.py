@@ -19,6 +19,7 @@ from ivrbench.media.digests import Digests
 from ivrbench.media.heard import Heard
 from ivrbench.media.hearing import Hearing
 from ivrbench.media.secure_rows import SecureRows, secure_rows_of
+from ivrbench.rtp.packet import HEADER_BYTES, RTP_HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
@@ -44,10 +45,6 @@ MAX_CODED_BYTES = 2048
 """The same where other codecs than G.711 are carried: more than an Ethernet frame."""
 MAX_CODED_PAYLOAD_BYTES = 1460
 """Room for a payload we send: an Ethernet frame without IP, UDP, RTP and SRTP."""
-HEADER_BYTES = 12
-"""RTP header without CSRCs (RFC 3550 §5.1)."""
-RTP_HEAD = 0x8000
-"""RFC 3550 §5.1: version 2, no padding, no extension, no CSRC; second byte the payload type."""
 RING_MS = 480
 """Length of the jitter buffer, in blocks of half a frame: peers' packets are often 10 ms."""
 HEARD_MS = 40

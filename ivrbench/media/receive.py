@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ivrbench.media.codecs import packet_ts
-from ivrbench.media.lane import HEADER_BYTES, MAX_PACKET_BYTES, NO_ROOM, RTP_HEAD
+from ivrbench.media.lane import MAX_PACKET_BYTES, NO_ROOM
 from ivrbench.media.ring import ring_places
+from ivrbench.rtp.packet import HEADER_BYTES, RTP_HEAD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

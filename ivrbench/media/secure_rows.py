@@ -15,7 +15,7 @@ import numpy as np
 
 from ivrbench.media.digests import MAX_TAG_BYTES, DigestKeys
 from ivrbench.media.key_stock import KeyStock
-from ivrbench.rtp.packet import HEADER_BYTES
+from ivrbench.rtp.packet import HEADER_BYTES, RTP_HEAD
 from ivrbench.rtp.srtp import ROC_BYTES, WINDOW
 
 if TYPE_CHECKING:
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SecureRows", "secure_rows_of"]
 
+MAX_SKIPPED: Final = WINDOW - 1
+"""Packets that are missing before one that is ordinary, at most."""
+WITHOUT_MARKER: Final = 0xFF7F
+"""Of the first two octets of a packet, all but the marker (RFC 3550 §5.1)."""
 WORTH_A_BATCH: Final = 6
 """Fewer packets than this are faster one by one."""
-PLAIN_HEADER: Final = 0x80
-"""First octet of a packet without padding, extension and CSRC (RFC 3550 §5.1)."""
 
 
 class SecureRows:
@@ -73,11 +75,13 @@ class SecureRows:
             assert transforms is not None, "only those of these suites are listed"
             _, receiver = transforms
             self._sockets[call.row] = socket
-            self._heard.use(call.row, receiver.keys)
+            self._heard.use(call.row, receiver.keys, int(lane.srtp_ssrc[call.row]))
             keys.append(receiver.keys.authentication)
             tags.append(receiver.tag_bytes)
         self._heard_keys = DigestKeys(keys)
         self._sizes = np.array(tags, np.int64) + self._end
+        rows = self._rows
+        self._heads = lane.rx_pt[rows].astype(np.uint16) | np.uint16(RTP_HEAD)
         in_tag = np.arange(MAX_TAG_BYTES) < np.array(tags, np.int64)[:, None]
         self._tag_masks = in_tag.astype(np.uint8) * np.uint8(0xFF)
 
@@ -87,7 +91,7 @@ class SecureRows:
             transforms = call.keying.transforms
             assert transforms is not None, "only those of these suites are listed"
             sender, _ = transforms
-            self._sent.use(call.row, sender.keys)
+            self._sent.use(call.row, sender.keys, call.ssrc)
             if lane.sends[call.row] and call.row not in lane.keying:
                 senders.append((sender.tag_bytes, call.row, call, sender.keys))
         senders.sort(key=operator.itemgetter(0, 1))
@@ -119,7 +123,7 @@ class SecureRows:
         # In a place of its own: `tx` stays plain for who records what is sent.
         wire = lane.digests.messages(n)
         wire[:, :end] = self._tx[rows]
-        wire[:, HEADER_BYTES:end] ^= self._sent.take(rows, lane.tx["ssrc"][rows], index)
+        wire[:, HEADER_BYTES:end] ^= self._sent.take(rows, index)
         wire[:, end : end + ROC_BYTES] = _cycles(index)
         wire[:, end:] = lane.digests.make(self._tx_keys, slice(n))[:, :MAX_TAG_BYTES]
         packets: list[memoryview] = []
@@ -149,8 +153,9 @@ class SecureRows:
         got = size[self._rows]
         odd = got > 0
         if np.count_nonzero(odd) >= WORTH_A_BATCH:
-            odd[self._open_ordinary(lane, got)] = False
-            size[self._rows[(got > 0) & ~odd]] = self._end
+            opened = self._open_ordinary(lane, got)
+            odd[opened] = False
+            size[self._rows[opened]] = self._end
         odd_rows: list[int] = self._rows[odd].tolist()
         for row in odd_rows:
             try:
@@ -162,36 +167,32 @@ class SecureRows:
     def _open_ordinary(self, lane: Lane, got: NDArray[np.int64]) -> NDArray[np.int64]:
         """Authenticate the ordinary ones. Returns their places in `_rows`."""
         rows, end = self._rows, self._end
-        highest = lane.srtp_in[rows]
-        step = (lane.rx["seq"][rows] - highest) & 0xFFFF
-        in_order = (highest >= 0) & (step > 0) & (step < WINDOW)
-        ordinary = in_order & (got == self._sizes) & self._is_of_stream(lane)
+        after = lane.srtp_in[rows] + 1
+        skipped = (lane.rx["seq"][rows] - after) & 0xFFFF
+        ordinary = (skipped < MAX_SKIPPED) & (got == self._sizes)
+        ordinary &= lane.rx["ssrc"][rows] == lane.srtp_ssrc[rows]
+        ordinary &= lane.rx["head"][rows] & WITHOUT_MARKER == self._heads
         at = np.flatnonzero(ordinary)
         if not at.size:
             return at
-        rows, index = rows[at], highest[at] + step[at]
+        rows, skipped = rows[at], skipped[at]
+        index = after[at] + skipped
         tags = self._rx[rows, end : end + MAX_TAG_BYTES]
         messages = lane.digests.messages(len(rows))
         messages[:, :end] = self._rx[rows, :end]
         messages[:, end : end + ROC_BYTES] = _cycles(index)
         digests = lane.digests.make(self._heard_keys, at)
+        wrong = digests[:, :MAX_TAG_BYTES] ^ tags
+        wrong &= self._tag_masks[at]
         # Every octet is looked at, whatever the others are: the time tells nothing.
-        wrong = (digests[:, :MAX_TAG_BYTES] ^ tags) & self._tag_masks[at]
-        good = np.bitwise_or.reduce(wrong, axis=1) == 0
-        if not good.all():
-            at, rows, index = at[good], rows[good], index[good]
+        if np.bitwise_or.reduce(wrong, axis=None):
+            good = np.bitwise_or.reduce(wrong, axis=1) == 0
+            at, rows, index, skipped = at[good], rows[good], index[good], skipped[good]
         lane.srtp_in[rows] = index
-        lane.srtp_seen[rows] = lane.srtp_seen[rows] << step[at].astype(np.uint64) | np.uint64(1)
+        step = (skipped + 1).astype(np.uint64)
+        lane.srtp_seen[rows] = lane.srtp_seen[rows] << step | np.uint64(1)
         self._closed[rows] = True
         return at
-
-    def _is_of_stream(self, lane: Lane) -> NDArray[np.bool_]:
-        """Whether a packet looks like one of the stream that is heard, with nothing special."""
-        head = lane.rx["head"][self._rows]
-        is_same: NDArray[np.bool_] = lane.rx["ssrc"][self._rows] == lane.srtp_ssrc[self._rows]
-        is_same &= head >> 8 == PLAIN_HEADER
-        is_same &= head & 0xE0 != 0xC0  # RFC 5761 §4: those are RTCP
-        return is_same
 
     def decrypt(self, lane: Lane, wanted: Sequence[int] | NDArray[np.int64]) -> None:
         """Decrypt in place what `open` left encrypted.
@@ -204,7 +205,8 @@ class SecureRows:
         rows = rows[self._closed[rows]]
         if rows.size:
             self._closed[rows] = False
-            stream = self._heard.take(rows, lane.srtp_ssrc[rows], lane.srtp_in[rows])
+            self._heard.turn(rows, lane.srtp_ssrc[rows])
+            stream = self._heard.take(rows, lane.srtp_in[rows])
             self._rx[rows, HEADER_BYTES : self._end] ^= stream
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ivrbench.media.lane import HEADER_BYTES, MAX_CODED_PAYLOAD_BYTES
+from ivrbench.media.lane import MAX_CODED_PAYLOAD_BYTES
 from ivrbench.media.mixing import mix_in
+from ivrbench.rtp.packet import HEADER_BYTES
 
 if TYPE_CHECKING:
     import numpy as np

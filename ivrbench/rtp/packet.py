@@ -14,6 +14,7 @@ from ivrbench.errors import LocalProtocolError
 __all__ = [
     "HEADER_BYTES",
     "MAX_PAYLOAD_TYPE",
+    "RTP_HEAD",
     "RTP_VERSION",
     "Extension",
     "RtpPacket",
@@ -22,6 +23,9 @@ __all__ = [
 
 RTP_VERSION: Final = 2
 HEADER_BYTES: Final = 12
+RTP_HEAD: Final = 0x8000
+"""The first two octets of a packet without padding, extension, CSRC and marker, but for its payload
+type."""
 MAX_PAYLOAD_TYPE: Final = 127  # seven bits
 MAX_CSRCS: Final = 15  # four bits
 MAX_PADDING_BYTES: Final = 255  # eight bits

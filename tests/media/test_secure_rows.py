@@ -401,7 +401,7 @@ def test_stock_is_the_key_stream_of_each_packet() -> None:
     stock = KeyStock(8, 80)
     keys = [SessionKeys(source.bytes(30)) for _ in range(8)]
     for row, own in enumerate(keys):
-        stock.use(row, own)
+        stock.use(row, own, 0)
     rows = np.array([0, 2, 3, 7])
     index = source.integers(0, 1 << 40, 4)
     for turn in range(200):
@@ -409,8 +409,7 @@ def test_stock_is_the_key_stream_of_each_packet() -> None:
         index = np.maximum(index + source.integers(-3, 9, 4), 0)
         if turn % 50 == 49:
             keys[2] = SessionKeys(source.bytes(30))
-            stock.use(2, keys[2])
-        for row, one, number, made in zip(
-            rows, ssrc, index, stock.take(rows, ssrc, index), strict=True
-        ):
+            stock.use(2, keys[2], 0)
+        stock.turn(rows, ssrc)
+        for row, one, number, made in zip(rows, ssrc, index, stock.take(rows, index), strict=True):
             assert made.tobytes() == keys[row].key_stream(int(one), int(number), 80)
