@@ -11,6 +11,7 @@ from ivrbench.rtp.rtcp import (
     SdesItem,
     SenderReport,
     SourceDescription,
+    build_description,
     build_rtcp,
     ntp_from_unix,
     ntp_middle,
@@ -61,7 +62,8 @@ class RtcpReporter:
         self._random = random_source
         self._wall_offset_s = wall_offset_s
         # RFC 7022 §4.2: a CNAME that lives as long as the session, at least 96 random bits.
-        self._cname = random_source.getrandbits(96).to_bytes(12, "big").hex().encode()
+        cname = random_source.getrandbits(96).to_bytes(12, "big").hex().encode()
+        self._description = build_description(SourceDescription((SdesItem(ssrc, CNAME, cname),)))
         self._last_sr = 0
         self._last_sr_at = 0.0
         self._expected_before = 0
@@ -105,13 +107,8 @@ class RtcpReporter:
             )
         else:
             first = ReceiverReport(self._ssrc, blocks)
-        parts: list[RtcpPacket] = [
-            first,
-            SourceDescription((SdesItem(self._ssrc, CNAME, self._cname),)),
-        ]
-        if goodbye:
-            parts.append(Goodbye((self._ssrc,)))
-        return build_rtcp(parts)
+        parts = (first, Goodbye((self._ssrc,))) if goodbye else (first,)
+        return build_rtcp(parts, self._description)
 
     def receive(self, data: bytes, arrived: float) -> None:
         """Take a datagram from the peer's RTCP port.

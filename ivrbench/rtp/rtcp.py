@@ -23,6 +23,7 @@ __all__ = [
     "SdesItem",
     "SenderReport",
     "SourceDescription",
+    "build_description",
     "build_rtcp",
     "is_rtcp",
     "ntp_from_unix",
@@ -254,11 +255,12 @@ def _parse_goodbye(count: int, body: bytes) -> Goodbye | None:
     return Goodbye(ssrcs, rest[1 : 1 + rest[0]] if rest else b"")
 
 
-def build_rtcp(packets: Sequence[RtcpPacket]) -> bytes:
+def build_rtcp(packets: Sequence[RtcpPacket], description: bytes = b"") -> bytes:
     """Return a compound packet.
 
     Args:
         packets: a sender or receiver report first (RFC 3550 §6.1), then the others.
+        description: from `build_description`, to stand behind the report.
 
     Raises:
         LocalProtocolError: no report stands first, or a field does not fit into its bits.
@@ -266,9 +268,15 @@ def build_rtcp(packets: Sequence[RtcpPacket]) -> bytes:
     if not packets or not isinstance(packets[0], SenderReport | ReceiverReport):
         raise LocalProtocolError("An RTCP compound packet begins with a report.")
     try:
-        return b"".join(_build_packet(packet) for packet in packets)
+        report, *others = map(_build_packet, packets)
+        return b"".join((report, description, *others))
     except (struct.error, OverflowError, ValueError) as exc:
         raise LocalProtocolError(f"This is no RTCP that could be sent: {packets!r}.") from exc
+
+
+def build_description(description: SourceDescription) -> bytes:
+    """Return a source description alone: it is the same in all compounds of a stream."""
+    return _build_sdes(description)
 
 
 def _build_packet(packet: RtcpPacket) -> bytes:
