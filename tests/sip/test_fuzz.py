@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 MUTANTS = int(os.environ.get("IVRBENCH_FUZZ_MESSAGES", "50000"))
 ROUND = 12_500  # Messages until all timers run out; the calls among them last that long.
 SLOW_S = 0.02  # CPU time of one message; a usual one takes a thousandth of that.
-UNEXPLAINED = (
-    3  # Slow messages that a shared machine shows by itself; of more, all are tried again.
-)
+UNEXPLAINED = 3  # Slow messages that a shared machine shows by itself; of more, all come again.
 SPICES = [
     b"\0",
     b"\r\n",
