@@ -9,7 +9,6 @@ import string
 import tempfile
 import time
 import types
-from configparser import ConfigParser, RawConfigParser
 from typing import TYPE_CHECKING, Any, Final
 
 from ivrbench.scriptapi.python2_modules import popen2, popen3, popen4
@@ -57,8 +56,9 @@ def restore_names() -> None:
     _restore(os, {"tmpfile": _tmpfile, "getcwdu": os.getcwd})
     _restore(os, {"popen2": _popen2, "popen3": _popen3, "popen4": _popen4})
     _restore(time, {"clock": time.process_time})
-    _restore(configparser, {"SafeConfigParser": ConfigParser})
-    _restore(RawConfigParser, {"readfp": RawConfigParser.read_file})
+    # Python 3.11 still has these, and warns of each use.
+    vars(configparser)["SafeConfigParser"] = configparser.ConfigParser
+    setattr(configparser.RawConfigParser, "readfp", configparser.RawConfigParser.read_file)  # noqa: B010
 
 
 def _restore(module: object, names: Mapping[str, object]) -> None:
