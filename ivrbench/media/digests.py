@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ivrbench.rtp.srtp import DIGEST_BYTES, ROC_BYTES, TAG_BYTES
+from ivrbench.rtp.srtp import (
+    DIGEST_BYTES,
+    HASH_BLOCK_BYTES,
+    INNER_PAD,
+    OUTER_PAD,
+    ROC_BYTES,
+    TAG_BYTES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_TAG_BYTES", "DigestKeys", "Digests"]
 
-KEY_BLOCK_BYTES: Final = 64  # RFC 2104 §2: B, for SHA-1
-INNER, OUTER = 0x36, 0x5C  # RFC 2104 §2: ipad, opad
 MAX_TAG_BYTES: Final = max(TAG_BYTES.values())
 _SHA1: Final = hashlib.sha1()
 
@@ -27,8 +32,8 @@ class DigestKeys:
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         octets = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, DIGEST_BYTES)
-        self.inner = octets ^ np.uint8(INNER)
-        self.outer = octets ^ np.uint8(OUTER)
+        self.inner = octets ^ np.uint8(INNER_PAD)
+        self.outer = octets ^ np.uint8(OUTER_PAD)
 
 
 class Digests:
@@ -48,11 +53,11 @@ class Digests:
 
     def _grow(self, capacity: int) -> None:
         self._capacity = capacity
-        message, packet = KEY_BLOCK_BYTES + self._packet_bytes + ROC_BYTES, self._packet_bytes
-        width = KEY_BLOCK_BYTES + packet + MAX_TAG_BYTES
-        inner = np.full((capacity, width), INNER, np.uint8)
-        self._inner_keys, self._messages = inner[:, :DIGEST_BYTES], inner[:, KEY_BLOCK_BYTES:]
-        self._outer = np.full((capacity, KEY_BLOCK_BYTES + DIGEST_BYTES), OUTER, np.uint8)
+        message, packet = HASH_BLOCK_BYTES + self._packet_bytes + ROC_BYTES, self._packet_bytes
+        width = HASH_BLOCK_BYTES + packet + MAX_TAG_BYTES
+        inner = np.full((capacity, width), INNER_PAD, np.uint8)
+        self._inner_keys, self._messages = inner[:, :DIGEST_BYTES], inner[:, HASH_BLOCK_BYTES:]
+        self._outer = np.full((capacity, HASH_BLOCK_BYTES + DIGEST_BYTES), OUTER_PAD, np.uint8)
         self._firsts = [row[:message].data for row in inner]
         self._seconds = [row.data for row in self._outer]
         self._packets = {
@@ -81,7 +86,7 @@ class Digests:
         n = len(inner_keys)
         self._inner_keys[:n] = inner_keys
         self._outer[:n, :DIGEST_BYTES] = keys.outer[places]
-        self._outer[:n, KEY_BLOCK_BYTES:] = _sha1(self._firsts[:n])
+        self._outer[:n, HASH_BLOCK_BYTES:] = _sha1(self._firsts[:n])
         return _sha1(self._seconds[:n])
 
 
