@@ -18,6 +18,7 @@ from ivrbench.media.columns import COLUMNS, Columns
 from ivrbench.media.digests import Digests
 from ivrbench.media.heard import Heard
 from ivrbench.media.hearing import Hearing
+from ivrbench.media.ring import as_items
 from ivrbench.media.secure_rows import SecureRows, secure_rows_of
 from ivrbench.rtp.packet import HEADER_BYTES, RTP_HEAD
 
@@ -81,6 +82,10 @@ class Lane(Columns):
         self.arena = arena
         kind = np.uint8 if codec.law is not None else np.int16
         self.windows = np.lib.stride_tricks.sliding_window_view(arena.view(kind), self.frame)
+        """What may be sent, from each sample of the arena on."""
+        if codec.law is not None:
+            self.octet_windows = as_items(self.windows, self.frame)[:, 0]
+            """The same, each one item."""
         self._tx_type, self._rx_type = self._packet_types()
         self.n = 0
         self.capacity = 0
@@ -283,10 +288,16 @@ class Lane(Columns):
         self.tx = self._larger(getattr(self, "tx", None), (capacity,), self._tx_type)
         self.rx = self._larger(getattr(self, "rx", None), (capacity,), self._rx_type)
         self.tx["b0"] = RTP_HEAD >> 8
+        if self.codec.law is not None:
+            self.tx_frames = as_items(self.tx["payload"], self.frame)[:, 0]
+            self.rx_frames = as_items(self.rx["payload"], self.frame)[:, 0]
+            """Payloads of `tx` and `rx`, each one item."""
         blocks = self.ring_blocks if self.codec.law is not None else 0
         self.ring: NDArray[np.uint8] = self._larger(
             getattr(self, "ring", None), (capacity, blocks, self.block), np.uint8
         )
+        self.ring_line = as_items(self.ring, self.block).reshape(-1)
+        """All blocks of `ring`, each one item."""
         self.fresh: NDArray[np.bool_] = self._larger(
             getattr(self, "fresh", None), (capacity, blocks), np.bool_
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ivrbench.media.bank import Bank, saturated
+from ivrbench.media.ring import as_items
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,4 +121,7 @@ def mix_in(lane: Lane, frames: NDArray[Any]) -> None:
             own = frames[rows[plays]]
             heard[plays] += own if law is None else law.decode(own)
         both = saturated(heard)
-        frames[rows] = both if law is None else law.encode(both)
+        if law is None:
+            frames[rows] = both
+        else:
+            lane.tx_frames[rows] = as_items(law.encode(both), lane.frame)[:, 0]

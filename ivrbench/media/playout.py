@@ -129,11 +129,11 @@ def _ringed(lane: Lane, law: Law) -> tuple[NDArray[np.int16], NDArray[np.bool_]]
     listeners = lane.listeners
     if not listeners.size:
         return np.empty((0, lane.frame), np.int16), present[listeners]
-    codes = lane.ring.reshape(-1, lane.block).take(at[listeners], axis=0)
+    codes = lane.ring_line.take(at[listeners]).view(np.uint8)
     have = have[listeners]
     if not have.all():
-        codes[~have] = law.silence
-    pcm = law.decode(codes.reshape(len(listeners), lane.frame))
+        codes.reshape(-1, 2, lane.block)[~have] = law.silence
+    pcm = law.decode(codes)
     came = _conceal(lane, pcm, gap[listeners])
     lane.heard.add(listeners, pcm.copy() if slid else pcm, came)
     for index, natural in slid.items():

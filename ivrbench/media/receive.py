@@ -15,7 +15,7 @@ import numpy as np
 
 from ivrbench.media.codecs import packet_ts
 from ivrbench.media.lane import MAX_PACKET_BYTES, NO_ROOM
-from ivrbench.media.ring import ring_places
+from ivrbench.media.ring import as_items, ring_places
 from ivrbench.rtp.packet import HEADER_BYTES, RTP_HEAD
 
 if TYPE_CHECKING:
@@ -222,8 +222,7 @@ def _place_all(
         places = ring_places(lane, rows, at[rows])
         if lane.secure_rows is not None:
             lane.secure_rows.decrypt(lane, rows)
-        payload = lane.rx["payload"][rows].reshape(-1, 2, lane.block)
-        lane.ring.reshape(-1, lane.block)[places] = payload
+        lane.ring_line[places] = as_items(lane.rx_frames[rows], lane.block).reshape(-1, 2)
         lane.fresh.reshape(-1)[places] = True
     np.maximum(lane.end[:n], at + lane.frame, out=lane.end[:n], where=plain)
     np.minimum(lane.room[:n], ahead, out=lane.room[:n], where=plain)

@@ -30,7 +30,7 @@ def transmit(lane: Lane) -> int:
     tx = lane.tx
     if lane.codec.law is not None:
         frames = tx["payload"]
-        frames[:n] = lane.windows[lane.pos[:n]]
+        lane.tx_frames[:n] = lane.octet_windows[lane.pos[:n]]
     else:
         frames = lane.outgoing = lane.windows[lane.pos[:n]]
     for row in lane.patched:
