@@ -155,19 +155,27 @@ class Dialling:
         self._board.settle()
 
     def _found(self, ways: Ways) -> None:
-        self._ways = ways
-        phones = self._board.location.phones(self._uri, ways)
-        if phones:
-            first, *self._others = phones
-            self._uri, self._ways = first.uri, ways.replaced(first.flow, first.route)
+        self._uri = self._choose(self._uri, ways)
         self._send()
+
+    def _choose(self, uri: str, ways: Ways) -> str:
+        """The Request-URI: that of a phone if the way leads back to us and is for a user."""
+        self._ways = ways
+        phones = self._board.location.phones(uri, ways)
+        if not phones:
+            return uri
+        first, *self._others = phones
+        self._ways = ways.replaced(first.flow, first.route)
+        return first.uri
 
     def _lost(self, reason: str) -> None:
         self._give_up(UNREACHABLE, reason)
 
     def _follow(self, uri: str, ways: Ways) -> None:
-        self._ways = ways
-        self._leg.call.follow(ways.flow, uri, now=self._board.now())
+        target, call = self._choose(uri, ways), self._leg.call
+        assert self._ways is not None, "just chosen"
+        call.follow(self._ways.flow, uri, target, now=self._board.now())
+        self._call_others(call)
 
     def _lost_on(self, uri: str, reason: str) -> None:
         """A redirect leads nowhere; another phone may still answer."""

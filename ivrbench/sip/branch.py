@@ -148,10 +148,10 @@ class Branch:
         self._invite.watch()
         self.send(now)
 
-    def follow(self, flow: Flow | None, now: float) -> None:
+    def follow(self, flow: Flow | None, target: str, now: float) -> None:
         """Go where the redirect leads; None: it leads nowhere."""
         if flow is not None:
-            self.retry.go(self.seed.remote_target, flow, now)
+            self.retry.go(target or self.seed.remote_target, flow, now)
             return
         refusal = self.retry.stop()
         if refusal is not None and not self.retry.take(refusal, now):

@@ -168,9 +168,10 @@ class RequestTimedOut:
 
 @dataclass(frozen=True, slots=True)
 class Redirected:
-    """A 3xx sent our call to a host only DNS can find; call `call.follow(flow, …)`, or hang up.
+    """A 3xx sent our call to a host only DNS can find, or to an address of ours; call
+    `call.follow(flow, …)`, or hang up.
 
-    Comes only with `max_redirects`; targets given by address are followed without a word.
+    Comes only with `max_redirects`; targets at other addresses are followed without a word.
     """
 
     call: InviteCall

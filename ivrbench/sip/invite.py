@@ -279,21 +279,22 @@ class InviteCall:
         if self._outgoing is not None and self._outgoing.prack(response, draft, now):
             self.requests.describe(body, content_type)
 
-    def follow(self, flow: Flow | None, uri: str = "", *, now: float) -> None:
+    def follow(self, flow: Flow | None, uri: str = "", target: str = "", *, now: float) -> None:
         """Call the target that `Redirected` named, on the flow that leads there.
 
         Args:
             flow: where the next hop is; None: nowhere, so the next target is tried, if any.
             uri: the target it leads to; "": the one that was named first.
+            target: Request-URI, if that is another one.
             now: the time.
         """
         outgoing = self._outgoing
         if outgoing is None or not outgoing.initial or self.state not in UNANSWERED:
             return
-        for branch in outgoing.waiting:
-            if uri in ("", branch.seed.remote_target):
-                branch.follow(flow, now)
-                return
+        named = (each for each in outgoing.waiting if uri in ("", each.seed.remote_target))
+        branch = next(named, None)
+        if branch is not None:
+            branch.follow(flow, target, now)
 
     def bye(self, headers: Headers = (), *, now: float) -> None:
         """Hang up, whatever the state: BYE; before the answer CANCEL (our call) or 487 (theirs).

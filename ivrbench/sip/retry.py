@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .invite import InviteCall
     from .message import SipResponse
     from .timers import Timer
+    from .uri import SipUri
 
 __all__ = ["InviteRetry"]
 
@@ -105,13 +106,21 @@ class InviteRetry:
         if self._seed.route_set:
             # The outbound proxy leads there, as it led to the first target.
             self.go(uri, self._seed.flow, now)
-        elif is_address(parsed):
-            self.go(uri, next_hop_flow(parsed, self._seed.flow), now)
+        elif is_address(parsed) and not self._comes_back(there := self._flow_to(parsed)):
+            self.go(uri, there, now)
         else:
             self.waiting = response
             self._core.events.append(Redirected(self._call, self._branch.request, response, uri))
             self._seed.remote_target = uri
         return True
+
+    def _flow_to(self, uri: SipUri) -> Flow:
+        return next_hop_flow(uri, self._seed.flow)
+
+    def _comes_back(self, flow: Flow) -> bool:
+        """True for an address of ours: who is there, only the user of the endpoint knows."""
+        shown = (self._core.settings.public_host, flow.local[1])
+        return flow.remote in (flow.local, shown)
 
     def go(self, uri: str, flow: Flow, now: float) -> None:
         """Send the INVITE to another target."""

@@ -264,18 +264,56 @@ def test_a_phone_sends_us_nowhere(bench: Bench, phones: list[Callee]) -> None:
     assert bench.nothing_left()
 
 
-def bound(bench: Bench, contact: str, flow: Flow) -> None:
-    """A phone of `ann` registers by some way."""
+@pytest.mark.parametrize("host", [US, "office.example"])
+def test_phone_that_forwards_to_another_user(bench: Bench, phones: list[Callee], host: str) -> None:
+    """A redirect to a user at our address, or at a name of ours, rings that user's phones."""
+    bench.engine.names["office.example"] = [(US, 5060)]
+    bob = [Callee(bench, (f"192.0.2.{80 + n}", 5060), 42_000 + 2 * n) for n in range(2)]
+    for number, each in enumerate(bob):
+        flow = Flow("udp", (US, 5060), each.flow.local)
+        bound(bench, f"sip:b{number}@{each.flow.local[0]}", flow, user="bob")
+    desk, cell, soft = phones
+    handle = dial(bench, f"sip:ann@{US}")
+    for each in (cell, soft):
+        each.refuse(486)
+    desk.refuse(302, [("Contact", f"<sip:bob@{host}>")])
+    bench.wait()
+    assert [each.got for each in bob] == [["INVITE"]] * 2
+    assert bob[1].invite_request.uri == "sip:b1@192.0.2.81"
+    bob[0].accept()
+    assert handle.answered
+    assert bob[1].got == ["INVITE", "CANCEL"]
+    bob[0].bye()
+    bench.wait(40)
+    assert bench.nothing_left()
+
+
+def test_phone_that_forwards_to_itself(bench: Bench) -> None:
+    """A redirect in a circle ends."""
+    phone = Callee(bench, DESK, 41_000)
+    register(bench, phone)
+    handle = dial(bench, f"sip:ann@{US}")
+    for _ in range(2):
+        phone.refuse(302, [("Contact", f"<sip:ann@{US}>")])
+        bench.wait()
+    assert phone.got == ["INVITE", "INVITE"]
+    assert handle.code == 302
+    bench.wait(40)
+    assert bench.nothing_left()
+
+
+def bound(bench: Bench, contact: str, flow: Flow, user: str = "ann") -> None:
+    """A phone registers by some way."""
     data = (
         f"REGISTER sip:{US} SIP/2.0\r\n"
         f"Via: SIP/2.0/{flow.transport.upper()} x;branch=z9hG4bK1;rport\r\n"
-        f"From: <sip:ann@{US}>;tag=a\r\nTo: <sip:ann@{US}>\r\nCall-ID: {contact}\r\n"
+        f"From: <sip:{user}@{US}>;tag=a\r\nTo: <sip:{user}@{US}>\r\nCall-ID: {contact}\r\n"
         f"CSeq: 1 REGISTER\r\nContact: <{contact}>\r\nContent-Length: 0\r\n\r\n"
     )
     message = parse_message(data.encode())
     assert isinstance(message, SipRequest)
     message.check()
-    message.auth_user = "ann"
+    message.auth_user = user
     code, _ = bench.board.location._registrar.answer(message, flow, bench.clock.now())
     assert code == 200
 
