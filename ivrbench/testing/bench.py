@@ -189,14 +189,13 @@ class BenchBase(Stage):
     def invited(self, uri: str = "") -> Invited | None:
         """Who was called, and no test has asked for them yet; the first first."""
         for agent in self._agents:
-            request = agent.invite_request
-            if agent.waits and request is not None and _leads_to(request.uri, uri):
+            if agent.waits and _leads_to(agent.invite_request.uri, uri):
                 return agent
         return None
 
     def invited_uris(self) -> list[str]:
         """Whom the scripts have called, and no test has asked for."""
-        return [a.invite_request.uri for a in self._agents if a.waits and a.invite_request]
+        return [agent.invite_request.uri for agent in self._agents if agent.waits]
 
     def take_invited(self, uri: str = "") -> Callee | None:
         """The one a script has called."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ivrbench.sip import events as sip
 from ivrbench.testing.agent import UserAgent
@@ -23,22 +23,30 @@ class Invited(UserAgent):
     """A telephone that can be called, when it has no call.
 
     Attributes:
-        invite_request: the INVITE that came, None while none did.
+        invites: the INVITEs it took, the present call's last.
         is_taken: a test has asked for this call.
         cancelled: the caller gave up.
         acknowledged: our answer was.
     """
 
-    invite_request: SipRequest | None = None
     is_taken = False
     cancelled = False
     acknowledged = False
     _is_over = False
 
+    def __init__(self, *args: Any, **more: Any) -> None:  # those of UserAgent
+        self.invites: list[SipRequest] = []
+        super().__init__(*args, **more)
+
+    @property
+    def invite_request(self) -> SipRequest:
+        """The INVITE of the present call."""
+        return self.invites[-1]
+
     @property
     def waits(self) -> bool:
         """It was called, and no test has asked for the call yet."""
-        return self.invite_request is not None and not self.is_taken
+        return bool(self.invites) and not self.is_taken
 
     def _note(self, event: sip.Event, now: float) -> None:
         super()._note(event, now)
@@ -57,9 +65,12 @@ class Invited(UserAgent):
     def _take_call(self, event: sip.InviteReceived, now: float) -> None:
         if self.call is not None and not self._is_over:
             event.call.reject(486, now=now)
-            return
+        else:
+            self._begin(event)
+
+    def _begin(self, event: sip.InviteReceived) -> None:
         self.call = event.call
-        self.invite_request = event.request
+        self.invites.append(event.request)
         self.is_taken = self.cancelled = self.acknowledged = self._is_over = False
         self.mouth.open()
 
@@ -77,7 +88,6 @@ class Callee(Party):
     @property
     def invite(self) -> SipRequest:
         """The INVITE that came."""
-        assert self.invited.invite_request is not None, "it was called"
         return self.invited.invite_request
 
     def rings(self, code: int = 180, *, early_media: bool = False) -> None:

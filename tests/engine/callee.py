@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ivrbench.sip import events as sip
+from ivrbench.testing.callee import Invited
 
 from .harness import CALLER, Bench, Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ivrbench.sip import events as sip
     from ivrbench.sip.flow import Address
     from ivrbench.sip.invite import InviteCall
-    from ivrbench.sip.message import SipRequest
 
 __all__ = ["Callee", "install_router"]
 
@@ -23,7 +23,7 @@ def install_router(bench: Bench) -> dict[str, list[Address]]:
     return bench.engine.names
 
 
-class Callee(Caller):
+class Callee(Caller, Invited):
     """A user agent that the engine calls.
 
     Args:
@@ -40,14 +40,8 @@ class Callee(Caller):
         rtp_port: int = 40_000,
         answers: Callable[[Callee, InviteCall], None] | None = None,
     ) -> None:
-        super().__init__(bench, address, rtp_port)
-        self.invites: list[SipRequest] = []
         self._answers = answers
-
-    @property
-    def invite_request(self) -> SipRequest:
-        """The INVITE that came last."""
-        return self.invites[-1]
+        super().__init__(bench, address, rtp_port)
 
     @property
     def last_body(self) -> str:
@@ -84,16 +78,7 @@ class Callee(Caller):
         """Refuse at once; for `answers`."""
         return lambda _, call: call.reject(code, now=self.bench.clock.now())
 
-    def _note(self, event: sip.Event, now: float) -> None:
-        super()._note(event, now)
-        if isinstance(event, sip.InviteReceived):
-            self.call = event.call
-            self.invites.append(event.request)
-            self.described = event.request.body_text()
-            self.got.append("INVITE")
-            if self._answers is not None:
-                self._answers(self, event.call)
-        elif isinstance(event, sip.CancelReceived):
-            self.got.append("CANCEL")
-        elif isinstance(event, sip.AckReceived):
-            self.got.append("ACK")
+    def _take_call(self, event: sip.InviteReceived, now: float) -> None:
+        self._begin(event)  # unlike a telephone it takes any number of calls
+        if self._answers is not None:
+            self._answers(self, event.call)
