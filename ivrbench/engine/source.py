@@ -61,7 +61,13 @@ class Source:
             return bytecode.load(self.data, self.path.name, self.name)
         self.text = self.data.decode("latin-1")  # to be shown if decoding fails
         self._remember(self.text)
-        self.text = importlib.util.decode_source(self.data)
+        try:
+            self.text = importlib.util.decode_source(self.data)
+        except UnicodeDecodeError:
+            code = self._read_as_latin_1() if self._python2 else None
+            if code is None:
+                raise
+            return code
         self._remember(self.text)
         if "\0" in self.text:
             line = self.text.count("\n", 0, self.text.index("\0")) + 1
@@ -76,6 +82,19 @@ class Source:
         if self._python2 and next(signs_of(ast.parse(self.text), self._folder), None):
             return self._converted(self.text) or code
         return code
+
+    def _read_as_latin_1(self) -> CodeType | None:
+        """Code of an old source with letters in no stated encoding, None if it is not old.
+
+        Python 2.4 and before it took any bytes, and Latin-1 has a letter for each.
+        """
+        self.text = self.text.replace("\r\n", "\n")
+        try:
+            self._compile(self.text)
+        except SyntaxError:
+            return self._rewritten()
+        is_old = next(signs_of(ast.parse(self.text), self._folder), None) is not None
+        return self._converted(self.text) if is_old else None
 
     def _rewritten(self) -> CodeType | None:
         """Code of a source that does not compile as it is: tabs and blanks mixed, or Python 2."""

@@ -53,6 +53,7 @@ class TwoLegs:
                 raise TypeError("connectCallee(None) takes no further arguments")
             self._ivrbench_port.connect_callee(None)
             return
+        need_str("connectCallee", 1, remote_party)
         uri = _uri("connectCallee", 2, remote_uri)
         to = _party("connectCallee", 1, remote_party, uri)
         from_ = ""

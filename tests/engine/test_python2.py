@@ -305,6 +305,19 @@ def test_an_old_script_runs(bench: Bench, caplog: pytest.LogCaptureFixture) -> N
     assert "menu.py mixes tabs and blanks" in caplog.text
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_letters_in_no_stated_encoding(bench: Bench, end: str) -> None:
+    """Python 2.4 took any bytes; a new script with such bytes still hears what is wrong."""
+    text = f"{SCRIPT}# für später\nx = 'Grüße'\nprint x\n".replace("\n", end)
+    (bench.folder / "menu.py").write_bytes(text.encode("latin-1"))
+    (bench.folder / "new.py").write_bytes(f"{SCRIPT}x = 'Grüße'\n".encode("latin-1"))
+    assert not bench.library.load_all()
+    module: Any = bench.serving("menu").module
+    assert module.x == "Grüße"
+    (event,) = bench.events.of(ScriptFailed)
+    assert (event.script, event.error_type, event.line) == ("new", "UnicodeDecodeError", 6)
+
+
 def test_tracebacks_show_what_runs(bench: Bench) -> None:
     """A failure at module level names the line, with the text that was executed."""
     bench.write("menu.py", "import urllib2\nprint 'a'\nraise KeyError, 'b'\n")
