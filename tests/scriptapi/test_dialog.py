@@ -184,7 +184,9 @@ def test_wrong_arguments_are_type_errors(dialog: Any, port: FakePort, call: str)
 )
 def test_wrong_values_are_value_errors(dialog: Any, port: FakePort, call: str) -> None:
     """Timer ids are above 0 (no SystemError); a status code is one, a URI too."""
-    with pytest.raises(ValueError, match=r"must be|above 0|is no SIP URI|contains a line end|no body"):
+    with pytest.raises(
+        ValueError, match=r"must be|above 0|is no SIP URI|contains a line end|no body"
+    ):
         eval(f"dialog.{call}", {"dialog": dialog})
     assert port.calls == []
 
