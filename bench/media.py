@@ -48,7 +48,7 @@ MEASURED_S = 2.1
 MARGIN_S = 0.5
 """The peer goes on for so long after the measured time."""
 PAIR_PORT = 46000
-PAIRS = ((1000, False), (400, True), (1000, False), (400, True), (1000, False), (400, True))
+PAIRS = ((1000, False), (1000, True)) * 3
 """Calls of each of two workers, and whether they are encrypted."""
 KINDS = {
     "": "worker",

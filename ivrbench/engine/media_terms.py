@@ -8,8 +8,10 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ivrbench.audio.codecs.g711 import LAWS
 from ivrbench.audio.codecs.registry import installed_codecs
 from ivrbench.media.codecs import find
+from ivrbench.rtp.srtp import TAG_BYTES
 from ivrbench.sdp.description import Codec
 from ivrbench.sdp.security import KEY_BYTES, Keying, LocalSecurity
 
@@ -31,7 +33,8 @@ DYNAMIC_PTS: Final = {
     ("L16", 8000): 98,
     ("L16", 48_000): 99,
 }
-SECURE_WEIGHT: Final = 0.7  # encryption costs as much again as 0.7 of a G.711 call
+SECURE_WEIGHT: Final = 0.4  # encryption of a G.711 call costs as much again as 0.4 of it
+SINGLY_SECURE_WEIGHT: Final = 1.5  # where packets are encrypted one by one
 NORMAL_PTIME_MS: Final = 20
 CERTIFICATE_DAYS: Final = 365
 CLOCK_LEEWAY: Final = datetime.timedelta(days=1)
@@ -73,10 +76,13 @@ def weight_of(agreement: Agreement) -> float:
     """What a call costs the media worker, a plain G.711 call being 1."""
     codec = find(agreement.codec.name, agreement.codec.clock_rate_hz)
     weight = codec.spec.cost_weight if codec is not None else 1.0
+    if agreement.sdes is not None or agreement.dtls is not None:
+        # DTLS agrees on one of these suites too, if the peer knows them.
+        in_bulk = agreement.sdes is None or agreement.sdes.suite in TAG_BYTES
+        is_g711 = agreement.codec.name.upper() in LAWS
+        weight += SECURE_WEIGHT if is_g711 and in_bulk else SINGLY_SECURE_WEIGHT
     # Shorter packets are more packets.
-    weight *= max(1.0, NORMAL_PTIME_MS / agreement.ptime_ms)
-    secure = agreement.sdes is not None or agreement.dtls is not None
-    return weight + (SECURE_WEIGHT if secure else 0.0)
+    return weight * max(1.0, NORMAL_PTIME_MS / agreement.ptime_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,11 +70,20 @@ def test_calls_weigh_what_their_audio_costs(stream: str, weight: float) -> None:
     assert weight_of(agreed(stream)) == weight
 
 
-def test_encryption_adds_to_the_weight() -> None:
-    """An encrypted G.711 call costs less than two plain ones."""
-    key = "A" * 40
-    stream = f"m=audio 5004 RTP/SAVP 0;a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}"
-    assert 1.0 < weight_of(agreed(stream, LocalSecurity(bytes(46)))) < 2.0
+@pytest.mark.parametrize(
+    ("audio", "suite", "key", "weight"),
+    [
+        ("0", "AES_CM_128_HMAC_SHA1_80", "A" * 40, 1.4),
+        ("8", "AES_CM_128_HMAC_SHA1_32", "A" * 40, 1.4),
+        ("0;a=ptime:10", "AES_CM_128_HMAC_SHA1_80", "A" * 40, 2.8),
+        ("0", "AEAD_AES_128_GCM", "A" * 38, 2.5),
+        ("9", "AES_CM_128_HMAC_SHA1_80", "A" * 40, 8.5),
+    ],
+)
+def test_encryption_adds_to_the_weight(audio: str, suite: str, key: str, weight: float) -> None:
+    """Little where all calls of G.711 are encrypted at once, more where it is one by one."""
+    stream = f"m=audio 5004 RTP/SAVP {audio};a=crypto:1 {suite} inline:{key}"
+    assert weight_of(agreed(stream, LocalSecurity(bytes(46)))) == pytest.approx(weight)
 
 
 def test_call_beyond_the_workers_capacity_is_refused() -> None:
