@@ -11,8 +11,10 @@ __all__ = ["StreamFramer"]
 
 _PING = b"\r\n\r\n"
 _PONG = b"\r\n"
-# The compact form is l; the value may be folded, but not before its first digit by any peer known.
-_CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*+:[ \t]*+([^\r\n]*+)", re.IGNORECASE)
+# The compact form is l; any header may be folded (RFC 3261 §7.3.1).
+_CONTENT_LENGTH = re.compile(
+    rb"\r\n(?:content-length|l)[ \t]*+:((?:[^\r\n]|\r\n[ \t])*+)", re.IGNORECASE
+)
 
 
 class StreamFramer:

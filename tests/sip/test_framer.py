@@ -102,3 +102,31 @@ def test_limits() -> None:
     with pytest.raises(RemoteProtocolError) as error:
         framer.next_message()
     assert error.value.status_hint == 413
+
+
+@pytest.mark.parametrize(
+    ("length", "follows"),
+    [
+        (b"Content-Length:\r\n 3", True),
+        (b"l \t:\r\n\t\r\n  3 ", True),
+        (b"Content-Length: 3\r\n\t", True),
+        (b"Content-Length: 3\r\n 0", False),
+        (b"Content-Length:\r\n ", False),
+        (b"X: a\r\n l: 9\r\nContent-Length: 3", True),
+    ],
+)
+def test_folded_length(length: bytes, follows: bool) -> None:
+    """RFC 3261 §7.3.1: a folded Content-Length counts, and what is folded into another header does
+    not.
+    """
+    head = b"MESSAGE sip:a@b SIP/2.0\r\n" + length + b"\r\n\r\n"
+    framer = StreamFramer()
+    framer.receive(head + b"abc" + head)
+    first = framer.next_message()
+    if follows:
+        assert first == head + b"abc"
+        assert framer.next_message() is None, "the second one has no body yet"
+    else:
+        assert first == head
+        with pytest.raises(RemoteProtocolError):
+            framer.next_message()
