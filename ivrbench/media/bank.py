@@ -15,6 +15,7 @@ import numpy as np
 
 from ivrbench.audio.rate_change import RateChanger
 from ivrbench.media.lane import TICK_MS
+from ivrbench.media.ring import as_items
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,7 +136,7 @@ class Bank:
         said = frames if frames.dtype == np.int16 else saturated(frames)
         blocks = said.shape[1] // self._block
         rows, at = self._rows(self._said, slots, tick, blocks)
-        rows[at] = said.reshape(len(slots), blocks, self._block)
+        rows[at] = said.view(rows.dtype)
 
     def heard(self, slots: NDArray[np.int64], tick: int, samples: int) -> NDArray[np.int32]:
         """What members heard just before `tick`: everybody of their room but themselves.
@@ -150,31 +151,31 @@ class Bank:
         """
         blocks = samples // self._block
         sums, at = self._rows(self._sums, self.sums_of[slots], tick - blocks, blocks)
-        heard: NDArray[np.int32] = sums.take(at, axis=0)
+        heard = sums.take(at).view(np.int32)
         said, at = self._rows(self._said, slots, tick - blocks, blocks)
-        heard -= said.take(at, axis=0)
-        return heard.reshape(len(slots), samples)
+        heard -= said.take(at).view(np.int16)
+        return heard
 
     def in_room(self, room: int, tick: int, samples: int) -> NDArray[np.int16]:
         """What was heard in a room just before `tick`, of all members together."""
         blocks = samples // self._block
         sums, at = self._rows(self._sums, np.array([room]), tick - blocks, blocks)
-        return saturated(sums[at].reshape(samples))
+        return saturated(sums.take(at).view(np.int32)[0])
 
     def voices(self, tick: int, samples: int) -> NDArray[np.int16]:
         """What each of `order` said just before `tick`."""
         blocks = samples // self._block
         said, at = self._rows(self._said, self.order, tick - blocks, blocks)
-        voices: NDArray[np.int16] = said.take(at, axis=0).reshape(len(self.order), samples)
-        return voices
+        return said.take(at).view(np.int16)
 
     def _room_sums(self, tick: int) -> NDArray[np.int32]:
         """What is said in each room, by differences of running sums: faster than `reduceat`."""
         running = np.empty((len(self.order) + 1, self._block), np.int32)
         running[0] = 0
-        running[1:] = self._said[tick % RING_TICKS, self.order]
+        running[1:] = self._said[tick % RING_TICKS].take(self.order, axis=0)
         np.add.accumulate(running, axis=0, out=running)
-        sums: NDArray[np.int32] = running[self._ends] - running[self.starts]
+        sums: NDArray[np.int32] = running.take(self._ends, axis=0)
+        sums -= running.take(self.starts, axis=0)
         return sums
 
     def _rearrange(self) -> None:
@@ -188,11 +189,12 @@ class Bank:
 
     def _rows(
         self, ring: NDArray[Any], places: NDArray[np.int64], tick: int, blocks: int
-    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """A ring as one row for each place and tick, and which rows hold so many ticks of some."""
+    ) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+        """A ring as one item for each place and tick, and which of them are wanted."""
         turn = tick % RING_TICKS
         turns = TURNS[turn : turn + blocks] * ring.shape[1]
-        return ring.reshape(-1, self._block), places[:, None] + turns
+        items = as_items(ring, self._block * ring.itemsize).reshape(-1)
+        return items, places[:, None] + turns
 
 
 def saturated(wide: NDArray[Any]) -> NDArray[np.int16]:

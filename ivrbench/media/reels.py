@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ivrbench.media.ring import as_items
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -33,8 +35,8 @@ class Reels:
         self.size = rate_hz * BLOCK_MS // 1000 * channels
         """Room in each, in samples of all channels."""
         self.samples = np.zeros((0, self.size), np.int16)
-        self._windows: NDArray[np.int16] | None = None
-        """The samples from each place on, as long as the frames taken last."""
+        self._windows: NDArray[np.void] | None = None
+        """The samples from each place on, as long as the frames taken last; each one item."""
         self.filled = np.zeros(0, np.int64)
         """How much waits in each."""
         self._limit = np.zeros(0, np.int64)
@@ -105,11 +107,13 @@ class Reels:
         if left_out:
             slots, frames = np.delete(slots, left_out), np.delete(frames, left_out, axis=0)
             filled = np.delete(filled, left_out)
-        if self._windows is None or self._windows.shape[1] != n:
-            self._windows = np.lib.stride_tricks.sliding_window_view(
+        size = n * frames.itemsize
+        if self._windows is None or self._windows.itemsize != size:
+            windows = np.lib.stride_tricks.sliding_window_view(
                 self.samples.reshape(-1), n, writeable=True
             )
-        self._windows[slots * self.size + filled] = frames
+            self._windows = as_items(windows, size)[:, 0]
+        self._windows[slots * self.size + filled] = as_items(frames, size)[:, 0]
         self.filled[slots] = filled + n
         return left_out
 
