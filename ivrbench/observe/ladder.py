@@ -211,9 +211,9 @@ class _LegRows:
     def rows(self) -> list[Row]:
         made: list[Row] = []
         for stamped in sorted((*self.leg.sip, *self.leg.timeline), key=lambda s: s.seq):
-            if isinstance(stamped.event, HandlerCalled):
+            if isinstance(stamped.event, HandlerCalled | HandlerRaised):
                 _tell_handler(made, stamped.event)
-            else:
+            if not isinstance(stamped.event, HandlerCalled):
                 made += self._rows_of(stamped)
         return made
 
@@ -224,13 +224,13 @@ class _LegRows:
             case MediaAgreed() as agreed:
                 yield from self._media(self._after_its_answer(stamped), agreed)
             case KeyReceived() as key:
-                name = KEY_NAMES[key.key] if 0 <= key.key < len(KEY_NAMES) else "?"
-                yield self._arrow(stamped, "key", False, f"key {name}", key.source)
+                yield self._arrow(stamped, "key", False, f"key {_key_name(key.key)}", key.source)
             case ApiCalled() as call if call.name not in AUDIO_CALLS:
                 text = f"{call.name}({_short(call.arguments)})"
                 yield self._inside(stamped, "call", text, _where(call.file, call.line))
             case HandlerRaised() as raised:
                 text = f"{raised.handler}({raised.arguments}) raised {raised.error_type}"
+                text += f": {raised.message}" if raised.message else ""
                 yield self._inside(stamped, "error", text, _where(raised.file, raised.line))
 
     def _message(self, stamped: Stamped, sip: SipTraced) -> Row:
@@ -301,14 +301,20 @@ class _LegRows:
         return same[0] if same else nearest
 
 
-def _tell_handler(rows: list[Row], handler: HandlerCalled) -> None:
+def _tell_handler(rows: list[Row], handler: HandlerCalled | HandlerRaised) -> None:
     """Write the handler that got a key beside the key."""
     if handler.handler != "onDtmf":
         return
-    waiting = next((n for n, row in enumerate(rows) if row.kind == "key" and not row.beside), None)
-    if waiting is not None:
-        text = f"onDtmf({handler.arguments})"
-        rows[waiting] = replace(rows[waiting], beside=text)
+    number = handler.arguments.partition(",")[0]
+    label = f"key {_key_name(int(number))}" if number.isdecimal() else ""
+    for n, row in enumerate(rows):
+        if row.kind == "key" and not row.beside and row.label == label:
+            rows[n] = replace(row, beside=f"onDtmf({handler.arguments})")
+            return
+
+
+def _key_name(key: int) -> str:
+    return KEY_NAMES[key] if 0 <= key < len(KEY_NAMES) else "?"
 
 
 def _agrees(summary: str, label: str) -> bool:

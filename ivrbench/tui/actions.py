@@ -122,7 +122,9 @@ class Actions(App[str]):
             self.dial(script.name)
 
     def dial(self, name: str) -> None:
-        """Call a script with the test phone."""
+        """Call a script with the test phone; it is the selected one from now on."""
+        if name in self.model.history.scripts:
+            self.model.select_script(name)
         self.workbench.calling.dial(name)
 
     def action_redial(self) -> None:

@@ -178,6 +178,7 @@ CALL = [
     key("k", "way", "call.keys_by", "Keys by", "RFC 4733, SIP INFO or in-band tones"),
     key("v", "voice", "call.voice", "Voice", "What the caller says: silence, tone, file"),
     key("n", "network", "call.network", "Network", "Loss, delay and jitter of this phone"),
+    key("e", "edit", "call.edit", "Edit", "Open $EDITOR where the script was last"),
     key("s", "save", "call.save", "Save", "What the phone heard, as a WAV file", show=True),
     key("tab", "app.focus_next", "call.pane_next", "Next pane", "Go to the next pane"),
     key("shift+tab", "app.focus_previous", "call.pane_previous", "Previous pane", "The one before"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ivrbench.observe.commands import DialOut, HangUp, ListSoundCards, TellPhone
 from ivrbench.observe.phones import CODECS, KEYS_BY
+from ivrbench.tui.model import TEST_PHONE
 from ivrbench.tui.outside import heard_file
 from ivrbench.tui.phone_choice import next_phone, place_call
 from ivrbench.tui.redial import Redial, moments_of
@@ -20,6 +21,7 @@ from ivrbench.tui.screens.prompt import PromptScreen
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ivrbench.observe.snapshot import LegView
     from ivrbench.tui.app import Workbench
     from ivrbench.tui.redial import Moment
 
@@ -56,6 +58,8 @@ class Calling:
         self._redial: Redial | None = None
         self._again = False
         """Call again as soon as the call that is up is over."""
+        self._ended = ""
+        """The leg whose phone was told to hang up."""
         self._key, self._pressed_s = "", -1.0
         self._asked_at_s = -1.0
         """When to look for the next key of a redial, so that one timer is enough."""
@@ -87,11 +91,30 @@ class Calling:
         self._call_again()
 
     def _call_again(self) -> None:
-        if self._app.model.test_call is not None:
+        leg = self._app.model.test_call
+        if leg is not None:
             self._again = True
-            self._app.ask(HangUp(self._app.model.test_leg))
+            self.end(leg)
         else:
             self.dial(*self._last)
+
+    def end(self, leg: LegView) -> None:
+        """End a test call as its caller does; the second time, and without a phone, the engine
+        ends it.
+        """
+        phone = self._app.model.history.phone_of(leg.name)
+        is_there = phone is not None and phone.ended is None
+        if is_there and leg.state != "ending" and leg.name != self._ended:
+            self._ended = leg.name
+            self._app.ask(TellPhone(leg.name, "hangup"))
+        else:
+            self._app.ask(HangUp(leg.name))
+
+    def end_all(self) -> None:
+        """End every test call."""
+        legs = self._app.model.history.live.values()
+        for leg in [leg for leg in legs if leg.started.peer == TEST_PHONE]:
+            self.end(leg)
 
     def toggle_redial_on_reload(self) -> None:
         """Call again after each reload that succeeds, or not."""

@@ -71,6 +71,10 @@ class Cases:
         found = (each for each in self.rows if each.key == self.selected)
         return next(found, self.rows[0] if self.rows else None)
 
+    def toggle_runs_on_reload(self) -> None:
+        """Run them at each reload, or not."""
+        self.runs_on_reload = not self.runs_on_reload
+
     def of(self, script: str) -> list[Case]:
         """The cases of a script."""
         return [each for each in self.rows if each.script == script]

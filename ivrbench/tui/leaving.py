@@ -32,7 +32,7 @@ def hang_up(app: Workbench) -> None:
     elif leg is None:
         app.say("no live call selected", "warn")
     elif leg.started.peer == TEST_PHONE:
-        app.ask(HangUp(leg.name))
+        app.calling.end(leg)
     else:
         question = AskScreen(
             f"Hang up {leg.name}?",

@@ -153,8 +153,8 @@ class Model:
     def lose_engine(self, reason: str, at_s: float) -> None:
         """The engine is not there any more. What is known stays to be read."""
         if self.link != "down":
-            self.down_since_s = at_s
-        self.link, self.down_reason = "down", reason
+            self.down_since_s, self.down_reason = at_s, reason
+        self.link = "down"
         self.test_leg, self.keys_to_call, self.dialling = "", False, False
 
     def _notice(self, stamped: Stamped) -> None:

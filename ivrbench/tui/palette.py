@@ -15,7 +15,9 @@ from ivrbench.errors import ConfigError
 from ivrbench.observe.commands import Drain, PinScript, ReloadScripts, RollBack
 from ivrbench.tui.calling import NETWORKS
 from ivrbench.tui.filter import LEVELS, Filter
+from ivrbench.tui.model import TEST_PHONE
 from ivrbench.tui.saved_filters import choose_filter, filters_file, read_filters
+from ivrbench.tui.text import count
 from ivrbench.tui.views.health import health_panes
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
     yield from _calls(app)
     yield from _scripts(app)
     yield from _legs(app)
+    yield from _cases(app)
     yield from _filters(app)
     yield SystemCommand("View: theme…", "Choose the colours", app.action_change_theme)
     yield SystemCommand("View: ASCII glyphs", "Unicode or ASCII signs", app.action_ascii)
@@ -95,10 +98,32 @@ def _calls(app: Workbench) -> Iterator[SystemCommand]:
         "End the selected call" if name else "no live call selected",
         app.action_hang_up,
     )
+    n_tests = sum(1 for each in app.model.history.live.values() if each.started.peer == TEST_PHONE)
+    yield SystemCommand(
+        "Call: hang up all test calls",
+        f"{count(n_tests, 'test call')} up" if n_tests else "no test call is up",
+        app.calling.end_all,
+    )
     yield from _phone(app)
     test = app.model.test_call
     about = f"Digits go to {test.name}" if test else "no test call is up"
     yield SystemCommand("Call: keys to the test call", about, app.action_give_keys)
+
+
+def _cases(app: Workbench) -> Iterator[SystemCommand]:
+    runs, rows = app.case_runs, app.model.cases.rows
+    failed = [case for case in rows if case.state == "failed"]
+    about = count(len(rows), "case") if rows else "none is known: F8 looks for them"
+    yield SystemCommand("Case: run all", about, partial(runs.run, rows))
+    yield SystemCommand("Case: run failed", f"{len(failed)} failed", partial(runs.run, failed))
+    on = "off" if app.model.cases.runs_on_reload else "on"
+    yield SystemCommand(
+        f"Case: run on reload {on}",
+        "A script's cases whenever it is loaded again",
+        app.model.cases.toggle_runs_on_reload,
+    )
+    for case in rows:
+        yield SystemCommand(f"Case: run {case.name}", case.script, partial(runs.run, [case]))
 
 
 def _phone(app: Workbench) -> Iterator[SystemCommand]:
@@ -116,6 +141,12 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("Call: transfer…", f"To a script or a SIP URI{up}", calling.ask_transfer)
     yield SystemCommand("Call: the other test call", "Of several", calling.next_phone)
     yield SystemCommand("Call: codec", "G.711, G.722, Opus: for the next calls", calling.next_codec)
+    used = model.sound.used
+    yield SystemCommand(
+        f"Audio: {'no sound card' if used else 'sound card again'}",
+        "From the next call on",
+        partial(setattr, model.sound, "used", not used),
+    )
     yield SystemCommand("Audio: sound card…", "Microphone, loudspeaker, none", calling.ask_sound)
     for verb in ("mute", "hold"):
         yield SystemCommand(f"Call: {verb}", f"On or off{up}", partial(calling.toggle, verb))
@@ -200,6 +231,9 @@ def _legs(app: Workbench) -> Iterator[SystemCommand]:
     ):
         title = f"Leg: {mode} {legs}".rstrip()
         yield SystemCommand(title, f"{about}{why}", partial(app.action_go, mode))
+    yield SystemCommand(
+        "Leg: record as pytest…", f"A test of {name or 'it'}{why}", app.action_record
+    )
     if leg is not None:
         call_id = leg.started.call_id
         yield SystemCommand(f"Leg: copy Call-ID of {name}", call_id, partial(app.copy, call_id))

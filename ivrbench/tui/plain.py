@@ -225,7 +225,10 @@ class Console:
 
     async def _hang_up(self, leg: str) -> None:
         leg = leg or self.model.test_leg
-        if leg:
+        phone = self.model.history.phone_of(leg)
+        if phone is not None and phone.ended is None:
+            await self.ask(TellPhone(leg, "hangup"))
+        elif leg:
             await self.ask(HangUp(leg))
         elif self.model.phone_to_tell:
             await self._tell_phone("hangup", "")

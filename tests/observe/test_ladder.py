@@ -233,3 +233,23 @@ def test_callers_of_other_addresses_have_columns_of_their_own() -> None:
     ladder = build_ladder([*legs_of(history, "c1"), *legs_of(history, "c2b")])
     assert [column.legs for column in ladder.columns] == [("c2b",), ("c1",), ()]
     assert [(row.start, row.end) for row in ladder.rows if row.kind == "sip"] == [(1, 2), (0, 2)]
+
+
+def test_a_handler_that_raises_got_its_key_too() -> None:
+    """Its text stands beside that key, and the next handler's beside the next one."""
+    engine = FakeEngine()
+    engine.publish(*leg_up("c1", "menu", 1, "sip:a@b"))
+    for key in (3, 10):
+        engine.publish(ev.KeyReceived("c1", key, 100, "INFO"))
+    where = ("tb", "/s/menu.py", 9, 1.0, "the call goes on")
+    engine.publish(
+        ev.HandlerRaised("c1", 1, "menu", 1, "onDtmf", "3, 100", "KeyError", "'x'", *where),
+        ev.HandlerCalled("c1", 2, "onDtmf", "10, 100", "None", "", 3.0, "menu.py", 15),
+    )
+    rows = build_ladder(legs_of(engine.hub.history, "c1")).rows
+    assert [(row.label, row.beside) for row in rows if row.kind == "key"] == [
+        ("key 3", "onDtmf(3, 100)"),
+        ("key *", "onDtmf(10, 100)"),
+    ]
+    (error,) = (row for row in rows if row.kind == "error")
+    assert error.label == "onDtmf(3, 100) raised KeyError: 'x'"

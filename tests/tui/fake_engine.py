@@ -103,6 +103,8 @@ class FakeEngine:
         """Why every command is refused, "" if it is not."""
         self.results: dict[str, str] = {}
         """What lines of the console give; others are refused."""
+        self.deaf = False
+        """Test phones do not obey."""
         self.is_up = True
         self.clients: list[FakeClient] = []
         self._n_calls = 20
@@ -170,7 +172,10 @@ class FakeEngine:
                 self._n_calls += 1
                 leg = f"c{self._n_calls}"
                 phone = f"p{self._n_calls}"
-                self.publish(PhoneStarted(phone=phone, target=target, recording=command.record))
+                started = PhoneStarted(
+                    phone=phone, target=target, recording=command.record, leg=leg
+                )
+                self.publish(started)
                 self.publish(*leg_up(leg, target, self._serving(target), "test phone"))
             case commands.DialOut(script=script, uri=uri):
                 text = f"c90: {script} calls {uri}"
@@ -182,6 +187,9 @@ class FakeEngine:
                 self.publish(ev.LegEnded(ended, "engine", 200, "hung up", 4.0))
                 over = PhoneEnded("the other side hung up", 200, True, 4.0, phone=f"p{ended[1:]}")
                 self.publish(over)
+            case commands.TellPhone(phone=ended, verb="hangup") if not self.deaf:
+                self.publish(ev.LegEnded(ended, "caller", 200, "BYE", 4.0))
+                self.publish(PhoneEnded("hung up", 200, True, 4.0, phone=f"p{ended[1:]}"))
             case commands.TellPhone(phone=pressed, verb="press", argument=keys):
                 for key in keys.replace(",", ""):
                     code = KEY_NAMES.index(key)

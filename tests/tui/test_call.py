@@ -45,6 +45,10 @@ def told(engine: FakeEngine) -> list[tuple[str, str]]:
     return [(c.verb, c.argument) for c in engine.asked if isinstance(c, commands.TellPhone)]
 
 
+def pressed(engine: FakeEngine) -> list[tuple[str, str]]:
+    return [each for each in told(engine) if each[0] != "hangup"]
+
+
 async def test_steering_the_phone(
     engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +150,7 @@ async def test_several_test_calls(engine: FakeEngine) -> None:
         asked = [c for c in engine.asked if isinstance(c, commands.TellPhone)]
         assert [(c.phone, c.argument) for c in asked] == [("c21", "5")]
         await press(app, pilot, engine, "h")
-        assert engine.asked[-1] == commands.HangUp("c21", request=engine.asked[-1].request)
+        assert engine.asked[-1] == commands.TellPhone("c21", "hangup")
 
 
 async def test_call_to_somebody_else_is_hung_up_too(engine: FakeEngine) -> None:
@@ -179,13 +183,13 @@ async def test_redial_presses_at_the_same_moments(engine: FakeEngine) -> None:
         await press(app, pilot, engine, "r")
         await settle(app, pilot, engine)
         kinds = [type(c).__name__ for c in engine.asked]
-        assert kinds == ["PlaceTestCall", "HangUp", "PlaceTestCall"]
+        assert kinds == ["PlaceTestCall", "TellPhone", "PlaceTestCall"]
         play(engine, "c22", "hello.wav")
         await settle(app, pilot, engine)
-        assert told(engine) == []
+        assert pressed(engine) == []
         engine.clock.advance(1.5)  # type: ignore[attr-defined]
         await settle(app, pilot, engine)
-        assert told(engine) == [("press", "4")]
+        assert pressed(engine) == [("press", "4")]
         # After a reload the same again, if it was asked for; a difference ends it.
         await press(app, pilot, engine, "ctrl+r")
         engine.publish(
@@ -284,3 +288,51 @@ def test_a_prompt_that_ends_earlier_stops_the_redial() -> None:
     assert redial.due(leg, NOON_S) == ("", None)
     assert redial.problem == "menu.wav began before key 1 was pressed"
     assert redial.is_over
+
+
+async def test_the_script_that_is_called_is_the_selected_one(engine: FakeEngine) -> None:
+    """Whoever calls a script by name looks at it next, and calls it again with c."""
+    engine.publish(loaded("alpha", 1), loaded("menu", 1))
+    async with workbench(engine) as (app, pilot):
+        app.dial("menu")
+        await settle(app, pilot, engine)
+        assert app.model.script == "menu"
+        assert "menu.py" in await press(app, pilot, engine, "f5")
+        app.calling.dial("sip:bob@192.0.2.1")
+        await settle(app, pilot, engine)
+        assert app.model.script == "menu"
+
+
+async def test_the_editor_opens_where_the_script_was_last(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """e on the Call screen: the last handler or call, or the line where a handler hangs."""
+    engine.publish(loaded("menu", 1))
+    opened: list[tuple[str, int]] = []
+    async with workbench(engine) as (app, pilot):
+        monkeypatch.setattr(app, "edit", lambda file, line: opened.append((file, line)))
+        await press(app, pilot, engine, "f4", "e")
+        assert "no call of a script of ours yet" in strip_text(app)
+        await press(app, pilot, engine, "c")
+        engine.publish(ev.ApiCalled("c21", "flush", "", "/s/menu.py", 16))
+        await press(app, pilot, engine, "e")
+        stack = '  File "menu.py@1", line 9, in onDtmf\n    time.sleep(9)\n'
+        engine.publish(ev.HandlerStarted("c21", 2, "onDtmf", 9, 1500.0, stack=stack))
+        await press(app, pilot, engine, "e")
+        assert opened == [("/s/menu.py", 16), ("/home/dev/scripts/menu.py", 9)]
+
+
+async def test_all_test_calls_are_hung_up_from_the_palette(engine: FakeEngine) -> None:
+    """Also those that are not on the screen; other callers stay."""
+    engine.publish(loaded("menu", 1), *leg_up("c3", "menu", 1, "sip:bob@10.0.0.8"))
+    async with workbench(engine) as (app, pilot):
+        await press(app, pilot, engine, "f4", "c", "c")
+        (command,) = (
+            command
+            for command in app.get_system_commands(app.screen)
+            if command.title == "Call: hang up all test calls"
+        )
+        assert command.help == "2 test calls up"
+        command.callback()
+        await settle(app, pilot, engine)
+        assert list(app.model.history.live) == ["c3"]

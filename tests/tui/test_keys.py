@@ -11,7 +11,11 @@ from textual import events
 from ivrbench.observe import commands
 from ivrbench.observe import events as ev
 from ivrbench.tui import bindings, script_keys
+from ivrbench.tui.model import Model
+from ivrbench.tui.views.pages import down_lines
 from ivrbench.tui.widgets.filter_line import FilterLine
+from ivrbench.tui.widgets.pane import Pane
+from ivrbench.tui.widgets.rows import Rows
 from tests.tui.conftest import (
     NARROW,
     WIDE,
@@ -138,14 +142,33 @@ async def test_a_call_that_is_refused_is_said(engine: FakeEngine) -> None:
 
 
 async def test_hanging_up_a_test_call_does_not_ask(engine: FakeEngine) -> None:
-    """It is ours."""
+    """It is ours: its caller hangs up, as a recorded test will say."""
     engine.publish(loaded("menu", 1))
     async with workbench(engine) as (app, pilot):
         await pilot.press("c")
         await settle(app, pilot, engine)
         await pilot.press("h")
         await settle(app, pilot, engine)
-        assert commands.HangUp("c21") in engine.asked
+        assert engine.asked[-1] == commands.TellPhone("c21", "hangup")
+        (done,) = app.model.history.done.values()
+        assert done.ended is not None
+        assert done.ended.by == "caller"
+
+
+async def test_a_phone_that_does_not_hang_up_is_cut(engine: FakeEngine) -> None:
+    """The second time the engine ends the call."""
+    engine.publish(loaded("menu", 1))
+    async with workbench(engine) as (app, pilot):
+        await pilot.press("c")
+        await settle(app, pilot, engine)
+        engine.deaf = True
+        await pilot.press("h")
+        await settle(app, pilot, engine)
+        assert app.model.test_call is not None
+        await pilot.press("h")
+        await settle(app, pilot, engine)
+        assert engine.asked[-1] == commands.HangUp("c21")
+        assert app.model.test_call is None
 
 
 async def test_hanging_up_somebody_asks(engine: FakeEngine) -> None:
@@ -263,12 +286,12 @@ async def test_a_handler_that_raises_is_said_once(engine: FakeEngine) -> None:
         engine.publish(raised)
         await settle(app, pilot, engine)
         assert "c3 onDtmf raised KeyError · menu.py:9 · the call goes on" in strip_text(app)
-        assert "! raised 1" in screen_text(app)
+        assert "! onDtmf raised KeyError, menu.py:9 " in screen_text(app)
         engine.clock.advance(9.0)  # type: ignore[attr-defined]
         engine.publish(raised)
         await settle(app, pilot, engine)
         assert "raised KeyError" not in strip_text(app)
-        assert "! raised 2" in screen_text(app)
+        assert "! onDtmf raised KeyError, menu.py:9  (2 exceptions in all)" in screen_text(app)
 
 
 async def test_filters_narrow_the_list(engine: FakeEngine) -> None:
@@ -423,3 +446,33 @@ async def test_fast_typing_is_no_command(
         assert isinstance(typed, FilterLine)
         assert typed.value == "hcr"
         assert engine.asked == []
+
+
+async def test_what_is_below_is_counted(engine: FakeEngine) -> None:
+    """A pane says how many lines do not fit, until one has scrolled to the end."""
+    engine.publish(*(loaded(f"s{n:02}", 1) for n in range(30)))
+    async with workbench(engine, NARROW) as (app, pilot):
+        await pilot.press("s")
+        await settle(app, pilot, engine)
+        rows = app.screen.query_one("#scripts", Rows)
+        assert f"{31 - rows.room.height} more ▼" in screen_text(app)
+        await pilot.press(*["pagedown"] * 6)
+        await settle(app, pilot, engine)
+        assert "more ▼" not in screen_text(app).split("┌")[0]
+
+
+async def test_help_on_a_narrow_screen_keeps_paragraphs(engine: FakeEngine) -> None:
+    """Lines of one paragraph flow; no word stands alone where a line used to end."""
+    async with workbench(engine, NARROW) as (app, pilot):
+        await pilot.press("f1")
+        await settle(app, pilot, engine)
+        shown = [content.text.strip() for content in app.screen.query_one("#help", Pane).lines]
+        assert "Running calls keep the one they started with." in " ".join(shown)
+        assert "they" not in shown
+
+
+def test_how_the_engine_ended_is_said_in_words() -> None:
+    """A signal by its name: who has not the numbers by heart needs no manual."""
+    for code, said in ((1, "exit code 1"), (-9, "killed by SIGKILL"), (-99, "killed by signal 99")):
+        model = Model(engine_exit=code)
+        assert down_lines(model, 0.0, 60)[0].text.strip() == said

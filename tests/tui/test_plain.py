@@ -87,7 +87,7 @@ async def test_a_session(engine: FakeEngine, screens: SnapshotAssertion) -> None
     ]
     assert await transcript(engine, *typed) == screens
     kinds = [type(command).__name__ for command in engine.asked]
-    assert kinds == ["PlaceTestCall", "TellPhone", "TellPhone", "ReloadScripts", "HangUp"]
+    assert kinds == ["PlaceTestCall", "TellPhone", "TellPhone", "ReloadScripts", "TellPhone"]
 
 
 async def test_versions_and_attributes(

@@ -41,7 +41,7 @@ class CallScreen(FrameScreen):
                 yield Keypad(id="keypad", hints="^T type a string of keys")
             with Vertical(id="talk"):
                 yield Pane(id="call", hints=_HINTS)
-                yield Follow(id="doing", hints="end follow")
+                yield Follow(id="doing", hints="end follow  e edit at the last line")
                 with Horizontal(id="call-bottom"):
                     yield Pane(id="call-playlist")
                     yield Pane(id="history")
@@ -134,6 +134,15 @@ class CallScreen(FrameScreen):
     def action_network(self) -> None:
         """Loss, delay, jitter."""
         self.bench.calling.ask_network()
+
+    def action_edit(self) -> None:
+        """The script, at the line where it was last."""
+        model = self.bench.model
+        place = views.last_place(model)
+        if place is None:
+            self.bench.say("no call of a script of ours yet", "warn")
+        else:
+            self.bench.edit(*place)
 
     def action_save(self) -> None:
         """What was heard, as a file."""

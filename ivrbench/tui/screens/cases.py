@@ -92,8 +92,7 @@ class CasesScreen(FrameScreen):
 
     def action_on_reload(self) -> None:
         """Run them at each reload, or not."""
-        cases = self.bench.model.cases
-        cases.runs_on_reload = not cases.runs_on_reload
+        self.bench.model.cases.toggle_runs_on_reload()
         self.bench.draw_now()
 
     def action_hear(self) -> None:

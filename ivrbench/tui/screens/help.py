@@ -21,6 +21,8 @@ __all__ = ["HelpScreen"]
 
 _INDENT = " " * 13
 """Of a line that goes on with an explanation."""
+_NAMED = re.compile(r" \S.{0,9}?\s{2,}")
+_PROSE = re.compile(r" \S")
 _HEAD = re.compile(r" \S.{0,9}?\s{2,}|\s+")
 """A term before its explanation, or the indentation of one that goes on."""
 
@@ -62,15 +64,24 @@ class HelpScreen(ModalScreen[None]):
 
 
 def _joined(lines: list[Line]) -> list[Line]:
-    """Explanations of several lines as one line each."""
+    """Explanations of several lines, and paragraphs, as one line each."""
     joined: list[Line] = []
     for content in lines:
-        goes_on = content.text.startswith(_INDENT) and bool(content.text.strip())
-        if goes_on and joined and joined[-1].text.strip():
-            joined[-1] = line(*joined[-1].spans, f" {content.text.strip()}")
+        text, before = content.text, joined[-1] if joined else None
+        is_indented = text.startswith(_INDENT) and bool(text.strip())
+        goes_on = before is not None and bool(before.text.strip()) and is_indented
+        if before is not None and (goes_on or (_is_prose(before) and _is_prose(content))):
+            joined[-1] = line(*before.spans, f" {text.strip()}")
         else:
             joined.append(content)
     return joined
+
+
+def _is_prose(content: Line) -> bool:
+    """True for a line that is part of a paragraph: no heading, no name before it, not indented."""
+    text = content.text
+    has_role = any(role for _, role in content.spans)
+    return _PROSE.match(text) is not None and _NAMED.match(text) is None and not has_role
 
 
 def _wrapped(content: Line, width: int) -> list[Line]:

@@ -57,7 +57,7 @@ class LadderScreen(FrameScreen):
         """Ladder and message side by side."""
         with Horizontal(id="ladder-top"):
             yield Rows(id="ladder", hints=_HINTS)
-            yield Pane(id="message", hints="t hide  9/0 width  y copy  r whole lines")
+            yield Pane(id="message")
         with Horizontal(id="find-bar"):
             yield Label(" find: ", id="find-label")
             yield FilterLine(id="find")
@@ -78,6 +78,9 @@ class LadderScreen(FrameScreen):
         if not pane.display or not pane.room.width:
             return
         width = pane.room.width
+        # The digits are the call's while it has the keyboard.
+        keys = "< >" if model.keys_owner == "call" else "9/0"
+        pane.hints(f"t hide  {keys} width  y copy  r whole lines")
         marked = [row for row in self._ladder.rows if row.key in model.ladder.marks]
         if len(marked) == 2:
             pane.titles("diff of the two marks")

@@ -110,7 +110,7 @@ class ScriptScreen(FrameScreen):
         generations = self.query_one("#generations", Rows)
         generations.titles("Generations")
         target = views.rollback_target(model)
-        back = f"b roll back to @{target}" if target else "no older version loaded"
+        back = f"b roll back to @{target}" if target else "no older one"
         pin = "p unpin" if script.pinned else "p pin"
         generations.hints(f"{back}  {pin}  space mark")
         generations.show(views.generation_lines(model, script, generations.room.width))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.events import (
@@ -26,7 +27,7 @@ from ivrbench.tui.views.feel import way_text
 from ivrbench.tui.views.inspect import changes_text
 from ivrbench.tui.views.leg import CLIP_DBFS, is_slow, meter, monitored
 from ivrbench.tui.views.rooms import room_text
-from ivrbench.tui.views.stuck import stuck_lines
+from ivrbench.tui.views.stuck import stuck_lines, stuck_place
 
 if TYPE_CHECKING:
     from ivrbench.observe.events import Stamped
@@ -85,7 +86,7 @@ def dial_lines(model: Model, width: int) -> list[Line]:
         for key, name, value in rows
     ]
     on = "on" if model.redial_on_reload else "off"
-    lines.append(line((" ^R", "accent"), (f" on reload: redial [{on}]", "")))
+    lines.append(line((" ^R", "accent"), (f" on reload [{on}]", "")))
     return lines
 
 
@@ -268,6 +269,19 @@ def script_lines(model: Model, width: int) -> list[Line]:
     every = (event_line(model, leg, stamped, width) for stamped in leg.timeline)
     lines = [content for content in every if content is not None]
     return [*lines, *stuck_lines(model, leg, width)]
+
+
+def last_place(model: Model) -> tuple[str, int] | None:
+    """File and line where the call's script is, or was last; None if it has not run."""
+    leg = model.phone_leg
+    stuck = stuck_place(leg) if leg is not None else None
+    if stuck is not None:
+        return str(Path(model.history.engine.script_path) / stuck[0]), stuck[1]
+    for stamped in reversed(leg.timeline) if leg is not None else ():
+        event = stamped.event
+        if isinstance(event, HandlerCalled | HandlerRaised | ApiCalled) and event.line:
+            return event.file, event.line
+    return None
 
 
 def event_line(model: Model, leg: LegView, stamped: Stamped, width: int) -> Line | None:

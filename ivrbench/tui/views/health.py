@@ -130,11 +130,11 @@ def _screen(model: Model, now_s: float) -> list[Line]:
         line(
             f"engine {engine.version} pid {engine.pid}  up {minutes(now_s - engine.started_at_s)}"
         ),
-        line(f"events {model.events_taken}  levels skipped {model.skipped} (newest kept)"),
+        line(f"events {model.events_taken}  old levels skipped {model.skipped}"),
         line("SIP, key and log events skipped 0"),
         line(
-            f"history {count(len(history.done), 'call')} {model.glyphs.dot} "
-            f"{count(messages, 'message')} {model.glyphs.dot} {len(history.logs.events)} log lines"
+            f"kept {count(len(history.done), 'call')} {model.glyphs.dot} "
+            f"{messages} SIP {model.glyphs.dot} {len(history.logs.events)} log"
         ),
     ]
 

@@ -107,7 +107,8 @@ _PAGES = {
         "skipped     ticks that were left out because the worker could not keep up.",
         "SIP         refused: messages that could not be read, or were dropped.",
         "Scripts     threads that run handlers; a handler that takes long keeps one busy.",
-        "This screen levels skipped: only the newest level is wanted; nothing else is skipped.",
+        "This screen old levels skipped: only the newest is wanted; nothing else is skipped.",
+        "            kept: calls that are over, SIP messages, lines of the log.",
     ),
     "log": (
         "Type / and a filter. All terms must hold:",

@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ivrbench.observe.events import HandlerRaised
 from ivrbench.tui.filter import Subject
 from ivrbench.tui.text import Column, Line, count, line, minutes, row
 from ivrbench.tui.views.stuck import stuck_note
@@ -36,7 +37,7 @@ def legs_hints(model: Model) -> str:
     """What the keys do there: once legs are marked, what can be done with them."""
     n_marked = len(model.marked_legs)
     if not n_marked:
-        return "c call  h hang up  i inspect  l ladder  space mark  / filter"
+        return "c call  h hang up  i inspect  l ladder  R test  space mark  / filter"
     return f"enter one ladder of {count(n_marked, 'call')}  space mark  esc no marks"
 
 
@@ -219,6 +220,17 @@ def _base(path: str) -> str:
     return path.rpartition("/")[2]
 
 
+def _raised(leg: LegView) -> str:
+    """What a handler raised last, and where."""
+    events = (stamped.event for stamped in reversed(leg.timeline))
+    last = next((event for event in events if isinstance(event, HandlerRaised)), None)
+    times = count(leg.raised, "exception")
+    if last is None:
+        return times
+    text = f"{last.handler} raised {last.error_type}, {_base(last.file)}:{last.line}"
+    return text if leg.raised == 1 else f"{text}  ({times} in all)"
+
+
 def _notes(model: Model, leg: LegView) -> Iterator[tuple[str, str]]:
     script = model.history.scripts.get(leg.started.script)
     serving = script.serving if script else None
@@ -228,6 +240,6 @@ def _notes(model: Model, leg: LegView) -> Iterator[tuple[str, str]]:
     if stuck:
         yield stuck, "warn"
     if leg.raised:
-        yield f"{model.glyphs.warn} raised {leg.raised}", "bad"
+        yield f"{model.glyphs.warn} {_raised(leg)}", "bad"
     if leg.warning:
         yield f"{model.glyphs.warn} {leg.warning}", "warn"

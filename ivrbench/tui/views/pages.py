@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from ivrbench.tui.text import Line, fit, line, minutes, wrap
@@ -43,11 +44,21 @@ def empty_lines(model: Model) -> list[Line]:
     return lines
 
 
+def _exit_text(code: int) -> str:
+    """How a process ended; a negative code is a signal."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
 def down_lines(model: Model, now_s: float, width: int) -> list[Line]:
     """The engine is not there: why, its last words, what can be done."""
     lines: list[Line] = []
     if model.engine_exit is not None:
-        lines.append(line((fit(f"exit code {model.engine_exit}", width), "bad")))
+        lines.append(line((fit(_exit_text(model.engine_exit), width), "bad")))
     lines += [line(fit(text, width)) for text in wrap(model.down_reason, width)]
     lines.append(line((f"down for {minutes(now_s - model.down_since_s)}", "dim")))
     if model.engine_lines:

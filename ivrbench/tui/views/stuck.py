@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ivrbench.observe.snapshot import LegView
     from ivrbench.tui.model import Model
 
-__all__ = ["stuck_lines", "stuck_note"]
+__all__ = ["stuck_lines", "stuck_note", "stuck_place"]
 
 MAX_FRAMES = 6
 """The innermost ones: that is where it hangs."""
@@ -39,6 +39,15 @@ def _frames(stack: str) -> list[_Frame]:
         elif frames and not frames[-1].code:
             frames[-1] = frames[-1]._replace(code=text.strip())
     return frames
+
+
+def stuck_place(leg: LegView) -> tuple[str, int] | None:
+    """File name without folder, and line, where the leg's handler hangs; None if it does not."""
+    frames = _frames(leg.running.stack) if leg.running is not None else []
+    if not frames:
+        return None
+    name, _, number = frames[-1].place.rpartition(":")
+    return name.partition("@")[0], int(number)
 
 
 def stuck_note(leg: LegView) -> str:

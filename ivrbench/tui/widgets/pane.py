@@ -74,6 +74,7 @@ class Pane(ScrollView, can_focus=True):
         size = Size(self.room.width, len(lines))
         if size != self.virtual_size:
             self.virtual_size = size
+        self._draw_border()
         if len(before) != len(lines):
             self.refresh()
             return
@@ -137,6 +138,17 @@ class Pane(ScrollView, can_focus=True):
         """Show in the border that it is not."""
         self._draw_border()
 
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Say how much is below."""
+        super().watch_scroll_y(old_value, new_value)
+        self._draw_border()
+
+    @property
+    def _below(self) -> int:
+        """Lines below those that are seen."""
+        height = self.room.height
+        return max(0, len(self.lines) - round(self.scroll_y) - height) if height > 1 else 0
+
     def _line_styles(self) -> dict[str, Style]:
         if not self._styles:
             self._styles = {
@@ -156,6 +168,9 @@ class Pane(ScrollView, can_focus=True):
         title = split_title(left, right, width - 2, rule).replace("[", "\\[")
         if self.border_title != title:
             self.border_title = title
-        hints = self.glyphs.draw(self._hints).replace("[", "\\[")
+        more = f"{self._below} more {self.glyphs.down}" if self._below else ""
+        hints = self.glyphs.draw(self._hints)
+        hints = split_title(hints, more, width - 2, rule) if hints else more
+        hints = hints.replace("[", "\\[")
         if self.border_subtitle != hints:
             self.border_subtitle = hints
