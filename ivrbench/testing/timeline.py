@@ -48,12 +48,18 @@ def timeline(
 
 
 def script_line(told: Iterable[events.Event], leg: str) -> str:
-    """The last thing the script did: "onDtmf(11, 100)  pin_collect.py:88"."""
+    """The last thing the script did: "onDtmf(11, 100)  pin_collect.py:88".
+
+    A handler is told of when it is over; while one runs it is what it asked for last.
+    """
     found = ""
     for event in told:
-        if isinstance(event, (events.HandlerCalled, events.HandlerRaised)) and event.leg == leg:
-            if event.handler != "__new__":
-                found = _called(event)
+        if getattr(event, "leg", "") != leg:
+            continue
+        if isinstance(event, events.ApiCalled):
+            found = _api(event).strip()
+        elif isinstance(event, (events.HandlerCalled, events.HandlerRaised)):
+            found = _called(event) if event.handler != "__new__" else found
     return found
 
 

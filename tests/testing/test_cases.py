@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,6 +108,14 @@ def replay_in(bench: Bench, source: str, name: str) -> None:
     names[name](bench)
 
 
+def test_every_example_script_is_called() -> None:
+    """None is forgotten when one is added."""
+    called = {
+        name for each in SCENARIOS for name in re.findall(r'dial\("(\w+)"', inspect.getsource(each))
+    }
+    assert called == {path.stem for path in SCRIPTS.glob("*.py")}
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_replay(scenario: Callable[[Bench], None], folder: Path) -> None:
     """What was recorded happens again."""
@@ -145,7 +155,9 @@ def test_another_script(
         replay(source, folder)
     message = str(failed.value)
     assert missed in message.splitlines()[0]
-    assert "got" in message
+    assert message.splitlines()[1].startswith("got       ")
+    assert re.match(rf"script    \w+\(.*\)  {script}\.py:\d+$", message.splitlines()[2])
+    assert failed.value.timeline
 
 
 @pytest.mark.parametrize("scenario", [menu, record, survey, b2bua, call_center])
