@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.events import MonitorChanged
@@ -10,6 +11,8 @@ from tests.engine.calls.texts import script
 from tests.engine.harness import Caller
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.engine.calls.conftest import MakeBench
 
 
@@ -134,3 +137,27 @@ def onTimer(self, id):
         assert [one() for one in bench.said()] == [None, None, None]
     finally:
         gc.enable()
+
+
+def test_lines_of_the_log_know_their_call(
+    make_bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a handler logs is shown at its call, what a thread or the module logs at the script."""
+    caplog.set_level(logging.DEBUG, "ivrbench.script")
+    bench = make_bench(
+        "from log import *\nfrom ivr import *\nwarn('at module level')\n"
+        "class IvrDialog(IvrDialogBase):\n"
+        "    def onSessionStart(self):\n        warn('in %s', 'a handler')\n"
+        "    async def onDtmf(self, key, duration):\n        ivr.log(2, 'key %d' % key)\n"
+    )
+    caller = Caller(bench)
+    caller.dial()
+    caller.press(5)
+    bench.wait(1)
+    told = {
+        r.getMessage(): (getattr(r, "leg", ""), getattr(r, "script", "")) for r in caplog.records
+    }
+    assert told["Ivr-Python: at module level"] == ("", "app")
+    assert told["Ivr-Python: in a handler"] == ("c1", "app")
+    assert told["key 5"] == ("c1", "app")
+    caller.bye()

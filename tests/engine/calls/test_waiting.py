@@ -100,6 +100,32 @@ async def onSessionStart(self):
     caller.bye()
 
 
+def test_keys_nobody_asked_for(make_bench: MakeBench) -> None:
+    """Typed while the handler was busy: they come to onDtmf in their order, when it is over."""
+    bench = make_bench(
+        script(
+            """
+async def onSessionStart(self):
+    import asyncio
+    said.append(await self.collect(1, 5.0))
+    await asyncio.sleep(2)
+    said.append("handler over")
+"""
+            + KEYS
+        )
+    )
+    caller = Caller(bench)
+    caller.dial()
+    for key in (b"7", b"8", b"9"):
+        caller.request("INFO", key, "application/dtmf")
+    bench.wait(1)
+    assert bench.said() == ["7"]
+    bench.wait(2)
+    assert bench.said()[1] == "handler over"
+    assert [key for key, _ in bench.said()[2:]] == [8, 9]
+    caller.bye()
+
+
 def test_collect(make_bench: MakeBench, prompt: str) -> None:
     """Ended by a terminator, by enough keys, by time; typing ahead stops the prompt."""
     bench = make_bench(
