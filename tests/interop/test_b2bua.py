@@ -18,6 +18,7 @@ from ivrbench.observe.events import KeyReceived, LegEnded, MediaAgreed, Recordin
 from .lab.baresip import Baresip
 from .lab.engine import Engine
 from .lab.network import IP, free_port
+from .lab.processes import always_in_time
 from .lab.scripts import settings
 from .lab.sipp import run_sipp
 from .lab.sound import RATE_HZ, level_dbfs, read_wav, tone, write_wav
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PJPHONE = Path(__file__).parent / "lab" / "pjphone.py"
@@ -295,6 +296,7 @@ async def test_pjsua_calls_baresip(
             *(sys.executable, str(PJPHONE), *arguments),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
+            preexec_fn=always_in_time,
         )
         await bob.answer()
         complaint = (await pjsua.communicate())[1].decode()

@@ -14,6 +14,7 @@ import pytest
 
 from ivrbench.audio import tts
 
+from .lab.processes import always_in_time
 from .lab.scripts import BOTH, settings
 from .lab.sound import RATE_HZ, read_wav, write_wav
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .lab.network import Network
     from .lab.sound import Samples
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 IMPAIR = Path(__file__).parents[3] / "shared" / "testlab" / "impair"
 HERE, THERE, BETWEEN = (f"ivrbench-{os.getpid()}-{end}" for end in "abm")
@@ -63,7 +64,9 @@ def line(need: Callable[[str], None]) -> Iterator[None]:
             ip("-n", name, "link", "set", "e0", "up")
             ip("-n", BETWEEN, "link", "set", middle, "up")
         command = ["ip", "netns", "exec", BETWEEN, sys.executable, str(IMPAIR / "netem.py")]
-        forwarder = subprocess.Popen([*command, "m1", "m2", *LINE], stdout=subprocess.DEVNULL)
+        forwarder = subprocess.Popen(
+            [*command, "m1", "m2", *LINE], stdout=subprocess.DEVNULL, preexec_fn=always_in_time
+        )
         yield
         forwarder.terminate()
         forwarder.wait(5)
@@ -118,4 +121,5 @@ async def start(namespace: str, *arguments: str) -> asyncio.subprocess.Process:
         *("ip", "netns", "exec", namespace, sys.executable, "-m", "ivrbench", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=always_in_time,
     )

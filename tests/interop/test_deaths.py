@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 LOOPS = """
     from ivr import *
@@ -36,8 +36,9 @@ LOOPS = """
             self.enqueue(self.tone, None)
     """
 HZ = 1000.0
-AWAY_S = 4.0
-"""A fifth of a second on a machine that does nothing else; these tests run beside others."""
+AWAY_S = 10.0
+"""A fifth of a second on a machine that does nothing else; a worker has to start for it, and these
+tests run beside others."""
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +103,7 @@ async def test_worker_is_killed(
         assert "killed by signal 9" in down[1]
     # The phone records what it gets: the time that is missing is the time nothing came.
     heard = read_wav(phone.heard())
-    assert len(heard) / RATE_HZ > up_s - AWAY_S
+    assert len(heard) / RATE_HZ > up_s - restored.away_ms / 1000 - 1.0
     assert tone_share(heard[-RATE_HZ // 2 :], HZ) > 0.9
 
 

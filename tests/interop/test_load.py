@@ -14,6 +14,7 @@ from ivrbench.observe.events import KeyReceived
 
 from .lab.engine import Engine
 from .lab.network import IP, free_port
+from .lab.processes import always_in_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 KEYS = """
     from ivr import *
@@ -38,6 +39,7 @@ async def load(*arguments: str) -> tuple[int, Any]:  # Any: JSON
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
+        preexec_fn=always_in_time,
     )
     output, _ = await process.communicate()
     assert process.returncode is not None, "it has ended"

@@ -16,6 +16,7 @@ import pytest
 from ivrbench.observe.events import KeyReceived, MediaAgreed
 
 from .lab.engine import Engine
+from .lab.processes import always_in_time
 from .lab.scripts import BOTH, settings
 from .lab.sound import tone, write_wav
 from .test_baresip_media import share_of_tone
@@ -23,7 +24,7 @@ from .test_baresip_media import share_of_tone
 if TYPE_CHECKING:
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 CALL = Path(__file__).parent / "lab" / "pjsua_call.py"
 OFF, MANDATORY = 0, 2
@@ -64,11 +65,12 @@ async def test_tones_and_keys(
             *(sys.executable, str(CALL), json.dumps(order)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            preexec_fn=always_in_time,
         )
-        async with asyncio.timeout(30.0):
+        async with asyncio.timeout(60.0):
             said, _ = await process.communicate()
         assert process.returncode == 0, said.decode(errors="replace")
-        await engine.until_done(1, within_s=5.0)
+        await engine.until_done(1)
     (agreed,) = engine.seen(MediaAgreed)
     assert agreed.codec == ours
     assert [event.key for event in engine.seen(KeyReceived)] == [1, 2, 11]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.sound, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.sound, pytest.mark.timeout(180)]
 
 PLAYS_ON = """
     from ivr import *

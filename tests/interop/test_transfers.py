@@ -16,6 +16,7 @@ from ivrbench.observe.events import HandlerCalled, SipTraced
 from .lab.baresip import Baresip
 from .lab.engine import Engine
 from .lab.network import IP, free_port
+from .lab.processes import always_in_time
 from .lab.scripts import settings
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 SENDS_ON = """
     from ivr import *
@@ -100,8 +101,9 @@ async def test_attended_transfer(tmp_path: Path, mode: str, name: str, text: str
             *(sys.executable, str(PJSUA), mode, f"sip:{name}@{IP}:{engine.port()}", str(port)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            preexec_fn=always_in_time,
         )
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             said = (await phones.communicate())[0].decode(errors="replace")
         assert phones.returncode == 0, said
         legs = await engine.until_done(2)

@@ -14,6 +14,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Self
 
 from .network import IP, free_port
+from .processes import always_in_time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,6 +132,7 @@ class Baresip:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                preexec_fn=always_in_time,
             )
         async with asyncio.timeout(START_S):
             while True:

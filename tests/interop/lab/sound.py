@@ -15,7 +15,9 @@ __all__ = [
     "RATE_HZ",
     "Samples",
     "level_dbfs",
+    "likeness",
     "match",
+    "purest",
     "read_wav",
     "speechlike",
     "tone",
@@ -99,6 +101,19 @@ def match(heard: Samples, wanted: Samples) -> tuple[int, float]:
     normalised = scores / np.sqrt(np.maximum(local, 1e-9) * np.sum(wanted**2))
     best = int(np.argmax(normalised))
     return best, float(normalised[best])
+
+
+def likeness(heard: Samples, wanted: Samples) -> float:
+    """How like they are in most seconds; what follows a packet that came late lies elsewhere."""
+    starts = range(0, len(wanted) - RATE_HZ + 1, RATE_HZ)
+    return float(np.median([match(heard, wanted[at:][:RATE_HZ])[1] for at in starts]))
+
+
+def purest(samples: Samples, hz: float) -> Samples:
+    """The half second that is most of all this tone; a packet that came late makes it jump."""
+    n = RATE_HZ // 2
+    parts = [samples[at : at + n] for at in range(0, len(samples) - n + 1, n // 2)]
+    return max(parts, key=lambda part: tone_share(part, hz))
 
 
 def write_wide(path: Path, hz: float, rate_hz: int = 48_000) -> Path:
