@@ -61,9 +61,16 @@ class Keying:
 
     @property
     def transforms(self) -> tuple[SrtpSender, SrtpReceiver] | None:
-        """Encryption of RTP, if it is one that `SecureRows` does for all calls at once."""
-        context = self.secure.context if self.secure is not None else None
-        return context.transforms if context is not None else None
+        """Encryption of RTP, if it is one that `SecureRows` does for all calls at once.
+
+        Not as long as the peer may still be at a handshake: its packets are longer than a row.
+        """
+        if self.secure is None or self.secure.context is None:
+            return None
+        handshake = self.secure.handshake
+        if handshake is not None and not (handshake.is_over and self.secure.has_heard):
+            return None
+        return self.secure.context.transforms
 
     def sit(self, lane: Lane, row: int) -> None:
         """The call's columns are in this row from now on."""

@@ -40,8 +40,9 @@ __all__ = ["TICK_MS", "Lane"]
 
 TICK_MS = 5
 """Time between two ticks of the plane."""
-MAX_PACKET_BYTES = 640
-"""Room for a received packet: header, 15 CSRCs and 60 ms of G.711; longer ones are invalid."""
+MAX_PACKET_BYTES = 704
+"""Room for a received packet: header, 80 ms of G.711 and a tag of SRTP, or with 15 CSRCs 60 ms;
+longer ones are invalid."""
 MAX_CODED_BYTES = 2048
 """The same where other codecs than G.711 are carried: more than an Ethernet frame."""
 MAX_CODED_PAYLOAD_BYTES = 1460

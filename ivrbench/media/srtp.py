@@ -90,7 +90,10 @@ class HeardInRow:
 
     @highest.setter
     def highest(self, index: int) -> None:
-        self._place.lane.srtp_in[self._place.row] = index
+        lane, row = self._place.lane, self._place.row
+        if lane.srtp_in[row] < 0:
+            lane.changed = True  # the peer has its keys: no handshake any more
+        lane.srtp_in[row] = index
 
     @property
     def seen(self) -> int:
@@ -253,6 +256,11 @@ class SecureRtpSocket:
                 buffer[: len(data)] = data
                 return len(data)
         return 0
+
+    @property
+    def has_heard(self) -> bool:
+        """A packet encrypted with the present key has come."""
+        return self._states[1].highest >= 0
 
     @property
     def arrived_s(self) -> float:

@@ -156,6 +156,21 @@ def test_every_peer_decrypts_its_prompt(sequence: int) -> None:
         assert numbers == [(sequence + n) & 0xFFFF for n in range(len(numbers))]
 
 
+def test_a_peer_that_is_gone_disturbs_no_other() -> None:
+    """An ICMP error to one packet leaves the others of the batch as they are."""
+    hall = Hall(SUITES[0])
+    prompts = hall.play(20)
+    gone = hall.phones[::2]
+    hall.lab.network.refused |= {phone.socket.local for phone in gone}
+    hall.lab.run(200)
+    hall.lab.network.refused.clear()
+    hall.lab.run(200)
+    for phone in hall.phones:
+        heard = audio(phone.heard())
+        assert len(heard) == 160 * (10 if phone in gone else 20)
+        assert prompts[phone.call].endswith(heard)
+
+
 def test_keys_are_pressed_in_the_same_stream() -> None:
     """Telephone-events take numbers of the same stream, encrypted by the same state."""
     hall = Hall(*SUITES)
@@ -332,6 +347,24 @@ def test_forged_packets_in_a_batch_change_nothing() -> None:
     assert [result[phone.call].invalid for phone in hall.phones] == [
         40 * (phone.call % 2) for phone in hall.phones
     ]
+
+
+def test_packets_of_any_length_are_heard() -> None:
+    """Peers that do not send our packet length, of 10 to 80 ms, are heard as well."""
+    hall = Hall(*SUITES)
+    files = hall.record()
+    said = {phone.call: octets(160 * 48, phone.call) for phone in hall.phones}
+    for ms in range(0, 960, 10):
+        for phone in hall.phones:
+            length_ms = (10, 20, 30, 40, 60, 80)[phone.call % 6]
+            if ms % length_ms == 0:
+                start, end = 8 * ms, 8 * (ms + length_ms)
+                phone.deliver(phone.packet(said[phone.call][start:end]))
+        hall.lab.run(10)
+    hall.lab.run(200)
+    for phone in hall.phones:
+        hall.lab.apply(FlushQueue(phone.call))
+        assert decoded(said[phone.call]) in wav_audio(files[phone.call])
 
 
 def test_another_source_of_the_same_peer_is_heard() -> None:

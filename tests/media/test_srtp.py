@@ -23,7 +23,7 @@ from ivrbench.media.messages import (
     UpdateCall,
     UseCertificate,
 )
-from ivrbench.media.srtp import SrtpContext
+from ivrbench.media.srtp import SrtpContext, is_dtls
 from ivrbench.rtp.rtcp import SenderReport, parse_rtcp
 
 from .lab import FAR_RTCP, FAR_RTP, OUR_IP, FarEnd, Lab, decoded, octets, stream, wav_audio
@@ -234,6 +234,32 @@ def test_dtls_agrees_on_keys(latch: bool) -> None:
     both.ours.apply(FlushQueue(1))
     assert decoded(prompt)[4000:] in wav_audio(file)
     assert not both.ours.of(KeysFailed) + both.theirs.of(KeysFailed)
+
+
+def in_bulk(lab: Lab) -> bool:
+    """Whether the packets of a plane's only call are encrypted with those of its lane."""
+    (call,) = lab.plane._calls.values()
+    return call.lane.secure_rows is not None and call.row in call.lane.secure_rows
+
+
+def test_packets_of_a_handshake_are_read_whole() -> None:
+    """A call joins the others of its lane when both have keys: DTLS needs more than a row's room,
+    also to repeat the last of a handshake."""
+    both = TwoPlanes()
+    (_, _), (_, print_b) = both.certificates
+    both.ours.network.impair = lambda data, source, to: [data] if is_dtls(data) else []
+    both.run(1000)
+    (agreed,) = both.ours.of(KeysAgreed)
+    assert not in_bulk(both.ours)
+    assert not in_bulk(both.theirs)
+    both.ours.network.impair = None
+    both.run(100)
+    assert in_bulk(both.ours)
+    assert in_bulk(both.theirs)
+    waits = DtlsParams(False, print_b)
+    both.ours = both.replace(both.ours, 4000, 6000, srtp=agreed.keys, dtls=waits)
+    both.run(100)
+    assert not in_bulk(both.ours)
 
 
 def test_keys_outlive_the_plane_that_agreed_on_them() -> None:
