@@ -18,7 +18,7 @@ from .lab.engine import Engine
 from .lab.kamailio import Kamailio
 from .lab.network import IP, free_port
 from .lab.scripts import PLAYS, settings
-from .lab.sound import match, read_wav, speechlike, tone, write_wav
+from .lab.sound import likeness, read_wav, speechlike, tone, write_wav
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,8 +102,7 @@ async def test_baresip_hears_the_prompt(
     assert (leg.ended.by, leg.ended.code) == ("script", 200)
     # What is played while DTLS still agrees on keys is not heard.
     prompt = prompt[8000 // 2 if encryption == "dtls_srtp" else 0 :]
-    _, alike = match(read_wav(phone.heard()), prompt)
-    assert alike > 0.9
+    assert likeness(read_wav(phone.heard()), prompt) > 0.9
 
 
 async def test_through_a_proxy_that_wants_a_password(
