@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ivrbench.errors import ControlError
 from ivrbench.observe.case import Step, case_of, quoted
 from ivrbench.observe.case_said import with_voice
-from ivrbench.observe.case_secrets import asked_for_secret
+from ivrbench.observe.case_secrets import asked_for_secret, without_numbers
 from ivrbench.observe.case_source import Checks, save_case
 from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import Watch
@@ -49,8 +49,11 @@ def save_test(
     case = case_of(asyncio.run(_legs(control_socket, call_id)))
     if said:
         case = with_voice(case, Step(0.0, "call", "say", [quoted(str(said)), "wait=False"]))
-    prompt = "" if masks else asked_for_secret(case)
-    hint = f"; keys after {prompt} are in it as pressed (--mask-numbers)" if prompt else ""
+    prompt, hint = asked_for_secret(case), ""
+    if masks and without_numbers(case) is case:
+        hint = "; no number of three keys or more was pressed"
+    elif prompt and not masks:
+        hint = f"; keys after {prompt} are in it as pressed (--mask-numbers)"
     return f"saved: {save_case(case, file, checks=Checks(masks=masks))} in {file}{hint}"
 
 

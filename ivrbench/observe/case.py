@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ivrbench.errors import ControlError
 from ivrbench.observe.case_dial import Dial, dial_of
 from ivrbench.observe.case_said import Said, said_into
+from ivrbench.observe.case_secrets import ONE_NUMBER_S
 from ivrbench.observe.case_sip import (
     ACCEPTED,
     answer_to,
@@ -43,8 +44,6 @@ __all__ = ["Case", "Step", "case_of", "quoted"]
 
 ENOUGH_S: Final = 5.0
 """How long the verbs of a test wait by themselves."""
-ONE_NUMBER_S: Final = 2.0
-"""Keys that follow each other sooner are written as one."""
 LONG_KEY_MS: Final = 300
 WAYS: Final = {"INFO": "info", "in-band": "tones"}
 

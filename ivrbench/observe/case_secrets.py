@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.observe.case_dial import SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ivrbench.observe.case import Case, Step
 
-__all__ = ["SHORTEST_NUMBER", "asked_for_secret", "without_numbers"]
+__all__ = ["ONE_NUMBER_S", "SHORTEST_NUMBER", "asked_for_secret", "without_numbers"]
 
+ONE_NUMBER_S: Final = 2.0
+"""Keys that follow each other sooner belong together."""
 SHORTEST_NUMBER: Final = 3
 """Fewer keys are a choice from a menu."""
 _NUMBER: Final = re.compile(rf"\d{{{SHORTEST_NUMBER},}}")
@@ -40,7 +42,7 @@ def asked_for_secret(case: Case) -> str:
 def without_numbers(case: Case) -> Case:
     """The case with other digits for every number somebody pressed."""
     steps = [replace(step, arguments=list(step.arguments)) for step in case.steps]
-    runs = list(_pressed_together(steps))
+    runs = _pressed_together(steps)
     stand_ins = _stand_ins([found for run in runs for found in _NUMBER.findall(_keys(run))])
     if not stand_ins:
         return case
@@ -56,11 +58,26 @@ def without_numbers(case: Case) -> Case:
     return replace(case, steps=steps, keys=keys, notes=[*case.notes, note])
 
 
-def _pressed_together(steps: Sequence[Step]) -> Iterator[list[Step]]:
-    """Presses of one party with nothing between them: a number pressed slowly."""
-    for (_, verb), together in groupby(steps, lambda step: (step.who, step.verb)):
-        if verb == "press":
-            yield list(together)
+def _pressed_together(steps: Sequence[Step]) -> list[list[Step]]:
+    """Presses of one party that may be one number.
+
+    Nothing happened between them, however slow they were; or they came quickly, whatever the
+    script did at each key: it may beep.
+    """
+    runs: list[list[Step]] = []
+    last: dict[str, tuple[int, list[Step]]] = {}
+    for at, step in enumerate(steps):
+        if step.verb != "press":
+            continue
+        before, run = last.get(step.who, (-1, []))
+        n_keys = len(step.arguments[0]) - 2
+        if run and (before == at - 1 or step.at_s - run[-1].at_s < ONE_NUMBER_S * n_keys):
+            run.append(step)
+        else:
+            run = [step]
+            runs.append(run)
+        last[step.who] = at, run
+    return runs
 
 
 def _keys(presses: Sequence[Step]) -> str:

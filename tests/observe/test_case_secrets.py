@@ -12,8 +12,8 @@ def plays(name: str) -> Step:
     return Step(0.0, "call", "plays", [f'"{name}"'], "prompts")
 
 
-def press(keys: str, who: str = "call") -> Step:
-    return Step(0.0, who, "press", [f'"{keys}"'])
+def press(keys: str, who: str = "call", at_s: float = 0.0) -> Step:
+    return Step(at_s, who, "press", [f'"{keys}"'])
 
 
 def case(*steps: Step) -> Case:
@@ -27,7 +27,9 @@ def pressed(case: Case) -> list[str]:
 
 def test_numbers_become_others() -> None:
     """The same one everywhere for the same number, as long as it was; choices stay."""
-    before = case(press("2"), plays("a.wav"), press("4711#"), plays("b"), press("99#4711*815#"))
+    before = case(
+        press("2"), plays("a"), press("4711#", at_s=20), plays("b"), press("99#4711*815#", at_s=50)
+    )
     after = without_numbers(before)
     assert pressed(after) == ["2", "1111#", "99#1111*222#"]
     assert after.keys == "21111#99#1111*222#"
@@ -37,15 +39,25 @@ def test_numbers_become_others() -> None:
 
 def test_a_number_pressed_slowly() -> None:
     """Presses with nothing between them are one number, of each party."""
-    slow = case(press("4"), press("7"), press("1#"), press("815", "callee"), press("20"))
+    slow = case(press("4"), press("7"), press("1#"), press("815", "callee"), press("20", at_s=9))
     assert pressed(without_numbers(slow)) == ["1", "1", "1#", "222", "20"]
+
+
+def test_a_script_that_does_something_at_each_key() -> None:
+    """Keys pressed quickly are one number all the same; slow ones are choices."""
+    beeps = [press("4", at_s=1), plays("beep"), press("7", at_s=2.5), plays("beep")]
+    assert pressed(without_numbers(case(*beeps, press("1#", at_s=5)))) == ["1", "1", "1#"]
+    slow = [press("4", at_s=1), plays("a"), press("7", at_s=4), plays("b"), press("1", at_s=7)]
+    assert pressed(without_numbers(case(*slow))) == ["4", "7", "1"]
 
 
 def test_what_stands_for_a_number_is_another() -> None:
     """Also for a number that looks like one of ours, and where there are many."""
-    alike = case(press("1111"), plays("a"), press("2222"))
+    alike = case(press("1111"), plays("a"), press("2222", at_s=30))
     assert pressed(without_numbers(alike)) == ["3333", "4444"]
-    many = case(*(each for n in range(100, 130) for each in (press(str(n)), plays("next"))))
+    many = case(
+        *(each for n in range(100, 130) for each in (press(str(n), at_s=n * 20), plays("next")))
+    )
     shown = pressed(without_numbers(many))
     assert len(set(shown)) == 30
     assert all(len(each) == 3 for each in shown)
@@ -62,7 +74,7 @@ def test_a_number_that_is_called() -> None:
 
 def test_nothing_to_hide() -> None:
     """Then the case is the same."""
-    before = case(press("1"), plays("a"), press("22#"))
+    before = case(press("1"), plays("a"), press("22#", at_s=9))
     assert without_numbers(before) is before
 
 

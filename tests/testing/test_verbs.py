@@ -273,6 +273,9 @@ def test_level(call: Caller, bench: Bench) -> None:
     call.plays("welcome")
     call.waits(0.3)
     call.assert_level(-20, -10, last_s=0.2)
+    assert failure(bench, lambda: call.assert_level(-40, -20, last_s=0.2)).splitlines()[0] == (
+        "expected  -40 to -20 dBFS in the last 0.2 s"
+    )
     assert failure(bench, lambda: call.assert_level(-12, -3, last_s=0.2)).splitlines()[:2] == [
         "expected  -12 to -3 dBFS in the last 0.2 s",
         "got       -18 dBFS; welcome.wav is being played",
