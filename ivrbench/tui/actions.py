@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from textual.app import App, SuspendNotSupported
 
 from ivrbench.observe.commands import ReloadScripts
-from ivrbench.tui import bindings, palette
+from ivrbench.tui import bindings
 from ivrbench.tui.leaving import change, hang_up, leave
 from ivrbench.tui.model import DTMF_KEYS
 from ivrbench.tui.new_script import ask_template
@@ -203,6 +203,8 @@ class Actions(App[str]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette."""
+        from ivrbench.tui import palette  # not before somebody opens it
+
         return palette.commands(self.workbench)
 
     def copy(self, text: str) -> None:

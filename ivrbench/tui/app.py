@@ -9,6 +9,7 @@ import os
 import sys
 from collections import deque
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,22 +22,15 @@ from ivrbench.errors import IvrbenchError
 from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import Command, PlaceTestCall, TellPhone
 from ivrbench.tui.actions import Actions
+from ivrbench.tui.bindings import SCREENS
 from ivrbench.tui.calling import Calling
 from ivrbench.tui.case_runs import CaseRuns
 from ivrbench.tui.keymap import keys_file, read_keys
 from ivrbench.tui.link import Link
 from ivrbench.tui.model import Model
 from ivrbench.tui.news import News
-from ivrbench.tui.screens.bench import BenchScreen
-from ivrbench.tui.screens.call import CallScreen
-from ivrbench.tui.screens.cases import CasesScreen
 from ivrbench.tui.screens.down import DownScreen
 from ivrbench.tui.screens.frame import FrameScreen
-from ivrbench.tui.screens.health import HealthScreen
-from ivrbench.tui.screens.inspect import InspectScreen
-from ivrbench.tui.screens.ladder import LadderScreen
-from ivrbench.tui.screens.log import LogScreen
-from ivrbench.tui.screens.script import ScriptScreen
 from ivrbench.tui.terminal import guarded_terminal, speaks_unicode
 from ivrbench.tui.theme import ASCII, UNICODE
 
@@ -60,6 +54,18 @@ DRAW_INTERVAL_S = 0.1
 """The screen is drawn at most this often for what the engine says."""
 
 
+def _screen_of(mode: str) -> Callable[[], Screen[Any]]:
+    """What makes the screen of a mode; its module is loaded only then: the first frame shows the
+    Bench alone."""
+
+    def make() -> Screen[Any]:
+        module = import_module(f"ivrbench.tui.screens.{mode}")
+        screen: Screen[Any] = getattr(module, f"{mode.title()}Screen")()
+        return screen
+
+    return make
+
+
 class Workbench(Actions):
     """Shows an engine and passes on what the person wants.
 
@@ -78,14 +84,7 @@ class Workbench(Actions):
     CSS_PATH = Path(__file__).parent / "styles" / "workbench.tcss"
     # Screens of any result type: Textual's own annotation.
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        "bench": BenchScreen,
-        "ladder": LadderScreen,
-        "call": CallScreen,
-        "script": ScriptScreen,
-        "inspect": InspectScreen,
-        "log": LogScreen,
-        "cases": CasesScreen,
-        "health": HealthScreen,
+        mode: _screen_of(mode) for _, mode, _ in SCREENS
     }
     DEFAULT_MODE = "bench"
     prepares_screens = False
