@@ -165,6 +165,15 @@ def test_encodings_and_line_ends(bench: Bench) -> None:
     assert {name: bench.serving(name).module.x for name in "abcd"} == dict.fromkeys("abcd", "ä")
 
 
+def test_config_of_the_server_comes_after_the_scripts_own(bench: Bench) -> None:
+    """ivr-api §0.9: after the import the host stores its dict as `config`, whatever was there."""
+    bench.write("menu.py", SCRIPT + "mine = config = {'a': 'own'}\n")
+    bench.write("menu.conf", "a=1\n")
+    bench.library.load_all()
+    module = bench.serving("menu").module
+    assert (module.mine, module.config) == ({"a": "own"}, {"a": "1"})
+
+
 def test_config_is_there_while_loading_and_after(bench: Bench) -> None:
     """Rules 9 and 10: `ivr.config` while loading, the same dict as global `config` afterwards."""
     bench.write("menu.conf", 'b = 2\na = "x # y"\n')

@@ -243,6 +243,21 @@ def test_own_module_comes_before_one_of_python_2(bench: Bench) -> None:
     assert module.sets.Set == "ours"
 
 
+def test_installed_module_comes_before_one_of_python_2(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has installed a `sets` for Python 3 means that."""
+    elsewhere = tmp_path_factory.mktemp("installed")
+    (elsewhere / "sets.py").write_text("Set = 'installed'\n")
+    monkeypatch.syspath_prepend(elsewhere)
+    monkeypatch.setitem(sys.modules, "sets", None)  # given back in the end
+    monkeypatch.delitem(sys.modules, "sets")
+    bench.write("menu.py", "import sets\nprint sets.Set\n" + SCRIPT)
+    bench.library.load_all()
+    module: Any = bench.serving("menu").module
+    assert module.sets.Set == "installed"
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("rfc822", "use email.utils and email.message"), ("mimetools", "use email")],
