@@ -273,3 +273,25 @@ async def test_account_that_is_taken_out_of_the_file(lab: Lab, registrar: Regist
     await registrar.got.get()
     lab.register("")
     assert (await registrar.got.get()).header("expires") == "0"
+
+
+@pytest.mark.parametrize(("line", "every_s"), [("Flow-Timer: 50\r\n", 40.0), ("", 100.0)])
+async def test_keepalives_as_the_registrar_wants(
+    lab: Lab, registrar: Registrar, line: str, every_s: float
+) -> None:
+    """RFC 5626 §4.4.1: a Flow-Timer decides how often a connection is pinged, not too late."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        writer.write(registrar.reply(request, Flow("tcp", (IP, 1), (IP, 2), 1)))
+        await reader.read()
+        writer.close()
+
+    registrar.answer = lambda request: (200, granted(request)[1] + line)
+    server = await asyncio.start_server(serve, IP, 0)
+    port = server.sockets[0].getsockname()[1]
+    lab.register(f"sip:bench@{IP}:{port};transport=tcp")
+    await lab.until("registered")
+    (connection,) = lab.transports.connections._by_id.values()
+    assert connection.keep_alive_s == every_s
+    server.close()

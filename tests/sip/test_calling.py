@@ -375,3 +375,13 @@ def test_one_branch_of_a_fork_goes_away() -> None:
     assert rig.events() == []
     assert list(call.forks) == ["one"]
     assert call.state is CallState.EARLY
+
+
+def test_route_set_of_the_answer() -> None:
+    """RFC 3261 §13.2.2.4: the route set is that of the 2xx, whatever the 180 said."""
+    rig = Rig()
+    _, invite = rig.calling()
+    rig.receive(response(invite, 180, to_tag="t", extra=("Record-Route: <sip:192.0.2.8;lr>",)))
+    answer = response(invite, 200, to_tag="t", extra=("Record-Route: <sip:192.0.2.9;lr>",))
+    (ack,) = rig.receive(answer)
+    assert ack.elements("route") == ["<sip:192.0.2.9;lr>"]
