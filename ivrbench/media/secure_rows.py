@@ -177,12 +177,12 @@ class SecureRows:
             return at
         rows, skipped = rows[at], skipped[at]
         index = after[at] + skipped
-        tags = self._rx[rows, end : end + MAX_TAG_BYTES]
+        packets = self._rx[rows, : end + MAX_TAG_BYTES]
         messages = lane.digests.messages(len(rows))
-        messages[:, :end] = self._rx[rows, :end]
+        messages[:] = packets
         messages[:, end : end + ROC_BYTES] = _cycles(index)
         digests = lane.digests.make(self._heard_keys, at)
-        wrong = digests[:, :MAX_TAG_BYTES] ^ tags
+        wrong = digests[:, :MAX_TAG_BYTES] ^ packets[:, end:]
         wrong &= self._tag_masks[at]
         # Every octet is looked at, whatever the others are: the time tells nothing.
         if np.bitwise_or.reduce(wrong, axis=None):
@@ -231,4 +231,5 @@ def secure_rows_of(lane: Lane, calls: Sequence[Call]) -> SecureRows | None:
 
 def _cycles(index: NDArray[np.int64]) -> NDArray[np.uint8]:
     """What is authenticated behind each packet: its index without the lower 16 bits."""
-    return (index >> 16).astype(">u4").view(np.uint8).reshape(-1, ROC_BYTES)
+    octets = index.astype(">i8").view(np.uint8).reshape(-1, 8)
+    return octets[:, 2 : 2 + ROC_BYTES]
