@@ -11,6 +11,8 @@ from ivrbench.audio.codecs.registry import CODECS
 from ivrbench.audio.files import load_as
 from ivrbench.audio.resample import resample
 from ivrbench.audio.tones import sine
+from ivrbench.errors import ExpectationFailed
+from ivrbench.testing import Bench
 from ivrbench.testing.fingerprint import ALIKE, find, tone_share
 
 WAV = Path(__file__).parents[2] / "scripts" / "wav"
@@ -71,3 +73,15 @@ def test_tones() -> None:
     assert tone_share(two, (350, 440)) > 0.95
     assert tone_share(two, (440,)) < 0.6
     assert tone_share(BEFORE, (440,)) == 0
+
+
+def test_a_caller_tells_prompts_of_one_voice_apart() -> None:
+    """`hears` is not content with another prompt of the same voice."""
+    with Bench(WAV.parent) as bench:
+        call = bench.dial("hello")
+        call.answered()
+        with pytest.raises(ExpectationFailed, match="got       something else"):
+            call.hears("survey_welcome.wav", within_s=0.2)
+        again = bench.dial("hello")
+        again.answered()
+        again.hears("hello.wav", within_s=0.2)
