@@ -243,7 +243,7 @@ class ScriptLibrary:
         threading.Thread(
             target=self._run, args=(load,), name=f"load-{name}@{number}", daemon=True
         ).start()
-        if load.done.wait(SLOW_S):
+        if load.is_quick(SLOW_S):
             self._finish(load)
         else:
             self._publish(load.loading_event())

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ivrbench.audio import tts
-from ivrbench.clock import SystemClock
+from ivrbench.clock import ManualClock, SystemClock
 from ivrbench.engine.library import ScriptLibrary
-from ivrbench.engine.loader import read_config
+from ivrbench.engine.loader import Load, read_config
 from ivrbench.errors import ConfigError
 from ivrbench.observe.events import (
     ScriptFailed,
@@ -256,3 +257,32 @@ def test_old_behaviour_of_flush_is_a_setting(bench: Bench) -> None:
     bench.library.load_all()
     assert bench.serving("menu").flush_notifies
     assert not bench.serving("other").flush_notifies
+
+
+class Doing(threading.Event):
+    """Is set after so many waits, each of which takes some time by the library's clock."""
+
+    def __init__(self, waits: int, clock: ManualClock, each_s: float) -> None:
+        super().__init__()
+        self._waits, self._clock, self._each_s = waits, clock, each_s
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let the time pass."""
+        self._waits -= 1
+        self._clock.advance(self._each_s)
+        return self._waits < 0
+
+
+@pytest.mark.parametrize(
+    ("waits", "each_s", "quick"),
+    [(0, 2.0, True), (1, 2.0, False), (9, 0.0, True), (99, 0.0, False)],
+)
+def test_slow_is_what_the_clock_says(
+    tmp_path: Path, waits: int, each_s: float, quick: bool
+) -> None:
+    """A machine so busy that a clock stands still makes no script slow; there is an end to it."""
+    clock = ManualClock()
+    load = Load("menu", 1, tmp_path / "menu.py", [tmp_path], clock)
+    load.started_s = clock.now()
+    load.done = Doing(waits, clock, each_s)
+    assert load.is_quick(2.0) is quick
