@@ -59,9 +59,9 @@ class KeyStock:
         self._sources = [row.view(np.uint8).reshape(-1).data for row in blocks]
         self._numbers = np.arange(frame_bytes // BLOCK_BYTES, dtype=np.uint64)
 
-    def use(self, row: int, keys: SessionKeys, ssrc: int) -> None:
-        """A row has these keys, and this SSRC, from now on."""
-        if self._keys[row] is keys and self._ssrc[row] == ssrc:
+    def use(self, row: int, keys: SessionKeys, ssrc: int = 0) -> None:
+        """A row has these keys from now on, and this SSRC until `turn` says another."""
+        if self._keys[row] is keys:
             return
         self._keys[row] = keys
         self._salt_high[row] = keys.salt >> _LOW_BITS

@@ -75,7 +75,7 @@ class SecureRows:
             assert transforms is not None, "only those of these suites are listed"
             _, receiver = transforms
             self._sockets[call.row] = socket
-            self._heard.use(call.row, receiver.keys, int(lane.srtp_ssrc[call.row]))
+            self._heard.use(call.row, receiver.keys)
             keys.append(receiver.keys.authentication)
             tags.append(receiver.tag_bytes)
         self._heard_keys = DigestKeys(keys)
