@@ -9,7 +9,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from ivrbench.tui.text import Line, split_title
+from ivrbench.tui.text import Line, cells, fit, split_title
 from ivrbench.tui.theme import ROLES, UNICODE, Glyphs
 
 if TYPE_CHECKING:
@@ -169,7 +169,10 @@ class Pane(ScrollView, can_focus=True):
         if self.border_title != title:
             self.border_title = title
         more = f"{self._below} more {self.glyphs.down}" if self._below else ""
-        hints = self.glyphs.draw(self._hints)
+        hints = self._hints
+        if more:  # keys can be looked up, what is out of sight cannot
+            hints = fit(hints, min(cells(hints), max(0, width - cells(more) - 10)))
+        hints = self.glyphs.draw(hints)
         hints = split_title(hints, more, width - 2, rule) if hints else more
         hints = hints.replace("[", "\\[")
         if self.border_subtitle != hints:
