@@ -264,7 +264,7 @@ def test_legs_are_shown_together(make_bench: MakeBench) -> None:
     assert legs[1].media is not None
     assert [leg.joined for leg in legs] == ["c1b", "c1"]
     ladder = build_ladder(legs)
-    assert [column.leg for column in ladder.columns] == ["c1", "", "c1b"]
+    assert [column.legs for column in ladder.columns] == [("c1",), (), ("c1b",)]
     texts = [row.label for row in ladder.rows]
     assert "connectCallee(bob@192.0.2.50)" in texts
     scene.ann.bye()
