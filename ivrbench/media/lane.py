@@ -110,9 +110,6 @@ class Lane(Columns):
         """The row of each of `senders`."""
         self.secured: list[Call] = []
         """The calls that encrypt."""
-        self.digests = Digests(self.packet_bytes)
-        self.secure_rows: SecureRows | None = None
-        """Those of them whose ordinary packets are not in `senders`, and read as they are."""
         self.readers: list[tuple[int, Callable[[memoryview], int], memoryview]] = []
         self.tick = 0
         """The plane's present tick."""
@@ -137,6 +134,7 @@ class Lane(Columns):
 
     def _mark_no_rows(self) -> None:
         """Nothing is special about any row yet."""
+        self._encrypt_nothing()
         self.starting: set[int] = set()
         """Rows whose item has been loaded and not sent a frame yet."""
         self.patched: set[int] = set()
@@ -165,6 +163,12 @@ class Lane(Columns):
         """The same, ready to be mixed."""
         self.watched: set[int] = set()
         """Rows whose levels are measured."""
+
+    def _encrypt_nothing(self) -> None:
+        self.digests = Digests(self.packet_bytes)
+        """Where the tags of encrypted packets are made; lanes of the same length share it."""
+        self.secure_rows: SecureRows | None = None
+        """Calls that encrypt whose ordinary packets are not in `senders`, and read as they are."""
 
     @property
     def period_ticks(self) -> int:
