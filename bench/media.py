@@ -141,6 +141,15 @@ def stream_to(port: int, srtp: SrtpParams | None = None) -> StreamParams:
     )
 
 
+def lateness(reports: list[WorkerReported]) -> dict[str, float]:
+    """How late ticks were, by a worker's own figures."""
+    return {
+        "late_p99_ms": max((report.late_p99_ms for report in reports), default=0.0),
+        "late_max_ms": max((report.late_max_ms for report in reports), default=0.0),
+        "skipped_ticks": sum(report.skipped_ticks for report in reports),
+    }
+
+
 class Bench:
     """One run of the worker."""
 
@@ -203,9 +212,7 @@ class Bench:
             "calls": self.calls,
             "priority": client.ready.priority,
             "cpu_ms_per_call_s": used / (self.calls * passed) * 1000,
-            "late_p99_ms": max((report.late_p99_ms for report in reports), default=0.0),
-            "late_max_ms": max((report.late_max_ms for report in reports), default=0.0),
-            "skipped_ticks": sum(report.skipped_ticks for report in reports),
+            **lateness(reports),
             "missed": missed,
             "in_out": [
                 sum(report.packets_in for report in reports),
@@ -267,9 +274,7 @@ class Pair:
             "what": "two workers" + (", SRTP" if self.encrypted else ""),
             "calls": 2 * self.calls,
             "cpu_ms_per_call_s": cost * 1000,
-            "late_p99_ms": max((report.late_p99_ms for report in reports), default=0.0),
-            "late_max_ms": max((report.late_max_ms for report in reports), default=0.0),
-            "skipped_ticks": sum(report.skipped_ticks for report in reports),
+            **lateness(reports),
             "missed": sum(event.counts.lost for event in self.closed),
         }
 

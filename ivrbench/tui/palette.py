@@ -152,11 +152,15 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
         yield SystemCommand(f"Call: {verb}", f"On or off{up}", partial(calling.toggle, verb))
     yield SystemCommand("Call: save what was heard", "As a WAV file", calling.save_heard)
     yield SystemCommand("Call: voice…", "Microphone, silence, tone, file, text", calling.ask_voice)
+    yield from _networks(app, up)
+
+
+def _networks(app: Workbench, up: str) -> Iterator[SystemCommand]:
     for _, argument, meaning in NETWORKS:
         yield SystemCommand(
             f"Network: {meaning}",
             f"Test phone only{up}",
-            partial(calling.tell, "network", argument),
+            partial(app.calling.tell, "network", argument),
         )
 
 

@@ -81,17 +81,7 @@ def choose_filter(app: Workbench, current: str, use: Callable[[str], None]) -> N
     except ConfigError as error:
         app.say(str(error), "bad")
         return
-    choices = [
-        (str(n), _USE + name, f"{name}:  {kept[name]}")
-        for n, name in enumerate(sorted(kept)[:MAX_LISTED], 1)
-    ]
-    name = next((name for name, text in kept.items() if text == current), "")
-    if current and name:
-        choices.append(("f", _FORGET + name, f"forget {name}"))
-    elif current:
-        choices.append(("s", _SAVE, f"save  {current}  under a name …"))
-    if current:
-        choices.append(("0", _NONE, "no filter"))
+    choices = _choices(kept, current)
     if not choices:
         app.say("no filter is saved: / types one, then F saves it", "warn")
         return
@@ -107,6 +97,22 @@ def choose_filter(app: Workbench, current: str, use: Callable[[str], None]) -> N
             _keep(app, path, choice.removeprefix(_FORGET), "")
 
     app.push_screen(AskScreen("Filters", f"Kept in {path}", choices, app.model.glyphs), chosen)
+
+
+def _choices(kept: Mapping[str, str], current: str) -> list[tuple[str, str, str]]:
+    """Keys, what they stand for, and what is shown beside them."""
+    choices = [
+        (str(n), _USE + name, f"{name}:  {kept[name]}")
+        for n, name in enumerate(sorted(kept)[:MAX_LISTED], 1)
+    ]
+    name = next((name for name, text in kept.items() if text == current), "")
+    if current and name:
+        choices.append(("f", _FORGET + name, f"forget {name}"))
+    elif current:
+        choices.append(("s", _SAVE, f"save  {current}  under a name …"))
+    if current:
+        choices.append(("0", _NONE, "no filter"))
+    return choices
 
 
 def _ask_name(app: Workbench, path: Path, text: str) -> None:

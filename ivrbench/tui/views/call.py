@@ -41,6 +41,7 @@ __all__ = [
     "dial_lines",
     "event_line",
     "keypad_lines",
+    "last_place",
     "level_history_lines",
     "script_lines",
     "sent_lines",

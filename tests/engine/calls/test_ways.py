@@ -337,3 +337,115 @@ def test_connection_of_a_phone(bench: Bench) -> None:
     assert bench.board.uses(flow)
     bench.board.flow_failed(flow, "closed")
     assert not bench.board.uses(flow)
+
+
+def test_goes_on_to_the_next_address(make_bench: MakeBench) -> None:
+    """RFC 3263 §4.3: after 503 the next address is called, with the next CSeq number."""
+    bench = make_bench(APP)
+    names = bench.engine.names
+    names["pbx.example"] = [("192.0.2.98", 5060), ("192.0.2.99", 5060)]
+    first = Callee(bench, ("192.0.2.98", 5060), 41_000)
+    first._answers = first.refuses(503)
+    second = Callee(bench)
+    handle = dial(bench, "sip:ann@pbx.example")
+    assert first.got[0] == second.got[0] == "INVITE"
+    assert first.invite_request.call_id == second.invite_request.call_id
+    assert second.invite_request.cseq == first.invite_request.cseq + 1
+    second.accept()
+    assert handle.answered
+    assert not [said for said in bench.said() if said[0] == "failed"]
+    second.bye()
+
+
+def test_all_addresses_fail(make_bench: MakeBench) -> None:
+    """The last failure is the call's."""
+    bench = make_bench(APP)
+    names = bench.engine.names
+    names["pbx.example"] = [("192.0.2.98", 5060), ("192.0.2.99", 5060)]
+    for number in (98, 99):
+        callee = Callee(bench, (f"192.0.2.{number}", 5060), 41_000 + number * 10)
+        callee._answers = callee.refuses(503)
+    handle = dial(bench, "sip:ann@pbx.example")
+    assert handle.code == 503
+    assert bench.nothing_left()
+
+
+def test_name_that_leads_nowhere(make_bench: MakeBench) -> None:
+    """An unknown host: onFailed with a sentence, and no onSipReply."""
+    bench = make_bench(APP)
+    handle = dial(bench, "sip:ann@nowhere.example")
+    assert handle.code == 503
+    assert bench.said() == [("failed", 503, handle.reason)]
+    assert "nowhere.example" in handle.reason
+    assert bench.nothing_left()
+
+
+def test_redirected(make_bench: MakeBench) -> None:
+    """A 302 is followed, to an address and to a name."""
+    bench = make_bench(APP)
+    names = bench.engine.names
+    names["other.example"] = [("192.0.2.97", 5060)]
+    first, second = Callee(bench), Callee(bench, ("192.0.2.98", 5060), 41_000)
+    third = Callee(bench, ("192.0.2.97", 5060), 42_000)
+    dial(bench)
+    first.refuse(302, [("Contact", "<sip:bob@192.0.2.98>")])
+    second.refuse(302, [("Contact", "<sip:bob@other.example>")])
+    third.accept()
+    assert third.invite_request.uri == "sip:bob@other.example"
+    assert ("start", "Connected") in bench.said()
+    third.bye()
+
+
+def test_redirected_to_nowhere(make_bench: MakeBench) -> None:
+    """A 302 to a name that leads nowhere is a failure, and nothing is left of the call."""
+    bench = make_bench(APP)
+    callee = Callee(bench)
+    handle = dial(bench)
+    callee.refuse(302, [("Contact", "<sip:bob@nowhere.example>")])
+    assert "nowhere.example" in handle.reason
+    assert bench.nothing_left()
+
+
+def test_redirected_in_circles(make_bench: MakeBench) -> None:
+    """Redirects are bounded: the last 302 is the refusal."""
+    bench = make_bench(APP)
+    callee = Callee(bench)
+    handle = dial(bench)
+    for number in range(20):
+        if handle.code:
+            break
+        callee.refuse(302, [("Contact", f"<sip:n{number}@192.0.2.99>")])
+    assert handle.code == 302
+    assert len(callee.invites) == 6
+    assert bench.nothing_left()
+
+
+def test_outbound_proxy(make_bench: MakeBench) -> None:
+    """`outbound_proxy` gets the INVITE, with a Route that says so."""
+    bench = make_bench(APP, outbound_proxy="sip:192.0.2.99")
+    callee = Callee(bench)
+    dial(bench, "sip:ann@far.example")
+    assert callee.invite_request.uri == "sip:ann@far.example"
+    assert callee.invite_request.header("route") == "<sip:192.0.2.99;lr>"
+    callee.refuse(486)
+
+
+def test_service_route(make_bench: MakeBench) -> None:
+    """RFC 3608: a call of an account goes through what its registrar named."""
+    bench = make_bench(APP)
+    bench.board.route_from = lambda sender: ("<sip:192.0.2.99;lr>", "<sip:home.example;lr>")
+    callee = Callee(bench)
+    dial(bench, "sip:ann@far.example")
+    routes = callee.invite_request.elements("route")
+    assert routes == ["<sip:192.0.2.99;lr>", "<sip:home.example;lr>"]
+    callee.refuse(486)
+
+
+def test_next_hop(make_bench: MakeBench) -> None:
+    """`next_hop` gets it without any Route."""
+    bench = make_bench(APP)
+    callee = Callee(bench)
+    dial(bench, "sip:ann@far.example", next_hop="sip:192.0.2.99")
+    assert callee.invite_request.uri == "sip:ann@far.example"
+    assert not callee.invite_request.has("route")
+    callee.refuse(486)
