@@ -17,9 +17,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ivrbench.engine import registrations
-from ivrbench.engine.hops import Hops
 from ivrbench.engine.server import GC_THRESHOLDS
+from ivrbench.engine.signalling import registrations
+from ivrbench.engine.signalling.hops import Hops
 from ivrbench.sip.flow import Flow
 from tests.engine.provider import US, Provider
 

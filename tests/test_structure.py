@@ -223,7 +223,7 @@ def test_check_loads_neither_terminal_nor_sound(tmp_path: Path) -> None:
     """`--check` runs in a build that has neither."""
     code = "import sys\nfrom ivrbench.cli import main\nmain(sys.argv[1:])"
     loaded = loaded_after(code, "--check", "--script-path", str(tmp_path))
-    assert "ivrbench.engine.loader" in loaded
+    assert "ivrbench.engine.scripts.loader" in loaded
     assert loaded.isdisjoint(TERMINAL_AND_SOUND)
 
 

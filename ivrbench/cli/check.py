@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ivrbench import logs, scriptapi
 from ivrbench.clock import SystemClock
-from ivrbench.engine.library import ScriptLibrary
-from ivrbench.engine.registry import Registry
+from ivrbench.engine.scripts.library import ScriptLibrary
+from ivrbench.engine.scripts.registry import Registry
 from ivrbench.scriptapi.running import current
 from ivrbench.scriptapi.uac import Dialout
 

@@ -24,7 +24,7 @@ from ivrbench.sip.events import (
     ResponseReceived,
 )
 
-from . import b2b_flow
+from .b2b import flow as b2b_flow
 from .ending import leg_down
 from .headers import header_pairs
 from .outcome import Call

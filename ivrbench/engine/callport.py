@@ -16,7 +16,7 @@ from ivrbench.scriptapi.ivr import semserror
 from ivrbench.sip.refer import refer_headers
 
 from .headers import header_pairs
-from .script_line import script_line
+from .scripts.line import script_line
 from .transfers import Transfers
 from .waits import Waits
 

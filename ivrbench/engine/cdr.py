@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ivrbench.media.messages import StreamCounts
 
-    from .b2b_callee import Callee
+    from .b2b.callee import Callee
     from .session import Session
 
 __all__ = ["CallRecord", "CdrFile", "callee_record", "session_record"]

@@ -21,8 +21,8 @@ from ivrbench.sip.events import (
 from ivrbench.sip.headers import parse_name_addr
 from ivrbench.sip.invite import CallState
 
-from .logins import login_of
-from .routing import SILENT_S, wants_another_way
+from .signalling.logins import login_of
+from .signalling.routing import SILENT_S, wants_another_way
 from .target import NO_ANSWER_S, SDP, DialOwner, Target
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ivrbench.sip.registrar import Phone
 
     from .leg import Headers, Leg
-    from .routing import Ways
+    from .signalling.routing import Ways
     from .switchboard import Switchboard
 
 __all__ = ["NO_ANSWER_S", "DialOwner", "Dialling", "Target", "place"]

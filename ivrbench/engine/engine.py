@@ -24,22 +24,22 @@ from ivrbench.sip.flow import host_port
 
 from .cdr import CdrFile
 from .control import ControlServer
-from .datagrams import local_address_towards
 from .desk import Desk
-from .dns import Resolver
-from .host import ScriptHost
-from .library import ScriptLibrary
-from .media_link import MediaLink, Worker
+from .media.link import MediaLink, Worker
+from .media.worker_watch import until_gone
 from .metrics import Metrics
 from .metrics_page import MetricsPage
-from .registrations import Registrations
-from .registry import Registry
 from .reports import Reporter
-from .routing import Router
+from .scripts.host import ScriptHost
+from .scripts.library import ScriptLibrary
+from .scripts.registry import Registry
+from .signalling.datagrams import local_address_towards
+from .signalling.dns import Resolver
+from .signalling.registrations import Registrations
+from .signalling.routing import Router
+from .signalling.tls import tls_contexts
+from .signalling.transports import Transports
 from .switchboard import Switchboard
-from .tls import tls_contexts
-from .transports import Transports
-from .worker_watch import until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

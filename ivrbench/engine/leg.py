@@ -9,7 +9,7 @@ from ivrbench.observe.events import LegChanged
 from ivrbench.sip.events import EndCause
 
 from .headers import knows_100rel
-from .leg_media import LegMedia
+from .media.leg_media import LegMedia
 from .part import Part
 from .views import DialogFacts, EmptyRequest, RequestFacts
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ivrbench.sip.message import SipRequest
 
     from .dialling import Dialling, Target
-    from .media_call import Seat
+    from .media.call import Seat
     from .session import Session
 
 __all__ = ["LOST", "Headers", "Leg"]

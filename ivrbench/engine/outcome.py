@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from ivrbench.engine.generation import Generation
+    from ivrbench.engine.scripts.generation import Generation
     from ivrbench.scriptapi.dialog import IvrDialogBase
 
 __all__ = [

@@ -14,7 +14,7 @@ from ivrbench.clock import SystemClock
 from ivrbench.errors import ConfigError, EngineGone, MediaError
 
 from .engine import Engine
-from .transports import PortTaken
+from .signalling.transports import PortTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable

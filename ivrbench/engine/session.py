@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Final
 from ivrbench.observe.events import LegWarned
 from ivrbench.scriptapi.sipviews import IvrSipRequest
 
-from .audio_owner import ended_event
-from .b2b import BackToBack
+from .b2b.back_to_back import BackToBack
 from .callport import ScriptPort
 from .ending import close_session
 from .inspector import Inspector
-from .key_input import KeyInput
 from .leg import Leg
-from .media_call import MediaCall
+from .media.audio_owner import ended_event
+from .media.call import MediaCall
+from .media.key_input import KeyInput
+from .media.playlist import Playlist
+from .media.silence import SilenceWatch
 from .outcome import Call, called_event, refusal_of, started_event
-from .playlist import Playlist
-from .runner import Mailbox
-from .script_errors import handler_raised, tell_raised
-from .script_timers import ScriptTimers
-from .silence import SilenceWatch
+from .scripts.errors import handler_raised, tell_raised
+from .scripts.runner import Mailbox
+from .scripts.timers import ScriptTimers
 from .views import RequestFacts
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.message import SipRequest
 
-    from .generation import Generation
     from .outcome import Outcome, Running
+    from .scripts.generation import Generation
     from .switchboard import Switchboard
     from .uac import DialOrder
 

@@ -24,19 +24,19 @@ from ivrbench.sip.flow import host_port
 from ivrbench.sip.tokens import RandomTokens
 
 from . import call_flow
-from .access import Access
 from .admission import Admission, Refusal
-from .application import MAPPING_FILE, Mapping, choose_application, read_mapping
 from .cdr import callee_record, session_record
 from .describe import peer_name, summary_of, without_keys
-from .endpoint_settings import endpoint_settings
-from .hops import Hops
 from .inbox import Inbox
 from .leg import Leg
-from .location import Location
-from .routing import route_through
-from .script_pool import ScriptPool
+from .scripts.application import MAPPING_FILE, Mapping, choose_application, read_mapping
+from .scripts.pool import ScriptPool
 from .session import Session
+from .signalling.access import Access
+from .signalling.endpoint_settings import endpoint_settings
+from .signalling.hops import Hops
+from .signalling.location import Location
+from .signalling.routing import route_through
 from .views import RequestFacts
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ if TYPE_CHECKING:
     from ivrbench.sip.tokens import Tokens
     from ivrbench.sip.trace import MessageSeen
 
-    from .b2b_callee import Callee
+    from .b2b.callee import Callee
     from .cdr import CdrFile
-    from .media_link import MediaLink
-    from .registry import Registry
-    from .routing import Router
+    from .media.link import MediaLink
+    from .scripts.registry import Registry
+    from .signalling.routing import Router
 
 __all__ = ["Outcome", "Switchboard"]
 

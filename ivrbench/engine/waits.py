@@ -16,7 +16,7 @@ from ivrbench.scriptapi.additions import KEYS
 from ivrbench.scriptapi.ivr import HungUp
 
 from .part import Part
-from .script_line import script_line
+from .scripts.line import script_line
 
 if TYPE_CHECKING:
     import asyncio

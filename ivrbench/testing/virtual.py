@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ivrbench import scriptapi
 from ivrbench.clock import ManualClock
-from ivrbench.engine.host import ScriptHost
-from ivrbench.engine.library import ScriptLibrary
-from ivrbench.engine.media_link import MediaLink, Worker
-from ivrbench.engine.registry import Registry
-from ivrbench.engine.routing import Router
-from ivrbench.engine.script_pool import ScriptPool
-from ivrbench.engine.script_threads import start_threads
+from ivrbench.engine.media.link import MediaLink, Worker
+from ivrbench.engine.scripts.host import ScriptHost
+from ivrbench.engine.scripts.library import ScriptLibrary
+from ivrbench.engine.scripts.pool import ScriptPool
+from ivrbench.engine.scripts.registry import Registry
+from ivrbench.engine.scripts.threads import start_threads
+from ivrbench.engine.signalling.routing import Router
 from ivrbench.engine.switchboard import Switchboard
 from ivrbench.media.client import InlineMedia
 from ivrbench.media.disk import FdFile

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivrbench import scriptapi
-from ivrbench.engine.helpers import hook_imports
-from tests.engine.scripts import Bench
+from ivrbench.engine.scripts.helpers import hook_imports
+from tests.engine.scripts.bench import Bench
 from tests.scriptapi.fakes import FakeHost
 from tests.scriptapi.installed import keep_modules
 

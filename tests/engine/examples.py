@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ivrbench.clock import SystemClock
-from ivrbench.engine.loader import Load
+from ivrbench.engine.scripts.loader import Load
 from ivrbench.scriptapi.audiofile import IvrAudioFile
 from ivrbench.scriptapi.ivr import HungUp
 from tests.scriptapi.fakes import FakePort

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from ivrbench.clock import ManualClock
 from ivrbench.engine.inbox import Inbox
 from ivrbench.engine.outcome import Call, Outcome, Running
-from ivrbench.engine.runner import Mailbox
-from ivrbench.engine.script_pool import ScriptPool
+from ivrbench.engine.scripts.pool import ScriptPool
+from ivrbench.engine.scripts.runner import Mailbox
 from tests.scriptapi.fakes import FakePort
 
 if TYPE_CHECKING:
     import threading
 
-    from tests.engine.scripts import Bench
+    from tests.engine.scripts.bench import Bench
 
 HEAD = "from ivr import *\nimport asyncio, functools, sys, threading\n"
 DEADLINE_S = 20.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ivrbench.engine.cdr import CdrFile
-    from ivrbench.engine.media_link import Worker
+    from ivrbench.engine.media.link import Worker
     from ivrbench.engine.session import Session
     from ivrbench.media.client import InlineMedia
     from ivrbench.sip.flow import Flow

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 from ivrbench.clock import ManualClock
 from ivrbench.config import Account, Settings
-from ivrbench.engine.registrations import Registrations
-from ivrbench.engine.registry import Registry
-from ivrbench.engine.routing import Router, Ways
+from ivrbench.engine.scripts.registry import Registry
+from ivrbench.engine.signalling.registrations import Registrations
+from ivrbench.engine.signalling.routing import Router, Ways
 from ivrbench.engine.switchboard import Switchboard
 from ivrbench.observe.history import History
 from ivrbench.observe.hub import Hub
@@ -25,7 +25,7 @@ from ivrbench.testing.loop import VirtualLoop
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ivrbench.engine.transports import Transports
+    from ivrbench.engine.signalling.transports import Transports
     from ivrbench.sip.auth_server import DigestServer
 
 __all__ = ["US", "Provider"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ivrbench.engine.routing import Ways
+from ivrbench.engine.signalling.routing import Ways
 from ivrbench.sip import events as sip
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.message import SipRequest

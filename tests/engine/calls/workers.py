@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from ivrbench.engine.media_link import Worker
+from ivrbench.engine.media.link import Worker
 from ivrbench.media.plane import TICK_S
 from ivrbench.testing.virtual import MediaOnDisk
 

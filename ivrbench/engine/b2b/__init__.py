@@ -1,0 +1,1 @@
+"""Two-legged calls: a session's second party, and what goes between the two."""

@@ -1,0 +1,1 @@
+"""Scripts: found, loaded, kept by generation, and run in threads of their own."""

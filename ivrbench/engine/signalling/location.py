@@ -1,0 +1,85 @@
+"""Location: phones that log in at us, as users of ours, and calls of ours to them."""
+
+from __future__ import annotations
+
+import logging
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from ivrbench.errors import RemoteProtocolError
+from ivrbench.sip.registrar import Registrar
+from ivrbench.sip.uri import parse_uri
+
+if TYPE_CHECKING:
+    from ivrbench.sip.flow import Flow
+    from ivrbench.sip.message import SipRequest
+    from ivrbench.sip.registrar import Phone
+
+    from ..switchboard import Switchboard
+    from .routing import Ways
+
+__all__ = ["Location"]
+
+log = logging.getLogger("ivrbench.sip")
+
+
+class Location:
+    """Where the phones of `users` are.
+
+    Args:
+        board: the engine.
+    """
+
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
+        self._registrar = Registrar(symmetric=board.endpoint_settings.symmetric)
+
+    def answer(self, request: SipRequest) -> None:
+        """A REGISTER came, with a right password."""
+        board, transaction = self._board, request.transaction
+        assert transaction is not None, "it has no answer yet"
+        now, user = board.now(), request.auth_user
+        before = len(self._registrar.phones(user, now))
+        code, headers = self._registrar.answer(request, transaction.flow, now)
+        board.endpoint.respond(request, code, "", headers, now=now)
+        after = len(self._registrar.phones(user, now))
+        if code != 200:
+            log.warning("REGISTER of %s from %s got %d", user, transaction.flow.remote[0], code)
+        elif after > before:
+            log.info(
+                "%s is at %s%s", user, transaction.flow, f" too, {_phones(after)}" * (after > 1)
+            )
+        elif after < before:
+            log.info("%s has left %s, %s left", user, transaction.flow, _phones(after))
+
+    def phones(self, uri: str, ways: Ways) -> list[Phone]:
+        """Where a call of ours goes that would come back to us: to the phones of that user.
+
+        Args:
+            uri: Request-URI.
+            ways: where it leads.
+
+        Returns:
+            all of them, to be called at once; empty: the call goes where it leads.
+        """
+        if not ways.come_back(self._board.settings.public_ip):
+            return []
+        try:
+            user = parse_uri(uri).decoded_user
+        except RemoteProtocolError:
+            return []
+        phones = self._registrar.phones(user, self._board.now())
+        # Audio has one address for all of them: one that only this machine can reach comes last.
+        return sorted(phones, key=lambda phone: ip_address(phone.flow.local[0]).is_loopback)
+
+    def flow_failed(self, flow: Flow) -> None:
+        """A connection is gone."""
+        self._registrar.flow_failed(flow)
+
+    def uses(self, flow: Flow) -> bool:
+        """True if calls to a phone go by this connection."""
+        return self._registrar.uses(flow)
+
+
+def _phones(count: int) -> str:
+    return f"{count} phone{'s' * (count != 1)}"
