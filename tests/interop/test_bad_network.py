@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .lab.network import Network
     from .lab.sound import Samples
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.alone, pytest.mark.timeout(180)]
 
 IMPAIR = Path(__file__).parents[3] / "shared" / "testlab" / "impair"
 HERE, THERE, BETWEEN = (f"ivrbench-{os.getpid()}-{end}" for end in "abm")
