@@ -104,9 +104,11 @@ async def nothing_to_do(_min_sleep: float = 0.0, _max_sleep: float = 0.0) -> Non
 
 @pytest.fixture(autouse=True)
 def no_clock_in_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Textual's own wait is over once the process uses little CPU: also where it gets none."""
+    """Textual's own wait is over once the process uses little CPU: also where it gets none. And
+    where it would show the old screen for 50 ms more, a change is shown at once."""
     for module in ("textual.app", "textual.pilot"):
         monkeypatch.setattr(f"{module}.wait_for_idle", nothing_to_do)
+    monkeypatch.setattr(Workbench, "delay_update", lambda app, delay=0.05: None)
 
 
 def make_app(engine: FakeEngine, process: EngineProcess | None = None, **more: Any) -> Workbench:

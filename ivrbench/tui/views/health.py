@@ -17,6 +17,8 @@ SLOW_MS = 20.0
 TICK_MS = 20.0
 ROOM_SHARE = 0.7
 """How much of a tick may be used before calls begin to suffer."""
+LEAST_SHARE = 0.001
+"""Ticks that are as good as idle tell nothing of what a call costs."""
 
 _Page = tuple[str, str, list[Line]]
 """Widget id, title and lines of a pane."""
@@ -64,10 +66,10 @@ def _clock(model: Model, report: EngineReported) -> list[Line]:
 
 
 def _room(report: EngineReported) -> str:
-    if not report.live_legs or report.busy_ms_per_tick <= 0:
+    used = report.busy_ms_per_tick / TICK_MS
+    if not report.live_legs or used < LEAST_SHARE:
         return "no leg to measure with"
-    per_leg_ms = report.busy_ms_per_tick / report.live_legs
-    more = max(0, int(TICK_MS * ROOM_SHARE / per_leg_ms) - report.live_legs)
+    more = max(0, int(report.live_legs * ROOM_SHARE / used) - report.live_legs)
     return f"room for about {more} more such legs"
 
 
