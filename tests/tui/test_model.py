@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ from ivrbench.tui.views import (
 )
 from ivrbench.tui.views import leg as leg_views
 from tests.observe.strategies import stamped_lists
-from tests.tui.fake_engine import FakeEngine, leg_up, loaded
+from tests.tui.fake_engine import FakeEngine, leg_up, loaded, report
 
 
 def every_line(model: Model, now_s: float, width: int) -> list[Line]:
@@ -285,3 +286,13 @@ def test_model_and_views_do_not_load_textual() -> None:
         "assert not {'textual', 'rich'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("busy_ms", [0.0, 1e-306, 0.01])
+def test_room_for_calls_is_not_measured_by_idle_ticks(busy_ms: float) -> None:
+    """Health divides by what calls cost; next to nothing is no measure."""
+    engine = FakeEngine()
+    engine.publish(msgspec.structs.replace(report(), busy_ms_per_tick=busy_ms))
+    pages = health.health_panes(Model(zone=UTC, history=engine.hub.history), 0.0)
+    text = "\n".join(row.text for _, _, page in pages for row in page)
+    assert "no leg to measure with" in text
