@@ -26,7 +26,7 @@ __all__ = ["serve"]
 log = logging.getLogger("ivrbench.engine")
 
 GC_THRESHOLDS: Final = (10_000, 10, 10)
-"""A call leaves some 100 objects in cycles: the oldest are looked through every 10 000 calls, not
+"""A call leaves some 50 objects in cycles: the oldest are looked through every 10 000 calls, not
 every 70, which spares pauses of 100 ms; what waits meanwhile is about 100 MB at most."""
 SWITCH_INTERVAL_S: Final = 0.001
 """How long a script's thread may compute before it gives way: 5 ms, Python's own, are added to the
