@@ -25,6 +25,7 @@ __all__ = [
     "ScriptRefusal",
     "arguments_text",
     "called_event",
+    "drop_frames",
     "log_stuck",
     "raised_event",
     "refusal_of",
@@ -253,3 +254,13 @@ def _text_of(value: object) -> str:
     except Exception:  # the script's own __repr__ may raise
         text = f"<{type(value).__name__}>"
     return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+
+
+def drop_frames(raised: BaseException | None) -> None:
+    """Keep an exception that nobody asks any more where it came from.
+
+    Its frames know it and the call, and would keep both until the collector comes.
+    """
+    while raised is not None and raised.__traceback__ is not None:
+        raised.__traceback__ = None
+        raised = raised.__cause__ or raised.__context__

@@ -15,6 +15,7 @@ from ivrbench.observe.events import ApiCalled
 from ivrbench.scriptapi.additions import KEYS
 from ivrbench.scriptapi.ivr import HungUp
 
+from .outcome import drop_frames
 from .part import Part
 from .scripts.line import script_line
 
@@ -273,7 +274,8 @@ class Waits(Part):
         def run() -> None:
             try:
                 result = work()
-            except Exception as exc:  # the script gets it
+            except Exception as exc:  # the script gets it, and hears of its own lines
+                drop_frames(exc)
                 board.inbox.post(finish, None, exc)
             else:
                 board.inbox.post(finish, result, None)

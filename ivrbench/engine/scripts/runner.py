@@ -14,7 +14,7 @@ from collections import deque
 from types import CodeType, CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.engine.outcome import Call, Outcome, Running, log_stuck
+from ivrbench.engine.outcome import Call, Outcome, Running, drop_frames, log_stuck
 from ivrbench.engine.scripts.pool import SLOW_AFTER_S
 from ivrbench.scriptapi.compat import fit_arguments
 from ivrbench.scriptapi.dialog import IvrDialogBase
@@ -336,7 +336,7 @@ class Mailbox:
         # What `done` posts begins after it has returned, never within it.
         nested, self._advancing = self._advancing, True
         self._tell(done, outcome)
-        _drop_frames(outcome.raised)
+        drop_frames(outcome.raised)
         self._advancing = nested
         self._advance()
 
@@ -347,13 +347,6 @@ class Mailbox:
             # A fault of the engine in one call must not stop the others that come in this batch.
             message = f"the outcome of {outcome.call.handler} was not taken"
             self._pool.loop.call_exception_handler({"message": message, "exception": exc})
-
-
-def _drop_frames(raised: BaseException | None) -> None:
-    """All have been told of it: its frames know it and the call, and would keep both."""
-    while raised is not None and raised.__traceback__ is not None:
-        raised.__traceback__ = None
-        raised = raised.__cause__ or raised.__context__
 
 
 def _nobody(running: Running) -> None:
