@@ -142,7 +142,7 @@ async def interaction_ms() -> dict[str, list[float]]:
         await pilot.pause(0.3)
         await pilot.press("c")
         await until(lambda: app.model.keys_owner == "call")
-        for _ in range(REPEATS):
+        for n in range(REPEATS):
             sent, mode = len(app.model.sent_keys), app.current_mode
 
             def is_on_strip(sent: int = sent) -> bool:
@@ -151,7 +151,8 @@ async def interaction_ms() -> dict[str, list[float]]:
             def is_switched(mode: str = mode) -> bool:
                 return app.current_mode != mode
 
-            keys.append(await _timed(app, "5", is_on_strip))
+            # Another one each time: the same again so soon would be a key held down.
+            keys.append(await _timed(app, "56"[n % 2], is_on_strip))
             switches.append(await _timed(app, "right_square_bracket", is_switched))
             await pilot.pause()
     return {"key to strip": keys, "screen switch": switches}
