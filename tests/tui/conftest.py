@@ -92,11 +92,13 @@ async def nothing_to_do(_min_sleep: float = 0.0, _max_sleep: float = 0.0) -> Non
     while True:
         while loop._ready:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        screen = app.screen_stack[-1] if app.screen_stack else None
-        # What these two would do by themselves, a little later.
-        if screen is not None and screen._update_timer._active.is_set():
+        # What these would do by themselves, a little later; a screen may shine through another.
+        waiting = [each for each in app.screen_stack if each._update_timer._active.is_set()]
+        for screen in waiting:
             screen._on_timer_update()
-        elif app._resize_timer is not None:
+        if waiting:
+            continue
+        if app._resize_timer is not None:
             app._check_resize()
         else:
             return
