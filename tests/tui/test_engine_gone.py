@@ -29,7 +29,7 @@ async def test_death_is_shown_and_the_engine_starts_again(engine: FakeEngine) ->
         await until(app, pilot, engine, "the engine did not start (exit code 3)")
         process.refuses = ""
         await pilot.press("r")
-        await until(app, pilot, engine, "● up")
+        await until(app, pilot, engine, "engine ● up")
         engine.publish(loaded("menu", 1))
         await settle(app, pilot, engine)
         assert process.starts == 2
@@ -128,7 +128,7 @@ async def test_drawing_before_a_screen_is_composed(engine: FakeEngine) -> None:
         assert "No engine there" in screen_text(app)
         engine.start()
         app.link.again()
-        await until(app, pilot, engine, "● up")
+        await until(app, pilot, engine, "engine ● up")
         app.draw_now()
         app.draw_now()
         assert "No engine there" not in screen_text(app)
