@@ -4,6 +4,7 @@ of several servers.
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,16 @@ RINGS = """
     class IvrDialog(IvrDialogBase):
         def onInvite(self, hdrs):
             self.sendReply(180, "Ringing", "")
+    """
+ANSWERS_WHEN_TOLD = """
+    from ivr import *
+    class IvrDialog(IvrDialogBase):
+        def onInvite(self, hdrs):
+            pass
+        def onUser1(self):
+            self.answer()
+        def onBye(self):
+            self.stopSession()
     """
 FROM = "sip:ivr@127.0.0.1"
 """The proxy asks this one for a password."""
@@ -125,6 +136,9 @@ async def test_call_that_is_forked(
             uri = f"sip:desk@127.0.0.1:{proxy.port}"
             await engine.ask(DialOut(script="talks", uri=uri))
             await first.event("CALL_INCOMING")
+            await engine.until(
+                lambda _: len(engine.seen(SipTraced, summary="180 Ringing")) >= 2 or None
+            )
             await second.answer()
             await first.event("CALL_CLOSED")
             ringing = [event.raw for event in engine.seen(SipTraced, summary="180 Ringing")]
@@ -139,17 +153,26 @@ async def test_call_that_is_forked(
 async def test_one_of_two_servers(
     tmp_path: Path, caller_wav: Path, certificates: Certificates
 ) -> None:
-    """The proxy forks a call to two engines: the one that only rings gets CANCEL, and is done."""
+    """The proxy forks a call to two engines: the one that only rings gets CANCEL, and is done.
+
+    The other answers when the ringing is through: the proxy cancels nobody whose 180 it reads while
+    it reads the 200 (two processes of it).
+    """
     proxy = Kamailio(tmp_path / "proxy", certificates.file("127.0.0.1"))
     async with proxy:
         conf = f"register = sip:menu@{proxy.address('udp')}\npassword = secret\n"
         slow = Engine(tmp_path / "slow", {"menu": RINGS}, conf)
-        quick = Engine(tmp_path / "quick", {"menu": TALKS}, conf)
+        quick = Engine(tmp_path / "quick", {"menu": ANSWERS_WHEN_TOLD}, conf)
         phone = Baresip(tmp_path / "phone", caller_wav)
         async with slow, quick, phone:
             for engine in (slow, quick):
                 await engine.until_event(RegistrationChanged, state="registered")
-            await phone.dial("menu", proxy.port)
+            await phone.start_call("menu", proxy.port)
+            await phone.event("CALL_RINGING")
+            await quick.until_leg("trying")
+            assert quick.process is not None, "started above"
+            quick.process.send_signal(signal.SIGUSR1)
+            await phone.event("CALL_ESTABLISHED")
             (cancelled,) = await slow.until_done(1)
             assert cancelled.code == 487
             await quick.until_leg("up")

@@ -165,13 +165,18 @@ class Baresip:
             while "200 OK" not in self.log():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
-    async def dial(self, script: str, port: int) -> None:
-        """Call a script and return when the call is up."""
+    async def start_call(self, script: str, port: int) -> str:
+        """Call a script, wait for nothing, and return the URI that this call's events name."""
         while not self._events.empty():
             self._events.get_nowait()
         peer = f"sip:{script}@{IP}:{port}"
         suffix = "" if self._transport == "udp" else f";transport={self._transport}"
         await self.command("dial", peer + suffix)
+        return peer
+
+    async def dial(self, script: str, port: int) -> None:
+        """Call a script and return when the call is up."""
+        peer = await self.start_call(script, port)
         # The end of the call before this one may be told only now: it names another peer.
         event = await self.event("CALL_ESTABLISHED", "CALL_CLOSED", peer=peer)
         assert event["type"] == "CALL_ESTABLISHED", f"{event}\n{self.log()}"
