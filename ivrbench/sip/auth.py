@@ -173,6 +173,8 @@ class Challenge:
     """The one of `QOPS` to use; "" for an RFC 2069 peer."""
     stale: bool
     """True: the password was right, the nonce too old."""
+    userhash: bool = False
+    """True: the server knows users by the hash of their names too."""
 
     @property
     def place(self) -> int:
@@ -218,6 +220,7 @@ def _challenge(value: str, answers: str) -> Challenge | None:
         algorithm=algorithm,
         qop=qop,
         stale=params.get("stale", "").lower() == "true",
+        userhash=params.get("userhash", "").lower() == "true",
     )
 
 
@@ -260,7 +263,11 @@ class _Realm:
             qop=qop,
             body=body,
         )
-        parts = [f"username={quote(self._user)}", f"realm={quote(asked.realm)}"]
+        # RFC 7616 §3.4.4: who can hide the name does; the response is made with the name itself.
+        name = self._user
+        if asked.userhash:
+            name = hash_name(asked.algorithm, self._user, asked.realm)
+        parts = [f"username={quote(name)}", f"realm={quote(asked.realm)}"]
         parts += [f"nonce={quote(asked.nonce)}", f"uri={quote(uri)}", f'response="{response}"']
         if asked.algorithm:
             parts.append(f"algorithm={asked.algorithm}")
@@ -270,6 +277,8 @@ class _Realm:
             parts.append(f'cnonce="{self._cnonce}"')
         if asked.opaque is not None:
             parts.append(f"opaque={quote(asked.opaque)}")
+        if asked.userhash:
+            parts.append("userhash=true")
         return f"{asked.header}: Digest {', '.join(parts)}\r\n"
 
 

@@ -229,9 +229,9 @@ def test_next_nonce() -> None:
 
 
 def test_auth_is_preferred() -> None:
-    """A server that can do `userhash` and auth-int gets the plain name and auth, as both allow."""
+    """A server that can do auth-int gets auth; where no `userhash` is offered, the plain name."""
     client = DigestClient(credentials, CountingTokens())
-    asked = 'Digest realm="a", nonce="1", qop="auth-int, auth", userhash=true, charset=UTF-8'
+    asked = 'Digest realm="a", nonce="1", qop="auth-int, auth", userhash=false, charset=UTF-8'
     assert client.take(challenged(asked), Attempts())
     line = client.lines("INVITE", "sip:x")
     assert 'username="bob"' in line
@@ -337,12 +337,28 @@ def test_hidden_names() -> None:
     client = meeting.client("jürgen", "straße", 5.0)
     hidden = hash_name("SHA-512-256", "jürgen", "here")
     for name, outcome in ((hidden, AuthOutcome.PROVED), ("0" * 64, AuthOutcome.WRONG)):
-        lines = client.lines("REGISTER", "sip:here").replace(
-            'username="jürgen"', f'username="{name}", userhash=true'
-        )
+        lines = client.lines("REGISTER", "sip:here").replace(hidden, name)
         assert meeting.check(lines, 6.0) is outcome
-    plain = client.lines("REGISTER", "sip:here").replace("jürgen", hidden)
-    assert meeting.check(plain, 6.0) is AuthOutcome.WRONG, "without userhash it is a name"
+    bare = client.lines("REGISTER", "sip:here").replace(", userhash=true", "")
+    assert meeting.check(bare, 6.0) is AuthOutcome.WRONG, "without userhash it is a name"
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "SHA-512-256", "SHA-256-sess", ""])
+def test_name_is_hidden_where_the_server_can_do_it(algorithm: str) -> None:
+    """RFC 7616 §3.4.4: the hash of name and realm goes instead of the name, by the hash of the
+    challenge, each time; the response is that of the name.
+    """
+    asked = 'Digest realm="a", nonce="1", qop="auth", userhash=TRUE'
+    asked += f", algorithm={algorithm}" if algorithm else ""
+    client = DigestClient(credentials, CountingTokens())
+    assert client.take(challenged(asked), Attempts())
+    for nc in ("00000001", "00000002"):
+        _, params = parse_auth(client.lines("INVITE", "sip:x").strip().partition(": ")[2])
+        assert params["username"] == hash_name(algorithm, "bob", "a")
+        assert (params["userhash"], params["nc"]) == ("true", nc)
+        name_and_rest = ("bob", "a", "zanzibar", "INVITE", "sip:x", "1")
+        expected = digest(algorithm, *name_and_rest, cnonce=params["cnonce"], nc=nc, qop="auth")
+        assert params["response"] == expected
 
 
 def test_published_hidden_name() -> None:
