@@ -250,19 +250,7 @@ class _Realm:
         self._count += 1
         nc = f"{self._count:08x}"
         qop = asked.qop
-        response = digest(
-            asked.algorithm,
-            self._user,
-            asked.realm,
-            self._password,
-            method,
-            uri,
-            asked.nonce,
-            cnonce=self._cnonce,
-            nc=nc,
-            qop=qop,
-            body=body,
-        )
+        response = self._response(method, uri, nc, body)
         # RFC 7616 §3.4.4: who can hide the name does; the response is made with the name itself.
         name = self._user
         if asked.userhash:
@@ -280,6 +268,22 @@ class _Realm:
         if asked.userhash:
             parts.append("userhash=true")
         return f"{asked.header}: Digest {', '.join(parts)}\r\n"
+
+    def _response(self, method: str, uri: str, nc: str, body: bytes) -> str:
+        asked = self.challenge
+        return digest(
+            asked.algorithm,
+            self._user,
+            asked.realm,
+            self._password,
+            method,
+            uri,
+            asked.nonce,
+            cnonce=self._cnonce,
+            nc=nc,
+            qop=asked.qop,
+            body=body,
+        )
 
 
 class Attempts(dict[tuple[str, str], int]):
