@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivrbench import __version__
 from ivrbench.config import Settings, load_settings, parse_listen
-from ivrbench.observe.phones import CODECS, KEYS_BY
+from ivrbench.observe.phones import ANSWERS, CODECS, KEYS_BY
 
 if TYPE_CHECKING:
     from ivrbench.config import Listen
@@ -52,7 +52,11 @@ def read_arguments(argv: list[str]) -> Mode:
         SystemExit: it cannot be read, or only asks for help.
     """
     if argv[:1] == ["call"]:
-        return Mode("call", _call_parser().parse_args(argv[1:]))
+        parser = _call_parser()
+        options = parser.parse_args(argv[1:])
+        if not options.target and not options.wait:
+            parser.error("whom to call? Give a script's name or a sip: URI, or --wait")
+        return Mode("call", options)
     if argv[:1] == ["dial"]:
         return Mode("dial", _dial_parser().parse_args(argv[1:]))
     if argv[:1] == ["load"]:
@@ -232,7 +236,7 @@ def _call_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("target", metavar="NAME|sip:URI", help="a script of the running engine, or any SIP URI")
+    _add_target(parser)
     add("--keys", default="", metavar="12#", help="keys pressed once the call is up; , pauses")
     add("--keys-by", choices=KEYS_BY, default="auto", help="how; auto: RFC 4733, else SIP INFO")
     add("--record", type=Path, metavar="OUT.wav", help="keep what the caller hears")
@@ -253,6 +257,23 @@ def _call_parser() -> argparse.ArgumentParser:
     _add_ways(parser.add_argument_group("how it calls"))
     _add_voices(parser)
     return parser
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "target",
+        metavar="NAME|sip:URI",
+        nargs="?",
+        default="",
+        help="a script of the running engine, or any SIP URI; with --wait the address to wait at, "
+        "127.0.0.1:5070",
+    )
+    parser.add_argument(
+        "--wait",
+        default="",
+        metavar="|".join((*ANSWERS, "486")),
+        help="wait for one call instead: let it ring, answer it, or refuse it with a code",
+    )
 
 
 def _add_ways(group: argparse._ArgumentGroup) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ivrbench.config.users import read_users
 from ivrbench.errors import ConfigError
 from ivrbench.phone import agent
+from ivrbench.phone.callee import read_answers
 from ivrbench.phone.options import CallOptions
 
 from .arguments import settings_of_file
@@ -65,6 +66,7 @@ def _call_options(options: argparse.Namespace, settings: Settings) -> CallOption
     user, password = login_of(options, settings)
     return CallOptions(
         target=options.target,
+        answers=read_answers(options.wait) if options.wait else "",
         keys=options.keys,
         keys_by=options.keys_by,
         wav=options.wav,

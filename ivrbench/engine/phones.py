@@ -6,25 +6,27 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
 import re
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from ivrbench.config import read_users
 from ivrbench.errors import ConfigError
-from ivrbench.observe.commands import SoundCard
-from ivrbench.observe.phones import PhoneEnded, PhoneEvent, PhoneStarted
+from ivrbench.observe.commands import Answered, SoundCard
+from ivrbench.observe.phones import PhoneEnded, PhoneEvent, PhoneRang, PhoneReady, PhoneStarted
 from ivrbench.sip.flow import host_port
 
+from .phone_process import PROGRAM, PhoneProcess, record_file, start_phone
+
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from ivrbench.observe.commands import PlaceTestCall, TellPhone
 
     from .engine import Engine
     from .session import Session
+    from .signalling.transports import Listener
 
 __all__ = ["Phones"]
 
@@ -36,26 +38,15 @@ RINGS_WITHIN_S: Final = 5.0
 """Python and its sound library start in about 1 s; then the INVITE must come."""
 HANGS_UP_WITHIN_S: Final = 3.0
 _decoder: Final[msgspec.json.Decoder[PhoneEvent]] = msgspec.json.Decoder(PhoneEvent)
-_PROGRAM: Final = (sys.executable, "-m", "ivrbench")
 _CARD: Final = re.compile(r"^(?P<inputs>\d+) in, (?P<outputs>\d+) out\t(?P<name>.+)$", re.MULTILINE)
 _MARK: Final = re.compile(r";test-call=(\d+)")
-
-
-class _Phone:
-    """One phone process and the leg it became."""
-
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
-        self.name = name
-        self.process = process
-        self.ended = False
-        """True once it told how its call ended."""
-        self.leg: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
 
 class Phones:
     """The test calls of one engine; each is a process of its own, speaking real SIP to us.
 
-    A parameter of the Request-URI tells which phone a call came from.
+    A parameter of the Request-URI tells which phone a call came from; where we call a phone, the
+    Call-ID does.
 
     Args:
         engine: whom they call.
@@ -64,41 +55,69 @@ class Phones:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._numbers = itertools.count(1)
-        self._phones: dict[int, _Phone] = {}
-        self._watching: set[asyncio.Task[None]] = set()
+        self._phones: dict[int, PhoneProcess] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         engine.board.on_call = self._call_began
 
-    async def place(self, command: PlaceTestCall) -> tuple[str, str, str]:
-        """Start a call and wait until it reaches us.
-
-        Returns:
-            the phone and its leg, each "" if there is none, and a sentence.
-        """
-        target = self._target(command.target)
-        if not target:
-            return "", "", "there is no SIP listener to call"
-        number = next(self._numbers)
+    async def place(self, command: PlaceTestCall) -> Answered:
+        """Start a call and wait until it reaches us; or a phone, until we can call it."""
+        if command.answers:
+            self._send_idle_away()
         try:
-            process = await _start(command, f"{target};test-call={number}", self._login(command))
+            phone = await self._start(command)
         except OSError as exc:
-            return "", "", f"the test phone did not start: {exc.strerror}"
+            text = f"the test phone did not start: {exc.strerror}"
+            return Answered(command.request, ok=False, text=text)
         except ConfigError as exc:
-            return "", "", str(exc)
-        phone = self._phones[number] = _Phone(f"p{number}", process)
-        self._engine.board.publish(
-            PhoneStarted(phone=phone.name, target=command.target, recording=command.record)
-        )
-        task = asyncio.get_running_loop().create_task(self._watch(number, phone))
-        self._watching.add(task)
-        task.add_done_callback(self._watching.discard)
-        leg = ""
-        if not _is_uri(command.target):
+            return Answered(command.request, ok=False, text=str(exc))
+        leg = await self._arrived(phone)
+        text = f"calling {command.target}"
+        if command.answers:
+            text = "what scripts call comes to the test phone"
+        ok = bool(leg) or not phone.leg.done()
+        if not ok:
+            text = "the test phone ended"
+        return Answered(command.request, ok=ok, text=text, leg=leg, phone=phone.name)
+
+    async def _arrived(self, phone: PhoneProcess) -> str:
+        """Wait until a phone's call is a leg, or until it can be called; its leg, "" if none."""
+        waits, target = bool(phone.order.answers), phone.order.target
+        if waits or not _is_uri(target):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RINGS_WITHIN_S):
-                    leg = await asyncio.shield(phone.leg)
-            if phone.leg.done() and not leg:
-                return phone.name, "", "the test phone ended"
-        return phone.name, leg, f"calling {command.target}"
+                    await (phone.ready.wait() if waits else asyncio.shield(phone.leg))
+        return phone.leg_name
+
+    async def _start(self, order: PlaceTestCall) -> PhoneProcess:
+        """Start a phone's process, and listen to it.
+
+        Raises:
+            OSError: it does not start.
+            ConfigError: there is nobody to call, or the file of users cannot be used.
+        """
+        number = next(self._numbers)
+        name = f"p{number}"
+        if order.answers:
+            target, login = host_port(_reachable(self._listener()), 0), ("", "")
+        else:
+            target = f"{self._target(order.target)};test-call={number}"
+            login = self._login(order)
+        phone = self._phones[number] = await start_phone(name, order, target, login)
+        self._engine.board.publish(
+            PhoneStarted(
+                phone=name,
+                target=order.target,
+                recording=record_file(order, name),
+                answers=order.answers,
+            )
+        )
+        self._begin(self._watch(number, phone))
+        return phone
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def cards(self) -> tuple[tuple[SoundCard, ...], str]:
         """The sound cards of this machine, and why they are not known ("" if they are).
@@ -106,7 +125,7 @@ class Phones:
         The sound library never comes into the engine's process: a phone is asked.
         """
         pipe = asyncio.subprocess.PIPE
-        command = [*_PROGRAM, "call", "--devices"]
+        command = [*PROGRAM, "call", "--devices"]
         process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
         told, problem = await process.communicate()
         if process.returncode:
@@ -121,33 +140,50 @@ class Phones:
         Returns:
             "" if it was handed over, else why not.
         """
-        line = f"{command.verb} {command.argument}".strip()
         for phone in self._phones.values():
-            leg = phone.leg.result() if phone.leg.done() else ""
-            if command.phone in (phone.name, leg) and phone.process.stdin is not None:
-                phone.process.stdin.write(" ".join(line.splitlines()).encode() + b"\n")
+            if command.phone in (phone.name, phone.leg_name):
+                if phone.is_idle and command.verb == "hangup":
+                    phone.is_idle = False
+                    self._engine.board.callee_hop = ""
+                phone.write(f"{command.verb} {command.argument}".strip())
                 return ""
         return f"{command.phone} is not a call of the test phone"
 
     async def close(self) -> None:
         """End all test calls."""
         for phone in list(self._phones.values()):
+            phone.is_idle = False
             with contextlib.suppress(ProcessLookupError):
                 phone.process.terminate()
-        if self._watching:
-            await asyncio.wait(self._watching, timeout=HANGS_UP_WITHIN_S)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=HANGS_UP_WITHIN_S)
 
-    def _target(self, wanted: str) -> str:
-        """The URI to call for a script's name or a URI; "" if there is nobody to call."""
-        if _is_uri(wanted):
-            return wanted
+    def _send_idle_away(self) -> None:
+        """Another phone takes its place; calls do not go where they lead meanwhile."""
+        for phone in self._phones.values():
+            if phone.is_idle:
+                phone.is_idle = False
+                phone.write("hangup")
+
+    def _listener(self) -> Listener:
+        """Where the phone meets us.
+
+        Raises:
+            ConfigError: nowhere.
+        """
         listeners = self._engine.transports.listeners
         listener = next((each for each in listeners if each.transport in SPOKEN), None)
         if listener is None:
-            return ""
-        ip = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.ip, listener.ip)
+            raise ConfigError("there is no SIP listener to call")
+        return listener
+
+    def _target(self, wanted: str) -> str:
+        """The URI to call for a script's name or a URI."""
+        if _is_uri(wanted):
+            return wanted
+        listener = self._listener()
         transport = "" if listener.transport == "udp" else f";transport={listener.transport}"
-        return f"sip:{wanted}@{host_port(ip, listener.port)}{transport}"
+        return f"sip:{wanted}@{host_port(_reachable(listener), listener.port)}{transport}"
 
     def _login(self, command: PlaceTestCall) -> tuple[str, str]:
         """The first of our users, with the password, where our own scripts are called.
@@ -166,12 +202,15 @@ class Phones:
         if phone is not None and not phone.leg.done():
             phone.leg.set_result(session.leg.name)
 
-    async def _watch(self, number: int, phone: _Phone) -> None:
-        await asyncio.gather(self._relay(phone), _log_errors(phone))
+    async def _watch(self, number: int, phone: PhoneProcess) -> None:
+        await asyncio.gather(self._relay(phone), phone.log_errors())
         await phone.process.wait()
         del self._phones[number]
+        if phone.is_idle:
+            self._engine.board.callee_hop = ""
         if not phone.leg.done():
             phone.leg.set_result("")
+        phone.ready.set()
         if not phone.ended:
             text = f"the test phone ended with exit code {phone.process.returncode}"
             self._engine.board.publish(
@@ -185,61 +224,50 @@ class Phones:
                 )
             )
 
-    async def _relay(self, phone: _Phone) -> None:
+    async def _relay(self, phone: PhoneProcess) -> None:
         """Publish what the phone tells, under its name and its leg's."""
-        assert phone.process.stdout is not None, "it was started with a pipe"
-        async for line in phone.process.stdout:
+        async for line in phone.lines():
             try:
                 event = _decoder.decode(line)
             except msgspec.MsgspecError:
                 log.info("test phone: %s", line.decode("utf-8", "replace").rstrip())
                 continue
-            leg = phone.leg.result() if phone.leg.done() else ""
-            phone.ended = phone.ended or isinstance(event, PhoneEnded)
-            self._engine.board.publish(msgspec.structs.replace(event, phone=phone.name, leg=leg))
+            match event:
+                case PhoneReady(address=address):
+                    self._can_be_called(phone, address)
+                case PhoneRang(call_id=call_id):
+                    self._was_called(phone, call_id)
+                case PhoneEnded():
+                    phone.ended = True
+            name, leg = phone.name, phone.leg_name
+            self._engine.board.publish(msgspec.structs.replace(event, phone=name, leg=leg))
+
+    def _can_be_called(self, phone: PhoneProcess, address: str) -> None:
+        if phone.is_idle:
+            self._engine.board.callee_hop = f"sip:{address}"
+        phone.ready.set()
+
+    def _was_called(self, phone: PhoneProcess, call_id: str) -> None:
+        """Find the leg; another phone takes the next call. Until it is there, this one is busy."""
+        live = self._engine.hub.history.live.values()
+        legs = (leg.name for leg in live if leg.started.call_id == call_id)
+        phone.leg.set_result(next(legs, ""))
+        if phone.is_idle:
+            phone.is_idle = False
+            self._begin(self._follow(phone.order))
+
+    async def _follow(self, order: PlaceTestCall) -> None:
+        try:
+            await self._start(order)
+        except (OSError, ConfigError) as exc:
+            log.error("no test phone takes the next call: %s", exc)
+            self._engine.board.callee_hop = ""
 
 
 def _is_uri(target: str) -> bool:
     return target.startswith(("sip:", "sips:"))
 
 
-async def _start(
-    command: PlaceTestCall, target: str, login: tuple[str, str]
-) -> asyncio.subprocess.Process:
-    if command.record:
-        Path(command.record).parent.mkdir(parents=True, exist_ok=True)
-    user, password = login
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
-        *_command_line(command, target, user),
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
-        # The command line of a process can be read by everybody, its environment only by us.
-        env={**os.environ, "IVRBENCH_PASSWORD": password} if user else None,
-    )
-
-
-def _command_line(command: PlaceTestCall, target: str, user: str) -> list[str]:
-    valued = {
-        "--keys": command.keys,
-        "--keys-by": command.keys_by,
-        "--codec": command.codec,
-        "--wav": command.wav,
-        "--tone": str(command.tone_hz or ""),
-        "--say": command.say,
-        "--record": command.record,
-        "--microphone": command.microphone,
-        "--speaker": command.speaker,
-        "--user": user,
-    }
-    arguments = [*_PROGRAM, "call", target, "--from-workbench"]
-    arguments += [f"{name}={value}" for name, value in valued.items() if value]
-    arguments += ["--sound"] if command.sound else []
-    return [*arguments, "--silent"] if command.silent else arguments
-
-
-async def _log_errors(phone: _Phone) -> None:
-    assert phone.process.stderr is not None, "it was started with a pipe"
-    async for line in phone.process.stderr:
-        log.info("test phone: %s", line.decode("utf-8", "replace").rstrip())
+def _reachable(listener: Listener) -> str:
+    """Our address for a phone on this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.ip, listener.ip)

@@ -11,6 +11,8 @@ from ivrbench.observe.phones import (
     PhoneKeyPressed,
     PhoneMeasured,
     PhoneProgressed,
+    PhoneRang,
+    PhoneReady,
     PhoneStarted,
 )
 from ivrbench.observe.snapshot import PhoneView
@@ -53,6 +55,18 @@ def _progressed(history: History, _: Stamped, event: PhoneProgressed) -> None:
         del view.steps[:-MAX_STEPS]
 
 
+def _ready(history: History, _: Stamped, event: PhoneReady) -> None:
+    view = _view(history, event)
+    if view is not None:
+        view.ready = event
+
+
+def _rang(history: History, _: Stamped, event: PhoneRang) -> None:
+    view = _view(history, event)
+    if view is not None:
+        view.rang = event
+
+
 def _pressed(history: History, _: Stamped, event: PhoneKeyPressed) -> None:
     view = _view(history, event)
     if view is not None:
@@ -83,11 +97,15 @@ def _ended(history: History, _: Stamped, event: PhoneEnded) -> None:
     view = _view(history, event)
     if view is not None:
         view.ended = event
+        if view.is_idle:
+            del history.phones[event.phone]  # nobody called it: there is nothing to read
 
 
 FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     PhoneStarted: _started,
     PhoneProgressed: _progressed,
+    PhoneReady: _ready,
+    PhoneRang: _rang,
     PhoneKeyPressed: _pressed,
     PhoneHeard: _heard,
     PhoneChanged: _changed,

@@ -70,9 +70,15 @@ class PinScript(_Command, frozen=True):
 
 
 class PlaceTestCall(_Command, frozen=True):
-    """Start the test phone on a script's name or a SIP URI."""
+    """Start the test phone on a script's name or a SIP URI; with `answers`, to be called.
+
+    Calls that scripts make then go to this phone, whatever their URI says, until it is told to
+    hang up. Once it was called, another one takes its place.
+    """
 
     target: str
+    answers: str = ""
+    """What it does when it is called: one of `phones.ANSWERS` or a code; "": it calls."""
     keys: str = ""
     """Pressed once the call is up; `,` pauses 0.5 s."""
     keys_by: str = ""
@@ -115,8 +121,8 @@ class TellPhone(_Command, frozen=True):
     phone: str
     """The phone, "p3", or the leg it is, "c12"."""
     verb: str
-    """"press", "mute", "hold", "keys-by", "network", "say", "microphone", "speaker", "transfer"
-    or "hangup": see docs/phone.md."""
+    """"press", "mute", "hold", "keys-by", "network", "rtcp", "say", "microphone", "speaker",
+    "transfer", "answer", "refuse" or "hangup": see docs/phone.md."""
     argument: str = ""
     """"12#", "on", "inband", "5 200 20" (loss in percent, delay and jitter in ms), …"""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ivrbench.observe._event import EventBase
 
 __all__ = [
+    "ANSWERS",
     "CODECS",
     "KEYS_BY",
     "PhoneChanged",
@@ -18,6 +19,8 @@ __all__ = [
     "PhoneKeyPressed",
     "PhoneMeasured",
     "PhoneProgressed",
+    "PhoneRang",
+    "PhoneReady",
     "PhoneStarted",
 ]
 
@@ -27,6 +30,11 @@ KEYS_BY = ("auto", "rfc4733", "info", "inband")
 
 CODECS = ("", "pcmu", "pcma", "g722", "opus")
 """What the phone offers: both laws of G.711, or one codec alone."""
+
+
+ANSWERS = ("ring", "answer", "never")
+"""What a phone does when it is called: rings until it is told, answers at once, rings for ever; or
+a code, "486": refuses with it."""
 
 
 class _PhoneEvent(EventBase, frozen=True, kw_only=True):
@@ -40,9 +48,12 @@ class PhoneStarted(_PhoneEvent, frozen=True):
     """A test phone was started."""
 
     target: str
-    """What was asked for: a script's name or a URI."""
+    """What was asked for: a script's name or a URI; where it is to be called: the address it is
+    registered as, "" for calls that scripts make."""
     recording: str = ""
     """WAV file of what it hears, on the engine's machine."""
+    answers: str = ""
+    """One of `ANSWERS`, or a code, if it is there to be called; "": it calls `target`."""
 
 
 class PhoneProgressed(_PhoneEvent, frozen=True):
@@ -55,6 +66,25 @@ class PhoneProgressed(_PhoneEvent, frozen=True):
     """Since the INVITE; "packet" and "sound" since the answer, below zero for early media."""
     text: str
     """The same for people."""
+
+
+class PhoneReady(_PhoneEvent, frozen=True):
+    """It can be called."""
+
+    address: str
+    """IP address and port of its SIP socket."""
+
+
+class PhoneRang(_PhoneEvent, frozen=True):
+    """Somebody calls it."""
+
+    call_id: str
+    caller: str
+    """URI of From."""
+    called: str
+    """URI of To."""
+    at_s: float
+    """When, wall clock."""
 
 
 class PhoneKeyPressed(_PhoneEvent, frozen=True):
@@ -88,6 +118,8 @@ class PhoneChanged(_PhoneEvent, frozen=True):
     loss_percent: float
     delay_ms: int
     jitter_ms: int
+    rtcp_broken: bool = False
+    """True: it sends no reports and reads none."""
     microphone: str = ""
     """The card that is the microphone, "" if none is open."""
     speaker: str = ""
@@ -130,6 +162,8 @@ class PhoneEnded(_PhoneEvent, frozen=True):
 PhoneEvent = (
     PhoneStarted
     | PhoneProgressed
+    | PhoneReady
+    | PhoneRang
     | PhoneKeyPressed
     | PhoneHeard
     | PhoneChanged

@@ -36,6 +36,8 @@ from ivrbench.observe.phones import (
     PhoneKeyPressed,
     PhoneMeasured,
     PhoneProgressed,
+    PhoneRang,
+    PhoneReady,
     PhoneStarted,
 )
 
@@ -220,6 +222,8 @@ class PhoneView(Struct):
     """When it was started."""
     leg: str = ""
     """The leg it is, "" if it has not reached us (yet)."""
+    ready: PhoneReady | None = None
+    rang: PhoneRang | None = None
     steps: list[PhoneProgressed] = field(default_factory=list)
     keys: list[PhoneKeyPressed] = field(default_factory=list)
     """Keys that went down, oldest first."""
@@ -233,6 +237,16 @@ class PhoneView(Struct):
     def name(self) -> str:
         """ "p3"."""
         return self.started.phone
+
+    @property
+    def is_idle(self) -> bool:
+        """True while it waits and nobody has called it."""
+        return self.started.answers != "" and self.rang is None
+
+    @property
+    def is_ringing(self) -> bool:
+        """True while somebody calls it and has no answer."""
+        return self.rang is not None and self.ended is None and self.after_ms("200") is None
 
     def after_ms(self, step: str) -> float | None:
         """How long a step took, None if it has not come."""

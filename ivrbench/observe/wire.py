@@ -43,7 +43,7 @@ __all__ = [
     "frame",
 ]
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAX_COMMAND_BYTES = 65_536
 """Client to server: the longest command is a test call with its keys."""
 MAX_MESSAGE_BYTES = 268_435_456

@@ -12,35 +12,31 @@ from typing import TYPE_CHECKING, Any, Final
 from ivrbench.audio.tones import dtmf_tone
 from ivrbench.clock import SystemClock
 from ivrbench.errors import ConfigError, EngineGone, SipError
-from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed
+from ivrbench.observe.phones import PhoneProgressed
 from ivrbench.rtp.dtmf import key_from_name
 from ivrbench.sdp.negotiate import LocalMedia
 from ivrbench.sip.flow import Address, Flow, host_port
 
 from .call import PhoneCall
-from .codec import offered, rate_of
+from .callee import Callee, read_answers
+from .caller_audio import CallerAudio
 from .control import Control
-from .facts import EXIT_NO_NETWORK, Ended, Fact, KeyPressed, Noted
+from .facts import EXIT_NO_NETWORK, Ended, Fact, KeyPressed, Noted, Rang
 from .keys import Step, parse_keys
 from .network import BadNetwork
 from .options import CallOptions
-from .recording import Recording
-from .relay import event_of, json_line
+from .relay import event_of, json_line, measure
 from .report import Report
 from .rtp_stream import RtpStream
 from .settings import CallSettings
 from .sockets import SipSocket, TcpSip, UdpSip, local_address_for, open_rtp_pair
-from .sound import Sound
 from .steering import MAX_LINE_BYTES, stdin_lines
-from .target import Target, engine_listeners, read_target, resolve
-from .voice import Speaker, file_voice, silent_voice, text_voice, tone_voice
+from .target import Target, engine_listeners, read_place, read_target, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ivrbench.observe.phones import PhoneEvent
-
-    from .hearing import Ear
 
 __all__ = ["Agent", "CallOptions", "run"]
 
@@ -84,10 +80,8 @@ class Agent:
         self._wall_minus_now_s = self._clock.wall() - self._clock.now()
         self._keys: tuple[Step, ...] = parse_keys(options.keys)
         self._open = ExitStack()
-        self._recording: Recording | None = None
-        self._codecs = offered(options.codec)
-        self._rate_hz = rate_of(self._codecs)
-        self._sound = Sound(self._rate_hz)
+        self._audio = CallerAudio(options, self._open)
+        self._sound = self._audio.sound
         self._network = BadNetwork()
         self._network.set(options.network)
         self._call: PhoneCall | None = None
@@ -111,7 +105,8 @@ class Agent:
         if not self._options.from_workbench:
             if ended.exit_code == EXIT_NO_NETWORK and ":" not in self._options.target:
                 self._say("does the engine run? `ivrbench` or `ivrbench --serve` starts it")
-            self._tell_recording()
+            for line in self._audio.recorded():
+                self._say(line)
         exit_code = EXIT_INTERRUPTED if self._interrupted else ended.exit_code
         if self._options.json:
             self._say(self._report.to_json(exit_code))
@@ -119,38 +114,71 @@ class Agent:
 
     async def _dial(self) -> None:
         # A text takes a moment to be spoken: the signals are heard meanwhile.
-        voice = await asyncio.to_thread(self._voice)
+        voice = await asyncio.to_thread(self._audio.voice)
         self._stream = RtpStream(
-            voice, self._ears(), codecs=self._codecs, wall_minus_now_s=self._wall_minus_now_s
+            voice,
+            self._audio.ears(),
+            codecs=self._audio.codecs,
+            wall_minus_now_s=self._wall_minus_now_s,
         )
-        target = await self._find_target()
-        remote = await resolve(target)
-        host = local_address_for(remote)
-        self._rtp, self._rtcp = open_rtp_pair(host, self._on_rtp, self._on_rtcp)
-        self._open.callback(self._rtp.close)
-        self._open.callback(self._rtcp.close)
-        self._sip = await self._open_sip(target, host, remote)
-        self._call = PhoneCall(self._settings(target, host), self._stream)
-        text = f"calling {target.uri} at {host_port(*remote)} over {target.transport}"
+        text = await (self._wait() if self._options.answers else self._place())
+        assert self._call is not None, "just made"
         if self._options.from_workbench:
             self._steer(self._call, text)
-        else:
+        elif text:
             self._say(text)
         self._rtp.start(self._loop)
         self._rtcp.start(self._loop)
-        self._call.dial(self._clock.now())
         self._pump()
         self._watch_sound()
         if self._options.from_workbench:
             self._steered = asyncio.create_task(self._read_stdin())
             self._open.callback(self._steered.cancel)
 
+    async def _place(self) -> str:
+        """Call somebody; what there is to say of it."""
+        target = await self._find_target()
+        remote = await resolve(target)
+        host = local_address_for(remote)
+        self._open_rtp(host)
+        self._sip = await self._open_sip(target, host, remote)
+        self._audio.open_card()
+        call = PhoneCall(self._settings(target, host), self._stream)
+        call.dial(self._clock.now())
+        self._call = call
+        return f"calling {target.uri} at {host_port(*remote)} over {target.transport}"
+
+    async def _wait(self) -> str:
+        """Be there to be called."""
+        options = self._options
+        host, port = read_place(options.target)
+        sip = UdpSip(self._on_sip, self._on_failure)
+        sip.listen(host, port)
+        self._open.callback(sip.close)
+        self._sip = sip
+        self._open_rtp(host)
+        settings = CallSettings(
+            self._local_media(host), keys=self._keys, keys_by=options.keys_by, for_s=options.for_s
+        )
+        callee = Callee(settings, self._stream, read_answers(options.answers))
+        callee.wait(host_port(*sip.local))
+        self._call = callee
+        return ""
+
+    def _open_rtp(self, host: str) -> None:
+        self._rtp, self._rtcp = open_rtp_pair(host, self._on_rtp, self._on_rtcp)
+        self._open.callback(self._rtp.close)
+        self._open.callback(self._rtcp.close)
+
+    def _local_media(self, host: str) -> LocalMedia:
+        return LocalMedia(host, self._rtp.local[1], session_id=int(self._clock.wall()))
+
     def _settings(self, target: Target, host: str) -> CallSettings:
         options = self._options
         return CallSettings(
             uri=target.uri,
             flow=self._sip.first_flow,
-            media=LocalMedia(host, self._rtp.local[1], session_id=int(self._clock.wall())),
+            media=self._local_media(host),
             from_=f'"test phone" <sip:{options.user or "phone"}@{host_port(host, 0)}>',
             credentials=self._credentials,
             call_id=options.call_id,
@@ -168,9 +196,9 @@ class Agent:
             self._clock,
             voice=self._options.voice,
             sound=self._sound,
-            called=self._report.uri,
         )
-        self._relay(PhoneProgressed(step="dialled", after_ms=0.0, text=text))
+        if text:
+            self._relay(PhoneProgressed(step="dialled", after_ms=0.0, text=text))
         self._relay(self._control.switches)
         self._loop.call_later(MEASURE_S, self._measure)
 
@@ -191,31 +219,6 @@ class Agent:
         await sip.open(host, remote)
         self._open.callback(sip.close)
         return sip
-
-    def _voice(self) -> Speaker:
-        """What the caller says; the sound card starts while the call is set up."""
-        options = self._options
-        if options.sound:
-            self._open.callback(self._sound.close)
-            said_here = options.voice == "microphone"
-            microphone = options.microphone if said_here else None
-            self._sound.use(microphone=microphone, speaker=options.speaker)
-            if said_here:
-                return self._sound
-        if options.wav is not None:
-            return file_voice(options.wav, loop=options.loop_wav, rate_hz=self._rate_hz)
-        if options.tone_hz:
-            return tone_voice(options.tone_hz, rate_hz=self._rate_hz)
-        if options.say:
-            return text_voice(options.say, language=options.language, rate_hz=self._rate_hz)
-        return silent_voice(rate_hz=self._rate_hz)
-
-    def _ears(self) -> tuple[Ear, ...]:
-        if self._options.record is None:
-            return (self._sound.hear,)
-        self._recording = Recording(self._options.record, self._rate_hz)
-        self._open.callback(self._recording.close)
-        return self._recording.hear, self._sound.hear
 
     def _credentials(self, realm: str) -> tuple[str, str] | None:
         user = self._options.user
@@ -290,24 +293,8 @@ class Agent:
         if self._done.done():
             return
         self._loop.call_later(MEASURE_S, self._measure)
-        said, heard, buffer_ms = self._stream.levels()
-        figures = self._stream.figures()
-        self._relay(
-            PhoneMeasured(
-                out_dbfs=round(said[0], 1),
-                out_peak_dbfs=round(said[1], 1),
-                in_dbfs=round(heard[0], 1),
-                in_peak_dbfs=round(heard[1], 1),
-                received=figures.received,
-                lost=figures.lost,
-                late=figures.late,
-                jitter_ms=round(figures.jitter_ms, 1),
-                rtt_ms=-1.0 if figures.rtt_ms is None else round(figures.rtt_ms, 1),
-                buffer_ms=buffer_ms,
-                mic_ms=self._sound.microphone_ms,
-                speaker_ms=self._sound.speaker_ms,
-            )
-        )
+        if not self._is_idle:
+            self._relay(measure(self._stream, self._sound))
 
     def _watch_sound(self) -> None:
         if self._done.done():
@@ -322,24 +309,22 @@ class Agent:
     def _relay(self, event: PhoneEvent) -> None:
         self._say(json_line(event))
 
+    @property
+    def _is_idle(self) -> bool:
+        return isinstance(self._call, Callee) and not self._call.was_called
+
     def _tell(self, fact: Fact) -> None:
+        if isinstance(fact, Rang):
+            self._audio.open_card()
         if isinstance(fact, KeyPressed):
             key = key_from_name(fact.name)
             assert key is not None, "it was pressed"
-            self._sound.sidetone(dtmf_tone(key, fact.duration_ms, rate_hz=self._rate_hz))
+            self._sound.sidetone(dtmf_tone(key, fact.duration_ms, rate_hz=self._audio.rate_hz))
         if self._options.from_workbench:
             self._relay(event_of(fact, self._clock.wall(), self._wall_minus_now_s))
             return
         for line in self._report.lines(fact):
             self._say(line)
-
-    def _tell_recording(self) -> None:
-        recording = self._recording
-        if recording is None:
-            return
-        self._say(f"recorded: {recording.path}, {recording.seconds:.2f} s")
-        if recording.error:
-            self._say(f"the recording ended early: {recording.error}")
 
     def _say(self, line: str) -> None:
         if self._stdout_gone:

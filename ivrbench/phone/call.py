@@ -27,14 +27,7 @@ from ivrbench.sip.invite import CallState, InviteCall
 from ivrbench.sip.refer import refer_headers
 from ivrbench.sip.settings import EndpointSettings
 
-from .facts import (
-    Answered,
-    Ended,
-    Fact,
-    MediaChanged,
-    Noted,
-    Progressed,
-)
+from .facts import Answered, Ended, Fact, MediaChanged, Noted, Progressed
 from .frame_clock import FrameClock
 from .heard import HeardFacts
 from .key_sender import KeySender
@@ -103,6 +96,7 @@ class PhoneCall:
             LocalProtocolError: the URI cannot be sent.
         """
         settings = self._settings
+        assert settings.flow is not None, "there is a way to whom we call"
         self._dialled_s = now
         self._call = self._endpoint.invite(
             settings.uri,
@@ -115,6 +109,11 @@ class PhoneCall:
             now=now,
         )
         self._take_events(now)
+
+    @property
+    def peer_uri(self) -> str:
+        """The other side's address."""
+        return self._settings.uri
 
     def receive_sip(self, data: bytes, flow: Flow, now: float) -> None:
         """Take one SIP message."""
@@ -391,9 +390,9 @@ _HANDLERS: Final[dict[type[Event], Callable[[PhoneCall, Any, float], None]]] = {
     ResponseReceived: PhoneCall._on_response,
     RequestTimedOut: PhoneCall._on_timeout,
     ReinviteReceived: PhoneCall._on_reinvite,
-    AckReceived: PhoneCall._on_ack,
+    AckReceived: lambda call, event, now: call._on_ack(event, now),
     RequestReceived: PhoneCall._on_request,
-    InviteReceived: PhoneCall._on_invite,
+    InviteReceived: lambda call, event, now: call._on_invite(event, now),  # a callee's own
     ByeReceived: PhoneCall._on_bye,
     CallEnded: PhoneCall._on_ended,
 }

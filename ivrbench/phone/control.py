@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ivrbench.errors import ConfigError, LocalProtocolError
 from ivrbench.observe.phones import KEYS_BY, PhoneChanged
 
+from .callee import Callee, read_code
 from .keys import parse_keys
 from .transfer import refer_target
 from .voice import file_voice, silent_voice, text_voice, tone_voice
@@ -32,7 +33,8 @@ DEFAULT: Final = "default"
 
 class Control:
     """Carries out `press 12#`, `mute on`, `hold off`, `keys-by inband`, `network 5 200 20`,
-    `say tone 440`, `speaker NAME`, `transfer URI` and `hangup`; a line without a verb is keys.
+    `rtcp off`, `say tone 440`, `speaker NAME`, `transfer URI`, `answer`, `refuse 486` and `hangup`;
+    a line without a verb is keys.
 
     Args:
         call: whom it steers.
@@ -41,7 +43,6 @@ class Control:
         clock: now.
         voice: what the phone says at first, in words.
         sound: the sound card.
-        called: the Request-URI of the call.
     """
 
     def __init__(
@@ -53,7 +54,6 @@ class Control:
         *,
         voice: str,
         sound: Sound,
-        called: str,
     ) -> None:
         self._call = call
         self._stream = stream
@@ -61,7 +61,6 @@ class Control:
         self._clock = clock
         self._voice = voice
         self._sound = sound
-        self._called = called
 
     @property
     def switches(self) -> PhoneChanged:
@@ -74,6 +73,7 @@ class Control:
             loss_percent=self._network.loss_percent,
             delay_ms=self._network.delay_ms,
             jitter_ms=self._network.jitter_ms,
+            rtcp_broken=self._stream.rtcp_broken,
             microphone=self._sound.names[0],
             speaker=self._sound.names[1],
         )
@@ -93,7 +93,7 @@ class Control:
             self._call.keys.add(parse_keys(line))
             return False
         await action(self, argument.strip())
-        return verb not in ("press", "hold-on", "transfer", "hangup")
+        return verb not in _ONCE
 
     async def _press(self, keys: str) -> None:
         self._call.keys.add(parse_keys(keys))
@@ -117,6 +117,9 @@ class Control:
 
     async def _be_bad(self, argument: str) -> None:
         self._network.set(argument)
+
+    async def _rtcp(self, argument: str) -> None:
+        self._stream.rtcp_broken = not _on(argument)
 
     async def _say(self, argument: str) -> None:
         what, _, value = argument.partition(" ")
@@ -154,9 +157,25 @@ class Control:
 
     async def _transfer(self, argument: str) -> None:
         try:
-            self._call.transfer(refer_target(argument, self._called), self._clock.now())
+            target = refer_target(argument, self._call.peer_uri)
+            self._call.transfer(target, self._clock.now())
         except LocalProtocolError as exc:
             raise ConfigError(f"no transfer now: {exc}") from exc
+
+    async def _answer(self, argument: str) -> None:
+        self._ring("answered", lambda callee, now: callee.answer(now))
+
+    async def _refuse(self, argument: str) -> None:
+        code = read_code(argument)
+        self._ring("refused", lambda callee, now: callee.refuse(code, now))
+
+    def _ring(self, what: str, decide: Callable[[Callee, float], None]) -> None:
+        if not isinstance(self._call, Callee):
+            raise ConfigError(f"this call is ours: it cannot be {what}")
+        try:
+            decide(self._call, self._clock.now())
+        except LocalProtocolError as exc:
+            raise ConfigError(str(exc)) from exc
 
     async def _hang_up(self, argument: str) -> None:
         self._call.hang_up(self._clock.now())
@@ -175,6 +194,8 @@ def _whole(text: str) -> int:
         raise ConfigError(f"{text!r} is no frequency in Hz") from None
 
 
+_ONCE: Final = ("press", "hold-on", "transfer", "answer", "refuse", "hangup")
+"""These turn no switch."""
 _VERBS: Final[dict[str, Callable[[Control, str], Awaitable[None]]]] = {
     "press": Control._press,
     "hold-on": Control._hold_on,
@@ -182,9 +203,12 @@ _VERBS: Final[dict[str, Callable[[Control, str], Awaitable[None]]]] = {
     "hold": Control._hold,
     "keys-by": Control._keys_by,
     "network": Control._be_bad,
+    "rtcp": Control._rtcp,
     "say": Control._say,
     "microphone": Control._microphone,
     "speaker": Control._speaker,
     "transfer": Control._transfer,
+    "answer": Control._answer,
+    "refuse": Control._refuse,
     "hangup": Control._hang_up,
 }

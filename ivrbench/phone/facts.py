@@ -22,6 +22,8 @@ __all__ = [
     "MediaChanged",
     "Noted",
     "Progressed",
+    "Rang",
+    "Ready",
     "RtpStarted",
     "SoundStarted",
     "shown_body",
@@ -43,6 +45,31 @@ class Progressed:
 
     def __str__(self) -> str:
         return f"{self.code} {self.reason} after {_ms(self.after_s)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """We can be called."""
+
+    address: str
+    """IP address and port of our SIP socket."""
+
+    def __str__(self) -> str:
+        return f"waiting for a call at sip:phone@{self.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """Somebody calls us."""
+
+    call_id: str
+    caller: str
+    """URI of From."""
+    called: str
+    """URI of To."""
+
+    def __str__(self) -> str:
+        return f"{self.caller} calls {self.called}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +240,8 @@ class Ended:
             return f"the call failed: {self.trouble}"
         if self.answered:
             return f"{self.cause.value} after {self.duration_s:.1f} s"
+        if self.cause is EndCause.REJECTED:
+            return f"refused with {self.code} {self.reason}"
         if self.cause is EndCause.REFUSED:
             return f"{self.code} {self.reason}"
         if self.cause is EndCause.TIMED_OUT:
@@ -222,6 +251,8 @@ class Ended:
 
 Fact = (
     Progressed
+    | Ready
+    | Rang
     | Answered
     | MediaChanged
     | RtpStarted

@@ -18,7 +18,10 @@ class CallOptions:
     """The options of `ivrbench call`."""
 
     target: str
-    """A script's name, or a `sip:` URI."""
+    """A script's name, or a `sip:` URI; with `answers`, the address to wait at: `HOST[:PORT]`, ""
+    for any port of 127.0.0.1."""
+    answers: str = ""
+    """What the phone does when it is called, as `callee.read_answers` takes it; "": it calls."""
     keys: str = ""
     """Keys pressed once the call is up, as `keys.parse_keys` reads them; `,` pauses 0.5 s."""
     keys_by: str = "auto"

@@ -102,6 +102,8 @@ class RtpStream:
         self._tone: deque[Frame] = deque()
         self.muted = False
         """True: silence is sent instead of what the speaker says; keys are still sent."""
+        self.rtcp_broken = False
+        """True: no reports are sent, and those that come are not read."""
         self.said = LevelWindow()
         """Levels of what is sent."""
         self._rtp_out: list[tuple[bytes, Address]] = []
@@ -150,7 +152,7 @@ class RtpStream:
     def receive_rtcp(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram of the RTCP port; what is not from the other side is dropped."""
         agreement = self._agreement
-        if agreement is None or source[0] != agreement.remote_rtcp[0]:
+        if agreement is None or self.rtcp_broken or source[0] != agreement.remote_rtcp[0]:
             return
         for packet in parse_rtcp(data) or ():
             if isinstance(packet, SenderReport):
@@ -277,6 +279,8 @@ class RtpStream:
         self._sent_octets += len(payload)
 
     def _send_report(self, agreement: Agreement, now: float, *more: RtcpPacket) -> None:
+        if self.rtcp_broken:
+            return
         identity = self._identity
         blocks = self._hearing.report(now)
         report: RtcpPacket = ReceiverReport(identity.ssrc, blocks)

@@ -19,14 +19,14 @@ __all__ = ["CallSettings"]
 class CallSettings:
     """What a call needs to know before it starts."""
 
-    uri: str
-    """Request-URI."""
-    flow: Flow
-    """Where the INVITE goes."""
     media: LocalMedia
     """Where we receive audio."""
-    from_: str
-    """From value without tag."""
+    uri: str = ""
+    """Request-URI of a call we make."""
+    flow: Flow | None = None
+    """Where its INVITE goes."""
+    from_: str = ""
+    """Its From value without tag."""
     call_id: str = ""
     """"": one is made up."""
     keys: tuple[Step, ...] = ()

@@ -166,6 +166,8 @@ class SipSocket:
         on_failure: gets the flow that failed and why.
     """
 
+    local: Address
+    """Our address."""
     first_flow: Flow
     """The flow to the target, for the INVITE."""
 
@@ -195,9 +197,18 @@ class UdpSip(SipSocket):
         Raises:
             OSError: the address is not ours.
         """
-        self._port = DatagramPort(host, 0, self._received, self._failed)
+        self.listen(host, 0)
+        self.first_flow = Flow("udp", self.local, remote)
+
+    def listen(self, host: str, port: int) -> None:
+        """Bind a port, any with 0, and begin to read: to be called, there is no `first_flow`.
+
+        Raises:
+            OSError: the address is not ours, or the port is taken.
+        """
+        self._port = DatagramPort(host, port, self._received, self._failed)
         self._port.start(asyncio.get_running_loop())
-        self.first_flow = Flow("udp", self._port.local, remote)
+        self.local = self._port.local
 
     def send(self, data: bytes, flow: Flow) -> None:
         self._port.send(data, flow.remote)
@@ -206,10 +217,10 @@ class UdpSip(SipSocket):
         self._port.close()
 
     def _received(self, data: bytes, source: Address) -> None:
-        self._on_message(data, Flow("udp", self._port.local, source))
+        self._on_message(data, Flow("udp", self.local, source))
 
     def _failed(self, remote: Address, reason: str) -> None:
-        self._on_failure(Flow("udp", self._port.local, remote), reason)
+        self._on_failure(Flow("udp", self.local, remote), reason)
 
 
 class TcpSip(SipSocket):
@@ -230,7 +241,7 @@ class TcpSip(SipSocket):
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), host, 0)
         name = self._server.sockets[0].getsockname()
-        self._local: Address = (name[0], name[1])
+        self.local = (name[0], name[1])
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, connection = await loop.create_connection(lambda: _Connection(self), *remote)
@@ -262,7 +273,7 @@ class TcpSip(SipSocket):
         """Number a new connection."""
         self._count += 1
         self._connections[self._count] = connection
-        return Flow("tcp", self._local, remote, self._count)
+        return Flow("tcp", self.local, remote, self._count)
 
     def closed(self, flow: Flow) -> None:
         """Forget a connection that is gone."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["DEFAULT_LISTENER", "Target", "engine_listeners", "read_target", "resolve"]
+__all__ = ["DEFAULT_LISTENER", "Target", "engine_listeners", "read_place", "read_target", "resolve"]
 
 DEFAULT_LISTENER: Final = Listen("udp", "127.0.0.1", 5060)
 DEFAULT_PORT: Final = 5060  # RFC 3261 §19.1.2
@@ -62,6 +62,22 @@ def read_target(text: str, listeners: Iterable[Listen]) -> Target:
     if uri.scheme != "sip" or transport not in SPOKEN:
         raise ConfigError(f"{text}: the test phone speaks SIP over UDP and TCP only")
     return Target(_request_uri(uri), transport, uri.bare_host, uri.port or DEFAULT_PORT)
+
+
+def read_place(text: str) -> Address:
+    """Where to wait for a call: `HOST[:PORT]`, "" for any port of 127.0.0.1; port 0 is any.
+
+    Raises:
+        ConfigError: it is no numeric address with a port.
+    """
+    host, bracket, rest = text.removeprefix("[").partition("]")
+    port = rest.removeprefix(":")
+    if not bracket:
+        host, _, port = text.partition(":")
+    try:
+        return str(ipaddress.ip_address(host or "127.0.0.1")), int(port or 0)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no address to wait at, as 127.0.0.1:5070 is") from None
 
 
 def _script_target(name: str, listeners: Iterable[Listen]) -> Target:

@@ -127,6 +127,10 @@ class Actions(App[str]):
             self.model.select_script(name)
         self.workbench.calling.dial(name)
 
+    def action_answer(self) -> None:
+        """Answer the call that rings at the test phone."""
+        self.workbench.answering.answer()
+
     def action_redial(self) -> None:
         """The last test call again, with the same keys."""
         self.workbench.calling.redial()

@@ -22,6 +22,7 @@ from ivrbench.errors import IvrbenchError
 from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import Command, PlaceTestCall, TellPhone
 from ivrbench.tui.actions import Actions
+from ivrbench.tui.answering import Answering
 from ivrbench.tui.bindings import SCREENS
 from ivrbench.tui.calling import Calling
 from ivrbench.tui.case_runs import CaseRuns
@@ -107,6 +108,7 @@ class Workbench(Actions):
         self.model.can_restart = engine is not None
         self.link = Link(self.model, connect, self.clock, self.request_draw, self._show_down)
         self.calling = Calling(self)
+        self.answering = Answering(self)
         self.case_runs = CaseRuns(self)
         self._key_targets: deque[tuple[events.Key, Widget | None]] = deque(maxlen=MAX_KEYS_ON_WAY)
         self._draw_due = False
@@ -260,11 +262,12 @@ class Workbench(Actions):
             self.model.dialling = False
             self.say(f"{self.model.glyphs.bad} {answered.text}", "bad")
             return
-        if isinstance(command, PlaceTestCall):
+        if isinstance(command, PlaceTestCall) and not command.answers:
             self.model.dialling = False
             self.model.begin_test_call(answered.phone)
             self.model.follow_test_call(answered.leg)
-        if answered.text and not isinstance(command, PlaceTestCall | TellPhone):
+        placed = isinstance(command, PlaceTestCall) and not command.answers
+        if answered.text and not placed and not isinstance(command, TellPhone):
             self.say(answered.text, "ok")
         self.draw_now()
 

@@ -157,6 +157,7 @@ BENCH = [
     key("n,plus", "app.new_script", "new.script", "New", "Write a new script from a template"),
     key("L", "app.reload_all", "reload.all", "Reload all", "Load every script again"),
     key("l", "app.go('ladder')", "ladder", "Ladder", "The messages of the selected leg", show=True),
+    key("a", "app.answer", "call.answer_here", "Answer", "Answer the call that rings here"),
     key("i", "app.go('inspect')", "inspect", "Inspect", "The attributes of the selected leg"),
     key("v", "level", "log.level", "Level", "Show more or fewer log levels"),
     key("e", "errors", "log.errors", "Errors only", "Show only errors in the log, and back"),

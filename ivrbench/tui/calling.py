@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from ivrbench.observe.commands import DialOut, HangUp, ListSoundCards, TellPhone
 from ivrbench.observe.phones import CODECS, KEYS_BY
-from ivrbench.tui.model import TEST_PHONE
 from ivrbench.tui.outside import heard_file
-from ivrbench.tui.phone_choice import next_phone, place_call
+from ivrbench.tui.phone_choice import is_test_leg, next_phone, phone_for, placed_phone
 from ivrbench.tui.redial import Redial, moments_of
 from ivrbench.tui.screens.ask import AskScreen
 from ivrbench.tui.screens.prompt import PromptScreen
@@ -74,7 +73,7 @@ class Calling:
         self._n_calls += 1
         self._app.draw_now()
         record = str(heard_file(os.environ, os.getpid(), self._n_calls))
-        self._app.ask(place_call(model, target, record))
+        self._app.ask(phone_for(model, target, record))
 
     def redial(self) -> None:
         """The last call again, with its keys; one that is up is hung up first."""
@@ -113,7 +112,7 @@ class Calling:
     def end_all(self) -> None:
         """End every test call."""
         legs = self._app.model.history.live.values()
-        for leg in [leg for leg in legs if leg.started.peer == TEST_PHONE]:
+        for leg in [leg for leg in legs if is_test_leg(self._app.model, leg)]:
             self.end(leg)
 
     def toggle_redial_on_reload(self) -> None:
@@ -153,7 +152,8 @@ class Calling:
     def _remember(self) -> None:
         """Keep what the last call was, before its leg is forgotten."""
         model = self._app.model
-        phone, leg = model.phone, model.phone_leg
+        phone = placed_phone(model)
+        leg = model.history.leg(phone.leg) if phone is not None else None
         if phone is not None and leg is not None:
             self._last = (phone.started.target, moments_of(leg, phone))
         elif phone is not None:
@@ -195,12 +195,18 @@ class Calling:
         model.phone_keys_by = KEYS_BY[(at + 1) % len(KEYS_BY)]
         if model.phone_to_tell:
             self.tell("keys-by", model.phone_keys_by)
+        self._app.answering.again()
         self._app.draw_now()
 
     def next_codec(self) -> None:
         """Another codec for the calls after this one."""
         sound = self._app.model.sound
-        sound.codec = CODECS[(CODECS.index(sound.codec) + 1) % len(CODECS)]
+        self.use_codec(CODECS[(CODECS.index(sound.codec) + 1) % len(CODECS)])
+
+    def use_codec(self, codec: str) -> None:
+        """Offer and accept this codec alone from the next call on; "" for both laws of G.711."""
+        self._app.model.sound.codec = codec
+        self._app.answering.again()
         self._app.draw_now()
 
     def ask_target(self) -> None:
@@ -266,6 +272,7 @@ class Calling:
         self._app.model.phone_voice = voice
         if self._app.model.phone_to_tell:
             self.tell("say", voice)
+        self._app.answering.again()
         self._app.draw_now()
 
     def ask_network(self) -> None:
@@ -292,6 +299,7 @@ class Calling:
         app, sound = self._app, self._app.model.sound
         if what in ("on", "off"):
             sound.used = what == "on"
+            app.answering.again()
             app.draw_now()
         else:
             app.run_worker(self._ask_card(what), group="ask")
@@ -317,6 +325,7 @@ class Calling:
         model.sound.used = True
         if model.phone_to_tell:
             self.tell(side, name)
+        self._app.answering.again()
         self._app.draw_now()
 
     def ask_transfer(self) -> None:
@@ -357,9 +366,10 @@ class Calling:
 
     def forget(self) -> None:
         """Remove the recordings nobody saved."""
-        for number in range(min(10, self._n_calls + 1)):
-            with suppress(OSError):
-                heard_file(os.environ, os.getpid(), number).unlink()
+        folder = heard_file(os.environ, os.getpid(), 0).parent
+        with suppress(OSError):
+            for path in folder.glob(f"heard-{os.getpid()}-*"):
+                path.unlink()
 
     def _prompt(self, title: str, hint: str, value: str, done: Callable[[str], None]) -> None:
         self._app.push_screen(

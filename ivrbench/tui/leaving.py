@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.commands import Drain, HangUp, Stop
-from ivrbench.tui.model import TEST_PHONE
+from ivrbench.tui.phone_choice import is_test_leg
 from ivrbench.tui.screens.ask import AskScreen
 from ivrbench.tui.text import count
 
@@ -31,7 +31,7 @@ def hang_up(app: Workbench) -> None:
         app.calling.hang_up()
     elif leg is None:
         app.say("no live call selected", "warn")
-    elif leg.started.peer == TEST_PHONE:
+    elif is_test_leg(app.model, leg):
         app.calling.end(leg)
     else:
         question = AskScreen(

@@ -21,11 +21,11 @@ from ivrbench.observe.events import (
 )
 from ivrbench.observe.history import History
 from ivrbench.observe.ladder import legs_of
-from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed
+from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed, PhoneRang
 from ivrbench.tui.cases import Cases
 from ivrbench.tui.filter import Filter
 from ivrbench.tui.news import NEWS_S, News, failed_text, loaded_text, raised_text
-from ivrbench.tui.phone_choice import SoundChoice
+from ivrbench.tui.phone_choice import TEST_PHONE, SoundChoice, is_test_leg, show_phone
 from ivrbench.tui.theme import UNICODE, Glyphs
 from ivrbench.tui.views.inspect import InspectChoice
 from ivrbench.tui.views.ladder import LadderChoice
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DTMF_KEYS", "TEST_PHONE", "Model"]
 
-TEST_PHONE = "test phone"
-"""The peer of the workbench's own calls."""
 DTMF_KEYS = "0123456789*#ABCD"
 MAX_SENT_KEYS = 40
 MAX_RAISED_PLACES = 1_000
@@ -174,6 +172,8 @@ class Model:
                 self.follow_test_call(leg)
             case PhoneMeasured(phone=name) if self.phone and self.phone.name == name:
                 self.levels.append((at_s, event.out_dbfs, event.in_dbfs))
+            case PhoneRang(phone=name) if not self.phone_to_tell and name in self.history.phones:
+                show_phone(self, self.history.phones[name])
             case PhoneProgressed(phone=name, step="note", text=text) if name == self.test_phone:
                 if text != self._phone_note:
                     self.news = News(at_s, f"{self.glyphs.warn} test phone: {text}", "warn")
@@ -212,7 +212,7 @@ class Model:
             False if there is none.
         """
         if self.test_call is None and not self.phone_is_up:
-            tests = [v for v in self.history.live.values() if v.started.peer == TEST_PHONE]
+            tests = [v for v in self.history.live.values() if is_test_leg(self, v)]
             if not tests:
                 return False
             self.test_leg = tests[-1].name
@@ -329,13 +329,20 @@ class Model:
     def phone(self) -> PhoneView | None:
         """The test phone that the Call screen shows: ours, else the one started last."""
         phones = self.history.phones
-        return phones.get(self.test_phone) or next(reversed(phones.values()), None)
+        others = (phone for phone in reversed(phones.values()) if not phone.is_idle)
+        return phones.get(self.test_phone) or next(others, None)
 
     @property
     def phone_leg(self) -> LegView | None:
         """The leg that phone is, live or done."""
         phone = self.phone
         return self.history.leg(phone.leg) if phone is not None else None
+
+    @property
+    def script_leg(self) -> LegView | None:
+        """The leg whose script has that phone's call: that leg, or the first of its call."""
+        leg = self.phone_leg
+        return self.history.leg(leg.started.pair) or leg if leg is not None else None
 
     @property
     def phone_is_up(self) -> bool:
@@ -376,7 +383,7 @@ class Model:
     @property
     def foreign_calls(self) -> int:
         """Live legs that are not the test phone's."""
-        return sum(1 for leg in self.history.live.values() if leg.started.peer != TEST_PHONE)
+        return sum(1 for leg in self.history.live.values() if not is_test_leg(self, leg))
 
     def fresh_news(self, now_s: float) -> News | None:
         """News not older than `NEWS_S`."""

@@ -13,9 +13,10 @@ from textual.app import SystemCommand
 
 from ivrbench.errors import ConfigError
 from ivrbench.observe.commands import Drain, PinScript, ReloadScripts, RollBack
+from ivrbench.tui.answering import ANSWERS, REFUSALS
 from ivrbench.tui.calling import NETWORKS
 from ivrbench.tui.filter import LEVELS, Filter
-from ivrbench.tui.model import TEST_PHONE
+from ivrbench.tui.phone_choice import idle_phone, is_test_leg, ringing_phone
 from ivrbench.tui.saved_filters import choose_filter, filters_file, read_filters
 from ivrbench.tui.text import count
 from ivrbench.tui.views.health import health_panes
@@ -98,7 +99,7 @@ def _calls(app: Workbench) -> Iterator[SystemCommand]:
         "End the selected call" if name else "no live call selected",
         app.action_hang_up,
     )
-    n_tests = sum(1 for each in app.model.history.live.values() if each.started.peer == TEST_PHONE)
+    n_tests = sum(1 for each in app.model.history.live.values() if is_test_leg(app.model, each))
     yield SystemCommand(
         "Call: hang up all test calls",
         f"{count(n_tests, 'test call')} up" if n_tests else "no test call is up",
@@ -140,6 +141,7 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("Call: type keys…", f"1234#,,5{up}", calling.ask_keys)
     yield SystemCommand("Call: transfer…", f"To a script or a SIP URI{up}", calling.ask_transfer)
     yield SystemCommand("Call: the other test call", "Of several", calling.next_phone)
+    yield from _answers(app)
     yield SystemCommand("Call: codec", "G.711, G.722, Opus: for the next calls", calling.next_codec)
     used = model.sound.used
     yield SystemCommand(
@@ -153,6 +155,30 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("Call: save what was heard", "As a WAV file", calling.save_heard)
     yield SystemCommand("Call: voice…", "Microphone, silence, tone, file, text", calling.ask_voice)
     yield from _networks(app, up)
+
+
+def _answers(app: Workbench) -> Iterator[SystemCommand]:
+    """The call that rings here, and those to come."""
+    ringing, idle, answering = ringing_phone(app.model), idle_phone(app.model), app.answering
+    about = "nothing rings here"
+    if ringing is not None and ringing.rang is not None:
+        about = f"{ringing.rang.caller} calls {ringing.rang.called}"
+    yield SystemCommand("Call: answer", about, answering.answer)
+    yield SystemCommand("Call: refuse with…", about, answering.ask_refusal)
+    for code, reason in REFUSALS.items():
+        title = f"Call: refuse with {code} {reason}"
+        yield SystemCommand(title, about, partial(answering.refuse, code))
+    for _, answers, meaning in ANSWERS:
+        title = f"Call: what scripts call: {answers}"
+        yield SystemCommand(title, meaning, partial(answering.take, answers))
+    for code, reason in REFUSALS.items():
+        yield SystemCommand(
+            f"Call: answer as {code}",
+            f"What scripts call is refused here with {code} {reason}",
+            partial(answering.take, code),
+        )
+    about = "They go where they lead" if idle is not None else "they go where they lead now"
+    yield SystemCommand("Call: what scripts call: not here", about, partial(answering.take, "off"))
 
 
 def _networks(app: Workbench, up: str) -> Iterator[SystemCommand]:

@@ -1,4 +1,4 @@
-"""What the person chose for the next test calls."""
+"""What the person chose for the next test calls, and which of several they are about."""
 
 from __future__ import annotations
 
@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING
 from ivrbench.observe.commands import PlaceTestCall
 
 if TYPE_CHECKING:
+    from ivrbench.observe.snapshot import LegView, PhoneView
     from ivrbench.tui.model import Model
 
-__all__ = ["SoundChoice", "next_phone", "place_call"]
+__all__ = [
+    "TEST_PHONE",
+    "SoundChoice",
+    "idle_phone",
+    "is_test_leg",
+    "next_phone",
+    "phone_for",
+    "placed_phone",
+    "ringing_phone",
+    "show_phone",
+]
+
+TEST_PHONE = "test phone"
+"""The peer of the workbench's own calls."""
 
 
 @dataclass
@@ -26,12 +40,20 @@ class SoundChoice:
     """One of `observe.phones.CODECS`."""
 
 
-def place_call(model: Model, target: str, record: str) -> PlaceTestCall:
-    """The command that calls somebody as it was chosen."""
+def phone_for(model: Model, target: str, record: str, answers: str = "") -> PlaceTestCall:
+    """The command that starts a phone as it was chosen.
+
+    Args:
+        model: has the choices.
+        target: whom it calls.
+        record: file for what it hears.
+        answers: what it does when it is called, "" if it calls.
+    """
     what, _, value = model.phone_voice.partition(" ")
     sound = model.sound
     return PlaceTestCall(
         target,
+        answers=answers,
         keys_by=model.phone_keys_by,
         codec=sound.codec,
         wav=value if what == "wav" else "",
@@ -51,14 +73,46 @@ def next_phone(model: Model) -> str:
     Returns:
         its target, "" if there is no other.
     """
-    live = [view for view in model.history.phones.values() if view.ended is None]
+    phones = model.history.phones.values()
+    live = [view for view in phones if view.ended is None and not view.is_idle]
     names = [view.name for view in live]
     if not live or names == [model.test_phone]:
         return ""
     at = names.index(model.test_phone) if model.test_phone in names else -1
     chosen = live[(at + 1) % len(live)]
-    model.test_phone, model.test_leg = chosen.name, chosen.leg
-    model.leg = chosen.leg or model.leg
+    show_phone(model, chosen)
+    return chosen.started.target or (chosen.rang.called if chosen.rang else "")
+
+
+def show_phone(model: Model, phone: PhoneView) -> None:
+    """Let the keys, the switches and the Call screen be about this test call."""
+    model.test_phone, model.test_leg = phone.name, phone.leg
+    model.leg = phone.leg or model.leg
     model.levels.clear()
     model.sent_keys, model.keys_to_call = "", True
-    return chosen.started.target
+
+
+def idle_phone(model: Model) -> PhoneView | None:
+    """The test phone that waits for calls of scripts, None if they go where they lead."""
+    phones = model.history.phones.values()
+    return next((view for view in phones if view.is_idle), None)
+
+
+def placed_phone(model: Model) -> PhoneView | None:
+    """The phone that called somebody: the shown one, else the last; None if none did."""
+    shown, phones = model.phone, reversed(model.history.phones.values())
+    placed = (view for view in phones if not view.started.answers)
+    return shown if shown is not None and not shown.started.answers else next(placed, None)
+
+
+def ringing_phone(model: Model) -> PhoneView | None:
+    """The test phone that rings: the shown one, else the one that was called first."""
+    ringing = [view for view in model.history.phones.values() if view.is_ringing]
+    shown = [view for view in ringing if view.name == model.test_phone]
+    return next(iter([*shown, *ringing]), None)
+
+
+def is_test_leg(model: Model, leg: LegView) -> bool:
+    """True for a call of the test phone, made or taken."""
+    phone = model.history.phone_of(leg.name)
+    return leg.started.peer == TEST_PHONE or (phone is not None and phone.ended is None)

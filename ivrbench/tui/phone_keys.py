@@ -1,42 +1,17 @@
-"""Keys of the Call screen about the sound card and about several calls."""
+"""Keys of the Call screen about the sound card, several calls, and calls that come in."""
 
 from __future__ import annotations
 
-from textual.binding import Binding
+from ivrbench.tui.key import key
 
 __all__ = ["PHONE"]
 
 PHONE = [
-    Binding(
-        "o",
-        "sound",
-        "Sound",
-        id="call.sound",
-        show=False,
-        tooltip="Which microphone and loudspeaker, or no sound card",
-    ),
-    Binding(
-        "g",
-        "codec",
-        "Codec",
-        id="call.codec",
-        show=False,
-        tooltip="What the next test calls offer: G.711, one law of it, G.722 or Opus",
-    ),
-    Binding(
-        "t",
-        "transfer",
-        "Transfer",
-        id="call.transfer",
-        show=False,
-        tooltip="Send the other side on to somebody else (REFER)",
-    ),
-    Binding(
-        "p",
-        "next_phone",
-        "Other call",
-        id="call.next",
-        show=False,
-        tooltip="The next of several test calls: keys, switches and screen are about that one",
-    ),
+    key("a", "app.answer", "call.answer", "Answer", "Answer the call that rings here", show=True),
+    key("f", "refuse", "call.refuse", "Refuse", "Refuse the call that rings, with a code"),
+    key("w", "takes", "call.takes", "Callee", "Whether calls that scripts make come here, and how"),
+    key("o", "sound", "call.sound", "Sound", "Which microphone and loudspeaker, or no sound card"),
+    key("g", "codec", "call.codec", "Codec", "What the next test calls offer and accept"),
+    key("t", "transfer", "call.transfer", "Transfer", "Send the other side on to somebody else"),
+    key("p", "next_phone", "call.next", "Other call", "The next of several test calls"),
 ]

@@ -17,6 +17,7 @@ from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import Drain, HangUp, PlaceTestCall, ReloadScripts, TellPhone, Watch
 from ivrbench.observe.events import LegEnded, LegStarted, LogWritten, Stamped
 from ivrbench.observe.ladder import legs_of
+from ivrbench.observe.phones import PhoneRang
 from ivrbench.tui.link import Link
 from ivrbench.tui.model import TEST_PHONE, Model
 from ivrbench.tui.plain_verbs import HELP, VERBS
@@ -41,7 +42,7 @@ WIDTH: Final = 100
 READY_WITHIN_S: Final = 30.0
 LOG_LINES: Final = 20
 PHONE_VERBS: Final = (
-    *("press", "mute", "hold", "keys-by", "network", "say"),
+    *("press", "mute", "hold", "keys-by", "network", "rtcp", "say"),
     *("microphone", "speaker", "transfer"),
 )
 
@@ -176,6 +177,9 @@ class Console:
     def _happened(self, stamped: Stamped) -> None:
         event = stamped.event
         name = getattr(event, "leg", "")
+        if isinstance(event, PhoneRang):
+            text = f"* {name or event.phone} rings: {event.caller} calls {event.called}"
+            self.say("rings", leg=name, phone=event.phone, text=text)
         if isinstance(event, LegStarted | LegEnded) and self._followed != name:
             leg = self.model.history.leg(name)
             if leg is not None and leg.started.peer == TEST_PHONE and isinstance(event, LegEnded):
@@ -196,7 +200,7 @@ class Console:
 
     async def ask(self, command: Command) -> None:
         answered = await self._link.ask(command)
-        if isinstance(command, PlaceTestCall) and answered.ok:
+        if isinstance(command, PlaceTestCall) and answered.ok and not command.answers:
             self.model.begin_test_call(answered.phone)
             self.model.test_leg = answered.leg
         text = answered.text

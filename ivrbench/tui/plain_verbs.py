@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ivrbench.observe.commands import DialOut, Evaluate, PinScript, RollBack
+from ivrbench.observe.commands import (
+    DialOut,
+    Evaluate,
+    PinScript,
+    PlaceTestCall,
+    RollBack,
+    TellPhone,
+)
+from ivrbench.observe.phones import ANSWERS
 from ivrbench.tui.new_script import TEMPLATES, write_script
+from ivrbench.tui.phone_choice import idle_phone, ringing_phone, show_phone
 from ivrbench.tui.views.inspect import moment_lines, tree_lines
 from ivrbench.tui.views.monitor import monitor_texts
 from ivrbench.tui.views.script import generation_lines
@@ -17,12 +26,13 @@ from ivrbench.tui.views.script_diff import diff_title, version_before, version_d
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ivrbench.observe.snapshot import GenerationView, ScriptView
+    from ivrbench.observe.snapshot import GenerationView, PhoneView, ScriptView
     from ivrbench.tui.plain import Console
 
 __all__ = ["HELP", "VERBS"]
 
 WIDTH: Final = 100
+BUSY: Final = "486"
 HELP: Final = (
     "call NAME|sip:URI      the test phone calls; press, mute, hold … are about that call",
     "dial NAME sip:URI      a script calls somebody",
@@ -30,7 +40,9 @@ HELP: Final = (
     "mute on|off   hold on|off   keys-by rfc4733|info|inband|auto",
     "say silence | tone HZ | wav FILE | text WORDS | microphone",
     "microphone NAME   speaker NAME        another sound card; default: the system's choice",
-    "network LOSS DELAY JITTER             transfer NAME|sip:URI",
+    "network LOSS DELAY JITTER             rtcp on|off   transfer NAME|sip:URI",
+    "callee ring|answer|never|486|off      what becomes of calls that scripts make",
+    "answer   refuse 486    the call that rings at the test phone",
     "hangup [LEG]           the test call, or any other",
     "legs   scripts   log [N]",
     "ladder LEG [LEG…]      messages, keys and script calls of one call, or of several",
@@ -188,8 +200,43 @@ async def _dial(console: Console, words: str) -> None:
         await console.ask(DialOut(script=name, uri=uri.strip()))
 
 
+async def _callee(console: Console, answers: str) -> None:
+    idle = idle_phone(console.model)
+    if answers not in (*ANSWERS, "off") and not answers.isdigit():
+        console.say("error", text=f"callee {'|'.join(ANSWERS)}|486|off")
+    elif answers != "off":
+        await console.ask(PlaceTestCall("", answers=answers))
+    elif idle is not None:
+        await console.ask(TellPhone(idle.name, "hangup"))
+    else:
+        console.say("answer", ok=True, text="calls of scripts go where they lead")
+
+
+async def _answer(console: Console, _: str) -> None:
+    phone = ringing_phone(console.model)
+    if phone is not None:
+        show_phone(console.model, phone)
+    await _tell_ringing(console, phone, "answer")
+
+
+async def _refuse(console: Console, code: str) -> None:
+    await _tell_ringing(console, ringing_phone(console.model), "refuse", code or BUSY)
+
+
+async def _tell_ringing(
+    console: Console, phone: PhoneView | None, verb: str, argument: str = ""
+) -> None:
+    if phone is None:
+        console.say("error", text="nothing rings here: callee ring lets what scripts call ring")
+    else:
+        await console.ask(TellPhone(phone.name, verb, argument))
+
+
 VERBS: Final[dict[str, Callable[[Console, str], Awaitable[None]]]] = {
     "dial": _dial,
+    "callee": _callee,
+    "answer": _answer,
+    "refuse": _refuse,
     "versions": _versions,
     "diff": _diff,
     "rollback": _roll_back,

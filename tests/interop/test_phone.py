@@ -12,7 +12,7 @@ import pytest
 
 from ivrbench.observe.commands import PlaceTestCall, TellPhone
 from ivrbench.observe.events import KeyReceived
-from ivrbench.observe.phones import PhoneEnded, PhoneProgressed
+from ivrbench.observe.phones import PhoneEnded, PhoneProgressed, PhoneRang, PhoneReady
 
 from .lab.baresip import Baresip
 from .lab.engine import Engine
@@ -174,6 +174,54 @@ async def test_transfer(tmp_path: Path, caller_wav: Path, need: Callable[[str], 
         await engine.until_event(PhoneProgressed, text="transferred: 200 OK")
         ended = await engine.until_event(PhoneEnded)
         assert ended.text.startswith("we hung up")
+
+
+CONNECTS = """
+    from ivr import *
+    class IvrDialog(IvrDialogBase):
+        def onInvite(self, hdrs):
+            self.connectCallee("<sip:conf@192.0.2.9>", "sip:conf@192.0.2.9")
+        def onOtherReply(self, code, reason):
+            return True
+        def onBye(self):
+            return True
+        def onOtherBye(self):
+            return True
+    """
+
+
+async def test_answering_what_a_script_calls(tmp_path: Path) -> None:
+    """What scripts call rings at the test phone: the first call is answered, and both hear each
+    other; the second, which comes while that one is up, is refused; then it is let be."""
+    engine = Engine(tmp_path / "engine", {"connects": CONNECTS})
+    async with engine:
+        heard = tmp_path / "heard.wav"
+        order = PlaceTestCall("", answers="ring", tone_hz=900, record=str(heard))
+        waits = (await engine.ask(order)).phone
+        first = await engine.ask(PlaceTestCall("connects", tone_hz=600))
+        rang = await engine.until_event(PhoneRang, phone=waits)
+        assert (rang.leg, rang.called) == (f"{first.leg}b", "sip:conf@192.0.2.9")
+        another = await engine.until_event(PhoneReady, phone="p3")
+        await engine.ask(TellPhone(waits, "answer"))
+        await engine.until(lambda state: state.phones[first.phone].after_ms("sound"))
+        await engine.until(lambda state: state.phones[waits].after_ms("sound"))
+        second = await engine.ask(PlaceTestCall("connects"))
+        await engine.until_event(PhoneRang, phone=another.phone)
+        await engine.ask(TellPhone(another.phone, "refuse", "603"))
+        ended = await engine.until_event(PhoneEnded, phone=second.phone)
+        assert (ended.code, ended.answered) == (603, False)
+        await engine.ask(TellPhone(waits, "hangup"))
+        await engine.until_event(PhoneEnded, phone=first.phone)
+        last = await engine.until_event(PhoneReady, phone="p5")
+        await engine.ask(TellPhone(last.phone, "hangup"))
+        await engine.until_event(PhoneEnded, phone=last.phone)
+        assert last.phone not in engine.state.phones
+        await engine.ask(PlaceTestCall("", answers="486"))
+        busy = await engine.ask(PlaceTestCall("connects"))
+        ended = await engine.until_event(PhoneEnded, phone=busy.phone)
+        assert ended.code == 486
+    share, _ = share_of_tone(tmp_path / f"heard-{waits}.wav", 600.0)
+    assert share > 0.9
 
 
 async def test_refused_call_ends_with_1(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ivrbench.phone.sound import Sound
 from ivrbench.phone.voice import tone_voice
 from ivrbench.sip.events import ReinviteReceived, RequestReceived
 
-from .peer import URI, Network, Peer
+from .peer import Network, Peer
 
 if TYPE_CHECKING:
     from ivrbench.phone.keys import Step
@@ -36,7 +36,6 @@ def make_control(network: Network, bad: BadNetwork | None = None) -> Control:
         clock,
         voice="silence",
         sound=Sound(),
-        called=URI,
     )
 
 

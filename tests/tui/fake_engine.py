@@ -27,6 +27,8 @@ from ivrbench.observe.phones import (
     PhoneKeyPressed,
     PhoneMeasured,
     PhoneProgressed,
+    PhoneRang,
+    PhoneReady,
     PhoneStarted,
 )
 from ivrbench.observe.serve import serve_connection
@@ -168,6 +170,15 @@ class FakeEngine:
             return commands.Answered(command.request, ok=False, text=self.refuses)
         leg = phone = ""
         match command:
+            case commands.PlaceTestCall(answers=answers) if answers:
+                self._n_calls += 1
+                phone = f"p{self._n_calls}"
+                for waiting in [v.name for v in self.hub.history.phones.values() if v.is_idle]:
+                    self.publish(PhoneEnded("", 0, False, 0.0, phone=waiting))
+                self.publish(PhoneStarted(phone=phone, target="", answers=answers))
+                self.publish(PhoneReady("127.0.0.1:7070", phone=phone))
+                text = "what scripts call comes to the test phone"
+                return commands.Answered(command.request, ok=True, phone=phone, text=text)
             case commands.PlaceTestCall(target=target):
                 self._n_calls += 1
                 leg = f"c{self._n_calls}"
@@ -260,6 +271,15 @@ def leg_up(leg: str, script: str, generation: int, peer: str) -> Iterator[ev.Eve
     yield ev.MediaAgreed(
         leg, "PCMU", 8000, 0, 20, 101, "127.0.0.1:10006", "127.0.0.1:41022", "sendrecv"
     )
+
+
+def rings(clock: Clock, phone: str, leg: str) -> Iterator[ev.Event]:
+    """The script of leg `c21` calls somebody, as leg `c21b`, and the test phone takes it."""
+    pair = leg.removesuffix("b")
+    uri = "sip:conf@192.0.2.9"
+    yield ev.LegStarted(leg, "out", "menu", 1, uri, f"{leg}@127.0.0.1", uri, "77", pair=pair)
+    yield PhoneRang(f"{leg}@127.0.0.1", "sip:phone@bench", uri, clock.wall(), phone=phone, leg=leg)
+    yield ev.LegChanged(leg, "early", 180, "Ringing")
 
 
 def measured(leg: str, item: int, position_ms: int, dbfs: float = -18.0) -> ev.LegMeasured:
@@ -402,7 +422,7 @@ def phone_events(at_s: float) -> Iterator[tuple[float, ev.Event]]:
     yield 0.0, PhoneStarted(phone="p1", target="pin_collect", recording="/tmp/heard.wav")
     for step, after_ms in (("100", 1.2), ("200", 9.0), ("packet", 22.0), ("sound", 31.0)):
         yield 0.0, PhoneProgressed(step=step, after_ms=after_ms, text="", **who)
-    yield 0.0, PhoneChanged(False, False, "auto", "tone 440 Hz", 5.0, 0, 20, **who)
+    yield 0.0, PhoneChanged(False, False, "auto", "tone 440 Hz", 5.0, 0, 20, phone="p1", leg="c12")
     for after_s, key in ((4.322, "1"), (5.124, "2"), (6.0, "#")):
         yield 0.0, PhoneKeyPressed(key, 100, "RFC 4733", at_s + after_s, **who)
     yield 0.0, PhoneHeard(True, at_s + 0.05, **who)

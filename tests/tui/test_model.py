@@ -19,6 +19,7 @@ from ivrbench.tui.text import Line, cells
 from ivrbench.tui.theme import ASCII, UNICODE, Glyphs
 from ivrbench.tui.views import (
     call,
+    dial,
     feel,
     frame,
     health,
@@ -47,7 +48,7 @@ def every_line(model: Model, now_s: float, width: int) -> list[Line]:
         lines += leg_views.playlist_lines(model, leg, width, 12)
         lines += leg_views.media_lines(model, leg, width, 12)
         lines += leg_views.leg_summary(model, leg, width)
-    lines += [*call.dial_lines(model, 36), *call.sent_lines(model, 36)]
+    lines += [*dial.dial_lines(model, 36), *call.sent_lines(model, 36)]
     lines += [*call.call_lines(model, width), *call.script_lines(model, width)]
     lines += [*call.level_history_lines(model, width), *call.keypad_lines(model, 36, width // 5)]
     call.call_title(model, now_s)

@@ -10,6 +10,7 @@ from ivrbench.tui.bindings import CALL
 from ivrbench.tui.screens.frame import FrameScreen
 from ivrbench.tui.text import line
 from ivrbench.tui.views import call as views
+from ivrbench.tui.views.dial import dial_lines
 from ivrbench.tui.views.feel import feel_text
 from ivrbench.tui.views.leg import playlist_lines
 from ivrbench.tui.widgets.follow import Follow
@@ -50,7 +51,7 @@ class CallScreen(FrameScreen):
         """Show the phone, its call, and the call's script."""
         dial, pad = self.query_one("#dial", Pane), self.query_one("#keypad", Keypad)
         dial.titles("Dial")
-        dial.show(views.dial_lines(model, dial.room.width))
+        dial.show(dial_lines(model, dial.room.width))
         pad.titles("Keys")
         keys = views.keypad_lines(model, pad.room.width, pad.room.height)
         pad.show([*keys, line(""), *views.sent_lines(model, pad.room.width)])
@@ -126,6 +127,14 @@ class CallScreen(FrameScreen):
     def action_transfer(self) -> None:
         """Send the script on to somebody else."""
         self.bench.calling.ask_transfer()
+
+    def action_refuse(self) -> None:
+        """Refuse the call that rings."""
+        self.bench.answering.ask_refusal()
+
+    def action_takes(self) -> None:
+        """What becomes of calls that scripts make."""
+        self.bench.answering.ask_takes()
 
     def action_next_phone(self) -> None:
         """Another of several test calls."""

@@ -38,7 +38,6 @@ __all__ = [
     "KEYPAD",
     "call_lines",
     "call_title",
-    "dial_lines",
     "event_line",
     "keypad_lines",
     "last_place",
@@ -60,48 +59,6 @@ NARROW = 60
 _FOLDERS = re.compile(r"/[^\s,'\"()]*/")
 SPARKS = "▁▂▃▄▅▆▇█"
 HISTORY_S = 20.0
-
-
-def dial_lines(model: Model, width: int) -> list[Line]:
-    """Whom to call and how, with the keys that change it."""
-    phone = model.phone
-    switches = phone.switches if phone is not None and phone.ended is None else None
-    voice = switches.voice if switches else model.phone_voice or "microphone"
-    keys_by = switches.keys_by if switches else model.phone_keys_by or "auto"
-    network = "good"
-    if switches and (switches.loss_percent or switches.delay_ms or switches.jitter_ms):
-        network = (
-            f"lose {switches.loss_percent:g} %, delay {switches.delay_ms}, "
-            f"jitter {switches.jitter_ms} ms"
-        )
-    rows = (
-        ("d", "to", model.dial_target or "no script"),
-        ("v", "say", voice),
-        ("g", "codec", model.sound.codec.upper() or "PCMU, PCMA"),
-        ("k", "keys by", {"auto": "RFC 4733 or INFO"}.get(keys_by, keys_by)),
-        ("n", "network", network),
-        ("o", "sound", _sound_text(model)),
-    )
-    lines = [
-        line((f" {key} ", "accent"), (f"{name:8}", "dim"), fit(value, max(0, width - 12)))
-        for key, name, value in rows
-    ]
-    on = "on" if model.redial_on_reload else "off"
-    lines.append(line((" ^R", "accent"), (f" on reload [{on}]", "")))
-    return lines
-
-
-def _sound_text(model: Model) -> str:
-    """The cards of the call that is up, else those of the next one."""
-    phone, chosen = model.phone, model.sound
-    if phone is not None and phone.ended is None and phone.switches is not None:
-        switches = phone.switches
-        names = dict.fromkeys(name for name in (switches.microphone, switches.speaker) if name)
-        return ", ".join(names) or "no card"
-    if not chosen.used:
-        return "no card"
-    names = dict.fromkeys(name or "system's choice" for name in (chosen.microphone, chosen.speaker))
-    return ", ".join(names)
 
 
 def keypad_lines(model: Model, width: int, height: int) -> list[Line]:
@@ -137,7 +94,7 @@ def sent_lines(model: Model, width: int) -> list[Line]:
     got = " ".join(leg.keys) if leg is not None else ""
     room = max(4, width - 9)
     lines = [line((" sent   ", "dim"), (sent[-room:], ""))]
-    if leg is None:
+    if leg is None or leg.started.direction == "out":
         return lines
     old = model.history.at_s - phone.keys[-1].at_s > LOST_AFTER_S
     differs = got != sent and (old or not sent.startswith(got))
@@ -157,10 +114,13 @@ def call_title(model: Model, now_s: float) -> tuple[str, str]:
         if leg
         else ""
     )
-    left = name or f"{phone.name} {model.glyphs.dot} {phone.started.target}"
+    whom = phone.rang.caller if phone.rang is not None else phone.started.target
+    left = name or f"{phone.name} {model.glyphs.dot} {whom}"
     glyphs = model.glyphs
     if phone.ended is not None:
         return left, f"{glyphs.ok if phone.ended.answered else glyphs.bad} over"
+    if phone.is_ringing:
+        return left, f"{glyphs.waiting} rings"
     answered = phone.after_ms("200") is not None
     if not answered:
         return left, f"{glyphs.waiting} calling"
@@ -210,10 +170,11 @@ def _steps(model: Model, phone: PhoneView, width: int) -> str:
     codes = [step for step in phone.steps if step.step.isdigit()]
     if width < NARROW:
         codes = codes[-1:]
-    parts = ["INVITE", *(f"{step.step} {step.after_ms:.0f} ms" for step in codes)]
-    first = phone.after_ms("packet")
-    if first is not None:
-        parts.append(f"first audio {abs(first):.0f} ms")
+    first = "INVITE" if phone.rang is None else phone.rang.caller
+    parts = [first, *(f"{step.step} {step.after_ms:.0f} ms" for step in codes)]
+    packet = phone.after_ms("packet")
+    if packet is not None:
+        parts.append(f"first audio {abs(packet):.0f} ms")
     sound = phone.after_ms("sound")
     if sound is not None:
         parts.append(f"sound {abs(sound):.0f} ms")
@@ -263,7 +224,7 @@ def _packets(phone: PhoneView, leg: LegView | None, width: int) -> list[Line]:
 
 def script_lines(model: Model, width: int) -> list[Line]:
     """Everything the script did in this call, oldest first."""
-    leg = model.phone_leg
+    leg = model.script_leg
     if leg is None:
         text = "this call is not one of ours: no script" if model.phone else "no call yet"
         return [line((f"  {text}", "dim"))]
@@ -274,7 +235,7 @@ def script_lines(model: Model, width: int) -> list[Line]:
 
 def last_place(model: Model) -> tuple[str, int] | None:
     """File and line where the call's script is, or was last; None if it has not run."""
-    leg = model.phone_leg
+    leg = model.script_leg
     stuck = stuck_place(leg) if leg is not None else None
     if stuck is not None:
         return str(Path(model.history.engine.script_path) / stuck[0]), stuck[1]

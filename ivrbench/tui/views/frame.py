@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ivrbench.tui.phone_choice import ringing_phone
 from ivrbench.tui.text import Line, Span, cells, clock_time, fit, line, minutes
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def strip_line(model: Model, now_s: float, width: int, paused: str = "") -> Line
     """
     rule, dot = model.glyphs.rule, model.glyphs.dot
     call, owner = model.test_call, model.keys_owner
-    spans = _call_spans(model, now_s)
+    spans = [*_call_spans(model, now_s), *_ringing_spans(model)]
     if owner == "call":
         spans.append((f"KEYS{model.glyphs.arrow}DTMF", "accent"))
         if model.sent_keys:
@@ -134,6 +135,15 @@ def _call_spans(model: Model, now_s: float) -> list[Span]:
     if model.phone_is_up and model.phone is not None:
         return [(f"test call {model.phone.name} {glyphs.up} up", "ok")]
     return [(f"{glyphs.waiting} dialling …", "warn")] if model.dialling else []
+
+
+def _ringing_spans(model: Model) -> list[Span]:
+    """That somebody waits for the person to answer."""
+    phone = ringing_phone(model)
+    if phone is None or phone.started.answers != "ring":
+        return []
+    who = phone.leg or phone.name
+    return [(f"{model.glyphs.waiting} {who} rings: a answers, f refuses (F4)", "warn")]
 
 
 def _ruled(spans: list[Span], rule: str, width: int) -> Line:

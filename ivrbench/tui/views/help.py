@@ -66,6 +66,9 @@ _PAGES = {
         "r           redial: each key at the same moment of the script (so long after the",
         "            same prompt began); stops at the first difference and says so.",
         "^R          that after each good reload: edit, save, hear.",
+        "callee      w: what becomes of calls that scripts make. They ring here (a answers,",
+        "            f refuses with a code), are answered, refused or let ring by themselves,",
+        "            or go where they lead. p goes to the other one of two calls.",
     ),
     "inspect": (
         "The attributes of the script's dialog object (self), of self.dialog and invite_req,",

@@ -505,3 +505,21 @@ def test_draining_refuses_new_ones(make_bench: MakeBench) -> None:
     ended = bench.ended()
     assert ended is not None
     assert "draining" in ended.reason
+
+
+def test_test_phone_takes_what_scripts_call(make_bench: MakeBench) -> None:
+    """While a test phone waits, every call of ours goes to it, with the URI that it has."""
+    bench = make_bench(APP)
+    phone = Callee(bench, ("127.0.0.1", 7070))
+    bench.board.callee_hop = "sip:127.0.0.1:7070"
+    handle = dial(bench, "sip:conf@nowhere.example")
+    assert phone.invite_request.uri == "sip:conf@nowhere.example"
+    phone.accept()
+    assert handle.answered
+    phone.bye()
+    bench.board.callee_hop = ""
+    ann = Callee(bench)
+    dial(bench)
+    assert ann.invite_request.uri == ANN
+    ann.accept()
+    ann.bye()
