@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 
     from ivrbench.sip.auth import Credentials
     from ivrbench.sip.events import Event
-    from ivrbench.sip.flow import Flow
     from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.message import SipResponse
-    from ivrbench.sip.registrar import Phone
 
     from .leg import Headers, Leg
+    from .signalling.location import Phones
     from .signalling.routing import Ways
     from .switchboard import Switchboard
 
@@ -88,8 +87,8 @@ class Dialling:
         self._owner = owner
         self._uri = target.uri
         self._ways: Ways | None = None
-        self._others: list[Phone] = []
-        """Where the callee has more phones that ring at the same time."""
+        self._phones: Phones | None = None
+        """Where the callee is a user of ours, not called yet."""
         self._finding: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._silence: asyncio.TimerHandle | None = None
@@ -140,8 +139,8 @@ class Dialling:
         target, router = self._target, self._board.router
         route = self._board.route_from(target.from_)
         try:
-            if next_hop := self._board.callee_hop or target.next_hop:
-                ways = await router.find(next_hop)
+            if target.next_hop:
+                ways = await router.find(target.next_hop)
             else:
                 ways = await router.find(uri, route)
         except (LocalProtocolError, OSError) as exc:
@@ -161,12 +160,11 @@ class Dialling:
     def _choose(self, uri: str, ways: Ways) -> str:
         """The Request-URI: that of a phone if the way leads back to us and is for a user."""
         self._ways = ways
-        phones = self._board.location.phones(uri, ways)
-        if not phones:
+        phones = self._phones = self._board.location.phones(uri, ways)
+        if phones is None:
             return uri
-        first, *self._others = phones
-        self._ways = ways.replaced(first.flow, first.route)
-        return first.uri
+        self._ways = ways.replaced(phones.first.flow, phones.first.route)
+        return phones.first.uri
 
     def _lost(self, reason: str) -> None:
         self._give_up(UNREACHABLE, reason)
@@ -203,7 +201,7 @@ class Dialling:
         ways, target, before = self._ways, self._target, self._leg.placed
         assert ways is not None, "a way was found"
         try:
-            body = self._offer(ways.flow) if target.body is None else target.body
+            body = self._body(ways)
             call = self._board.endpoint.invite(
                 self._uri,
                 ways.flow,
@@ -215,16 +213,16 @@ class Dialling:
                 now=self._board.now(),
                 local_tag=target.local_tag,
                 call_id=target.call_id,
-                cseq=before.dialog.next_cseq if before is not None else 0,
+                cseq=before.dialog.next_cseq if before else 0,
                 max_forwards=target.max_forwards,
                 route=ways.route,
                 credentials=self._credentials(),
                 instead_of=instead_of,
+                spares=self._phones.spares if self._phones else (),
             )
-        except MediaError as exc:
-            self._give_up(UNREACHABLE, str(exc))
-        except LocalProtocolError as exc:
-            self._give_up(CANNOT_BE_SENT, str(exc))
+        except (MediaError, LocalProtocolError) as exc:
+            code = UNREACHABLE if isinstance(exc, MediaError) else CANNOT_BE_SENT
+            self._give_up(code, str(exc))
         else:
             self._leg.take(call)
             self._call_others(call)
@@ -232,18 +230,18 @@ class Dialling:
                 self._silence = self._board.loop.call_later(SILENT_S, self._silent)
 
     def _call_others(self, call: InviteCall) -> None:
-        others, self._others = self._others, []
-        for each in others:
+        phones, self._phones = self._phones, None
+        for ways, turn in phones.others if phones else ():
             try:
-                self._board.endpoint.also_invite(
-                    call, each.uri, each.flow, each.route, now=self._board.now()
-                )
+                self._board.endpoint.also_invite(call, ways, turn, now=self._board.now())
             except LocalProtocolError as exc:
-                log.warning("%s: %s", each.uri, exc, extra={"leg": self._leg.name})
+                log.warning("%s: %s", ways[0].uri, exc, extra={"leg": self._leg.name})
 
-    def _offer(self, flow: Flow) -> bytes:
+    def _body(self, ways: Ways) -> bytes:
+        if self._target.body is not None:
+            return self._target.body
         audio = self._leg.audio
-        audio.open(flow.local[0])
+        audio.open(self._phones.local_ip if self._phones else ways.flow.local[0])
         return b"" if self._target.late_offer else audio.make_first_offer()
 
     def _credentials(self) -> Credentials:

@@ -229,5 +229,7 @@ def best_refusal(branches: Sequence[Branch]) -> Refusal:
 
 def _rank(refusal: Refusal) -> tuple[int, bool, bool]:
     code = refusal.response.code
-    # A 6xx is the word of them all; else the lowest class, and a word before none.
-    return code // 100 % 6, code not in _TELLING, refusal.timed_out
+    # A 6xx is the word of them all; else the lowest class, and a word before none: 487 is but the
+    # echo of a CANCEL of ours, 482 that of an INVITE that came by another way.
+    no_word = refusal.timed_out or code in (482, 487)
+    return code // 100 % 6, code not in _TELLING, no_word

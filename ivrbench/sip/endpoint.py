@@ -12,7 +12,9 @@ from .dialog import Dialog
 from .events import ProvisionalReceived, RequestTimedOut, ResponseReceived
 from .grammar import Headers, check_headers, check_text, check_token
 from .headers import NameAddr, parse_name_addr
+from .hunt import check_places
 from .invite import InviteCall
+from .outgoing import UNANSWERED
 from .reception import Reception
 from .sending import Draft, OutgoingRequest
 from .settings import EndpointSettings
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from .events import Event
     from .flow import Flow
     from .guard import SourceGuard
+    from .hunt import Place
     from .message import SipRequest, SipResponse
     from .tokens import Tokens
     from .trace import Observer
@@ -179,6 +182,7 @@ class Endpoint:
         route: Sequence[str] = (),
         credentials: Credentials | None = None,
         instead_of: InviteCall | None = None,
+        spares: Sequence[Place] = (),
     ) -> InviteCall:
         """Call `uri`.
 
@@ -199,11 +203,13 @@ class Endpoint:
             credentials: what answers 401 and 407; None: those of the endpoint.
             instead_of: a call of ours with the same tag that nobody has answered yet: it is given
                 up for this one, by CANCEL or BYE if an answer comes after all.
+            spares: further ways to the same phone, as in `also_invite`.
 
         Raises:
             LocalProtocolError: an argument cannot be sent.
         """
         check_text(content_type, "content type")
+        check_places(spares)
         core = self._core
         extra = check_headers(headers) + core.allow_line + core.supported_line
         dialog = self._dialog_to_be(uri, flow, from_, to, local_tag, call_id, route)
@@ -218,10 +224,12 @@ class Endpoint:
         auth = core.digest_client(credentials)
         call = InviteCall(core, self._transactions, dialog, auth, is_caller=True)
         call.start(Draft("INVITE", extra, body, content_type, max_forwards), now)
+        if spares and call.outgoing is not None:
+            call.outgoing.hunt.keep(call.outgoing.branches[0], spares, now)
         return call
 
     def also_invite(
-        self, call: InviteCall, uri: str, flow: Flow, route: Sequence[str] = (), *, now: float
+        self, call: InviteCall, ways: Sequence[Place], turn: int = 0, *, now: float
     ) -> None:
         """Call one more phone of the callee with the same INVITE, as a forking proxy does (RFC 3261
         §16.6).
@@ -231,19 +239,19 @@ class Endpoint:
 
         Args:
             call: made by `invite` at the same moment.
-            uri, flow, route: where the phone is, as there.
+            ways: to the phone; another one than the first is used when those before it failed, or
+                say nothing for 5 s (RFC 5626 §7).
+            turn: 0: at once; else when all phones of lower turns have refused, or rang for 20 s.
             now: the time.
 
         Raises:
-            LocalProtocolError: the URI or the route cannot be sent, or the call is not ours.
+            LocalProtocolError: a URI or a route cannot be sent, or the call is not ours.
         """
-        check_uri(uri)
-        for value in route:
-            check_text(value, "route")
+        check_places(ways)
         if not call.is_caller or call.outgoing is None:
             raise LocalProtocolError("only a call of ours goes to several phones")
-        contact = make_contact(flow, uri_user(call.dialog.local_uri), self._core.settings)
-        call.outgoing.fork_to(uri, flow, tuple(route), contact, now)
+        if call.state in UNANSWERED:
+            call.outgoing.hunt.add(ways, turn, now)
 
     def _dialog_to_be(
         self,

@@ -11,13 +11,13 @@ from .branch import MAX_FORKS, Branch, Refusal, best_refusal
 from .call_state import CallEvent, CallState
 from .dialog import DialogState
 from .events import EndCause, ProvisionalReceived, RequestTimedOut, ResponseReceived
+from .hunt import Hunt, way_failed
 from .prack import rack_line
 from .sending import Draft, Nobody, OutgoingRequest, dialog_request
 
 if TYPE_CHECKING:
     from .dialog import Dialog
     from .events import Event
-    from .flow import Flow
     from .invite import InviteCall
     from .message import SipRequest, SipResponse
     from .transactions import Transactions
@@ -41,7 +41,7 @@ class OutgoingInvite:
     Attributes:
         initial: as given.
         draft: as given.
-        branches: the places; one, unless `fork_to` made more.
+        branches: the places; one, unless `hunt` made more.
         forks: the early dialogs its responses made, by remote tag.
     """
 
@@ -51,6 +51,7 @@ class OutgoingInvite:
         "_call",
         "_cancelled",
         "_described",
+        "_hunt",
         "_owed",
         "_transactions",
         "branches",
@@ -71,6 +72,7 @@ class OutgoingInvite:
         self._described = False
         self._cancelled = self._answered = False
         self._owed: tuple[Branch, Dialog] | None = None
+        self._hunt: Hunt | None = None
         self.forks: dict[str, Dialog] = {}
         self.branches = [Branch(self, transactions, call, call.dialog)]
 
@@ -83,26 +85,20 @@ class OutgoingInvite:
         """Send the INVITE."""
         self.branches[0].send(now)
 
-    def fork_to(
-        self, uri: str, flow: Flow, route: tuple[str, ...], contact: str, now: float
-    ) -> None:
-        """Send it to one more place, unless it is too late."""
-        if not self.initial or self._call.state not in UNANSWERED:
-            return
-        first = self.branches[0].seed
-        seed = replace(
-            first,
-            _target=uri,
-            route_set=route,
-            flow=flow,
-            contact=contact,
-            next_cseq=self.request.cseq,
-            flow_lost=False,
-        )
+    @property
+    def hunt(self) -> Hunt:
+        """The places it has not gone to yet."""
+        if self._hunt is None:
+            self._hunt = Hunt(self, self._transactions.core)
+        return self._hunt
+
+    def send_to(self, seed: Dialog, now: float) -> Branch:
+        """Send it to one more place."""
         branch = Branch(self, self._transactions, self._call, seed)
         self.branches.append(branch)
         self.watch()
         branch.send(now)
+        return branch
 
     def begin_again(self, branch: Branch) -> None:
         """It goes out again to a place: the early dialogs of that place are no more."""
@@ -156,6 +152,7 @@ class OutgoingInvite:
         if self.initial and (waiting or self.pending):
             self._call.advance(CallEvent.CANCELLED)
         self._cancelled = self._cancelled or self.pending
+        self._end_hunt()
         for each in self.branches:
             each.cancel(extra, now)
         for each in waiting:
@@ -166,6 +163,7 @@ class OutgoingInvite:
 
     def stop(self, now: float) -> None:
         """Forget it without a word."""
+        self._end_hunt()
         for each in self.branches:
             each.retry.stop()
             if each.pending:
@@ -272,9 +270,14 @@ class OutgoingInvite:
         return True
 
     def _stop_others(self, branch: Branch, extra: str, now: float) -> None:
+        self._end_hunt()
         for each in self.branches:
             if each is not branch:
                 each.stop(extra, now)
+
+    def _end_hunt(self) -> None:
+        if self._hunt is not None:
+            self._hunt.close()
 
     def on_refused(
         self, branch: Branch, response: SipResponse, timed_out: bool, now: float
@@ -284,7 +287,11 @@ class OutgoingInvite:
         if response.code >= 600:
             # RFC 3261 §16.7, step 5: that is the word of them all.
             self._stop_others(branch, "", now)
-        if not (self._answered or any(each.open for each in self.branches)):
+        elif self._hunt is not None and way_failed(response, timed_out):
+            self._hunt.go_around(branch, now)
+        if self._answered or any(each.open for each in self.branches):
+            return
+        if self._hunt is None or not self._hunt.go_on(now):
             self._refused(*best_refusal(self.branches), now)
 
     def _refused(self, response: SipResponse, timed_out: bool, now: float) -> None:

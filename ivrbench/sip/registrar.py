@@ -1,32 +1,41 @@
-"""Registrar: where the phones of our users are (RFC 3261 §10.3, RFC 3327)."""
+"""Registrar: where the phones of our users are (RFC 3261 §10.3, RFC 3327, RFC 5626 §6)."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .compose import response_flow
 from .dialog import next_hop_flow
-from .grammar import check_headers
+from .grammar import check_headers, check_text, quote, unquote
 from .headers import parse_name_addr, parse_number
 from .uri import parse_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .flow import Flow
     from .grammar import Headers
     from .message import SipRequest
 
-__all__ = ["Phone", "Registrar"]
+__all__ = ["Phone", "Registrar", "turns"]
 
 MIN_EXPIRES_S = 60
+MAX_REG_ID = 2**31 - 1  # RFC 5626 §4.2.
+# qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )
+_QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+# RFC 5626 §4.4: how often a phone should let us hear of it; NATs forget UDP after 30 s.
+DATAGRAM_FLOW_TIMER_S = 30
+STREAM_FLOW_TIMER_S = 120
 MAX_EXPIRES_S = 1200  # Refreshed by then, a connection never is idle for the 30 minutes it may be.
-MAX_PHONES = 8  # Of one user; the one that was heard of least lately makes room.
+MAX_PHONES = 16  # Ways to phones of one user; the one heard of least lately makes room.
 
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """One binding."""
+    """One binding: one way to a phone, which may have several."""
 
     uri: str
     """Its Contact: the Request-URI of calls to it."""
@@ -38,6 +47,31 @@ class Phone:
     """When it expires."""
     call_id: str
     cseq: int
+    instance: str = ""
+    """`+sip.instance`, which stays the same wherever the phone is; "" if it did not say."""
+    reg_id: int = 0
+    """Which of the phone's ways this is; 0: it has but one (RFC 5626 §4.2)."""
+    q: float = 1.0
+    """Those of the highest are called first (RFC 3261 §16.6)."""
+
+
+def turns(phones: Sequence[Phone]) -> list[list[list[Phone]]]:
+    """Sort bindings into the order to call them.
+
+    Args:
+        phones: the one heard of last before the others.
+
+    Returns:
+        who is called first, who is when those fail, and so on (RFC 3261 §16.6): of each phone its
+        ways, to be tried one after another (RFC 5626 §7).
+    """
+    ways: dict[str, list[Phone]] = {}
+    for each in phones:
+        ways.setdefault(each.instance or each.uri, []).append(each)
+    by_q: dict[float, list[list[Phone]]] = {}
+    for of_one in ways.values():
+        by_q.setdefault(max(way.q for way in of_one), []).append(of_one)
+    return [by_q[q] for q in sorted(by_q, reverse=True)]
 
 
 class Registrar:
@@ -50,7 +84,7 @@ class Registrar:
     def __init__(self, *, symmetric: bool = False) -> None:
         self._symmetric = symmetric
         self._users: dict[str, dict[str, Phone]] = {}
-        """User -> instance or URI -> phone; the newest last."""
+        """User -> instance and reg-id, or URI -> phone; the newest last."""
         self._by_flow: dict[Flow, set[str]] = {}
         """Connection -> whose phones are behind it."""
 
@@ -77,14 +111,18 @@ class Registrar:
             check_headers([("Path", value) for value in request.elements("path")])
             for value in request.elements("path"):
                 parse_uri(parse_name_addr(value).uri)
+            outbound = _wants_outbound(request)
+            if outbound and not _first_hop_keeps(request):
+                return 439, ()
             phones = self._of(user, now)
-            self._change(phones, request, flow, now)
+            self._change(phones, request, flow, outbound, now)
         except RemoteProtocolError as error:
             return error.status_hint, ()
-        except LocalProtocolError:  # a Path that could not be sent
+        except LocalProtocolError:  # a Path or an instance that could not be sent
             return 400, ()
         self._keep(user, dict(list(phones.items())[-MAX_PHONES:]))
-        return 200, self._listed(user, request, now)
+        listed = self._listed(user, request, now)
+        return 200, (*listed, *(_outbound_headers(flow) if outbound else ()))
 
     def phones(self, user: str, now: float) -> list[Phone]:
         """The phones of a user, the one that was heard of last before the others."""
@@ -129,12 +167,22 @@ class Registrar:
         return {key: each for key, each in phones.items() if each.until_s > now}
 
     def _change(
-        self, phones: dict[str, Phone], request: SipRequest, flow: Flow, now: float
+        self,
+        phones: dict[str, Phone],
+        request: SipRequest,
+        flow: Flow,
+        outbound: bool,
+        now: float,
     ) -> None:
         contacts = request.elements("contact")
         if contacts != ["*"]:
             for contact in contacts:
-                self._bind(phones, contact, request, flow, now)
+                key, phone = self._binding(contact, request, flow, outbound, now)
+                before = phones.pop(key, None)
+                if before is not None:
+                    _check_order(before, request)
+                if phone.until_s > now:
+                    phones[key] = phone
             return
         if parse_number(request.header("expires")) != 0:
             raise RemoteProtocolError("Contact: * goes with Expires: 0 alone")
@@ -142,28 +190,87 @@ class Registrar:
             _check_order(each, request)
         phones.clear()
 
-    def _bind(
-        self, phones: dict[str, Phone], contact: str, request: SipRequest, flow: Flow, now: float
-    ) -> None:
+    def _binding(
+        self, contact: str, request: SipRequest, flow: Flow, outbound: bool, now: float
+    ) -> tuple[str, Phone]:
+        """The binding a Contact asks for, and what it is known by."""
         address = parse_name_addr(contact)
-        uri = str(parse_uri(address.uri))
-        # RFC 5626 §6: a phone that moved is known by its instance.
-        key = address.params.get("+sip.instance") or uri
-        before = phones.pop(key, None)
-        if before is not None:
-            _check_order(before, request)
-        expires_s = min(_expires_s(contact, request), MAX_EXPIRES_S)
-        if not expires_s:
-            return
-        back = response_flow(request, flow, self._symmetric)
-        path = tuple(request.elements("path"))
-        phones[key] = Phone(uri, back, path, now + expires_s, request.call_id, request.cseq)
+        uri, params = str(parse_uri(address.uri)), address.params
+        instance = unquote(params.get("+sip.instance") or "")
+        check_text(instance, "instance")
+        reg_id = _reg_id(params.get("reg-id")) if outbound and instance else 0
+        phone = Phone(
+            uri,
+            response_flow(request, flow, self._symmetric),
+            tuple(request.elements("path")),
+            now + min(_expires_s(contact, request), MAX_EXPIRES_S),
+            request.call_id,
+            request.cseq,
+            instance,
+            reg_id,
+            _q(params.get("q")),
+        )
+        # RFC 5626 §6: a phone that moved is known by its instance, its ways by their reg-id.
+        return f"{instance} {reg_id}" if instance else uri, phone
 
     def _listed(self, user: str, request: SipRequest, now: float) -> Headers:
         """RFC 3261 §10.3, step 8: all bindings there are; RFC 3327 §5.3: the Path as it came."""
         found = self._of(user, now).values()
-        contacts = [("Contact", f"<{p.uri}>;expires={round(p.until_s - now)}") for p in found]
+        contacts = [("Contact", _contact(each, now)) for each in found]
         return (*contacts, *(("Path", value) for value in request.headers("path")))
+
+
+def _wants_outbound(request: SipRequest) -> bool:
+    """True if a REGISTER is for one way of several (RFC 5626 §6).
+
+    Raises:
+        RemoteProtocolError: 400, it names more than one Contact by it.
+    """
+    if "outbound" not in {tag.lower() for tag in request.elements("supported")}:
+        return False
+    contacts = [each for each in request.elements("contact") if each != "*"]
+    asked = [p for p in (parse_name_addr(each).params for each in contacts) if p.get("reg-id")]
+    if asked and len(contacts) > 1:
+        raise RemoteProtocolError("a REGISTER with reg-id has one Contact")
+    return any("+sip.instance" in params for params in asked)
+
+
+def _first_hop_keeps(request: SipRequest) -> bool:
+    """True if calls will reach the phone by the way its REGISTER came."""
+    if len(request.elements("via")) <= 1:
+        return True  # It came straight from the phone.
+    path = request.elements("path")
+    # RFC 5626 §6: the proxy next to the phone has to say that it keeps the connection.
+    return bool(path) and parse_uri(parse_name_addr(path[-1]).uri).param("ob") is not None
+
+
+def _outbound_headers(flow: Flow) -> Headers:
+    timer_s = STREAM_FLOW_TIMER_S if flow.reliable else DATAGRAM_FLOW_TIMER_S
+    # RFC 5626 §6: this tells the phone that its ways are told apart.
+    return (("Require", "outbound"), ("Supported", "path, outbound"), ("Flow-Timer", str(timer_s)))
+
+
+def _reg_id(text: str | None) -> int:
+    number = parse_number(text or "")
+    if number is None or not 0 < number <= MAX_REG_ID:
+        raise RemoteProtocolError(f"bad reg-id {(text or '')[:20]!r}")
+    return number
+
+
+def _q(text: str | None) -> float:
+    """The preference of a Contact; 1 if there is none or it cannot be read."""
+    match = _QVALUE.fullmatch(text or "1")
+    return float(match[0]) if match is not None else 1.0
+
+
+def _contact(phone: Phone, now: float) -> str:
+    """A binding as the registrar lists it."""
+    text = f"<{phone.uri}>;expires={round(phone.until_s - now)}"
+    if phone.q < 1:
+        text += f";q={phone.q:g}"
+    if phone.instance:
+        text += f";+sip.instance={quote(phone.instance)}"
+    return f"{text};reg-id={phone.reg_id}" if phone.reg_id else text
 
 
 def _elsewhere(phone: Phone) -> Flow | None:

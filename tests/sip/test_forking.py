@@ -14,6 +14,7 @@ from ivrbench.sip.events import (
     ResponseReceived,
 )
 from ivrbench.sip.flow import Flow
+from ivrbench.sip.hunt import Place
 from ivrbench.sip.invite import CallState, InviteCall
 from ivrbench.sip.message import SipRequest, SipResponse
 from ivrbench.sip.settings import EndpointSettings
@@ -34,9 +35,13 @@ class Fork:
         self.rig.endpoint.credentials = lambda _: ("me", "secret")
         self.call, desk = self.rig.calling()
         now = self.rig.now
-        self.rig.endpoint.also_invite(self.call, "sip:menu@192.0.2.3;transport=tcp", CELL, now=now)
+        self.rig.endpoint.also_invite(
+            self.call, [Place("sip:menu@192.0.2.3;transport=tcp", CELL)], now=now
+        )
         route = ("<sip:edge.example;lr>",)
-        self.rig.endpoint.also_invite(self.call, "sip:x@soft.invalid", SOFT, route, now=now)
+        self.rig.endpoint.also_invite(
+            self.call, [Place("sip:x@soft.invalid", SOFT, route)], now=now
+        )
         cell, soft = self.rig.sent()
         assert isinstance(cell, SipRequest)
         assert isinstance(soft, SipRequest)
@@ -289,15 +294,17 @@ def test_too_late_or_not_ours() -> None:
     fork = Fork()
     fork.answer(fork.desk, 200, body=SDP)
     endpoint, now = fork.rig.endpoint, fork.rig.now
-    endpoint.also_invite(fork.call, "sip:late@192.0.2.9", UDP, now=now)
+    endpoint.also_invite(fork.call, [Place("sip:late@192.0.2.9", UDP)], now=now)
     assert fork.out() == []
     with pytest.raises(LocalProtocolError):
-        endpoint.also_invite(fork.call, "sip:a b", UDP, now=now)
+        endpoint.also_invite(fork.call, [Place("sip:a b", UDP)], now=now)
     with pytest.raises(LocalProtocolError):
-        endpoint.also_invite(fork.call, "sip:b@192.0.2.9", UDP, ("<sip:x>\r\nX: y",), now=now)
+        endpoint.also_invite(
+            fork.call, [Place("sip:b@192.0.2.9", UDP, ("<sip:x>\r\nX: y",))], now=now
+        )
     theirs: InviteCall = Rig().invited()
     with pytest.raises(LocalProtocolError):
-        endpoint.also_invite(theirs, "sip:b@192.0.2.9", UDP, now=now)
+        endpoint.also_invite(theirs, [Place("sip:b@192.0.2.9", UDP)], now=now)
 
 
 def test_requests_of_a_phone_that_rings() -> None:
@@ -317,3 +324,171 @@ def test_requests_of_a_phone_that_rings() -> None:
     assert isinstance(answer, SipResponse)
     assert answer.code == 200
     assert set(fork.call.forks) == {f"t{fork.desk.via.branch}"}
+
+
+class Hunt(Fork):
+    """A call of ours to `desk`, reached by three ways, then to `soft` and `late` in their turn."""
+
+    def __init__(self) -> None:
+        self.rig = Rig()
+        now = self.rig.now
+        self.call = self.rig.endpoint.invite(
+            "sip:desk@192.0.2.2",
+            DESK,
+            "<sip:me@192.0.2.1>",
+            "<sip:menu@192.0.2.2>",
+            body=SDP,
+            now=now,
+            spares=[Place("sip:desk@192.0.2.3", CELL), Place("sip:desk@192.0.2.4", SOFT)],
+        )
+        also = self.rig.endpoint.also_invite
+        also(self.call, [Place("sip:late@192.0.2.9", DESK)], 2, now=now)
+        also(self.call, [Place("sip:soft@192.0.2.9", DESK)], 1, now=now)
+        also(self.call, [Place("sip:sofa@192.0.2.9", DESK), Place("sip:sofa@x", CELL)], 1, now=now)
+        self.ways = {}
+        self.seen: set[tuple[str, str]] = set()
+        assert self.out() == ["INVITE sip:desk@192.0.2.2"]
+        self.first = self.invites()[0]
+
+    def invites(self) -> list[SipRequest]:
+        """Those just sent."""
+        found = [each for each in self.sent if each.method == "INVITE"]
+        self.ways |= {each.via.branch: DESK for each in found}
+        return found
+
+    def wait(self, seconds: float) -> list[str]:
+        """What is sent as time goes by, without copies."""
+        sent = [each for each in self.rig.pass_time(seconds) if isinstance(each, SipRequest)]
+        self.sent = []
+        for each in sent:
+            key = (each.method, each.via.branch)
+            if key not in self.seen:
+                self.sent.append(each)
+            self.seen.add(key)
+        return [f"{each.method} {each.uri}" for each in self.sent]
+
+    def out(self) -> list[str]:
+        told = super().out()
+        self.seen |= {(each.method, each.via.branch) for each in self.sent}
+        return told
+
+
+def test_turns() -> None:
+    """RFC 3261 §16.6: the next ones are called once all before have failed; the best word of all
+    is told in the end.
+    """
+    hunt = Hunt()
+    assert hunt.answer(hunt.first, 486) == [
+        "ACK sip:desk@192.0.2.2",
+        "INVITE sip:soft@192.0.2.9",
+        "INVITE sip:sofa@192.0.2.9",
+    ]
+    soft, sofa = hunt.invites()
+    assert hunt.answer(sofa, 180) == []
+    assert hunt.answer(soft, 500) == ["ACK sip:soft@192.0.2.9"]
+    assert hunt.answer(sofa, 480) == ["ACK sip:sofa@192.0.2.9", "INVITE sip:late@192.0.2.9"]
+    (late,) = hunt.invites()
+    assert hunt.call.state is not CallState.DISCONNECTED
+    hunt.rig.events()
+    hunt.answer(late, 503)
+    assert hunt.outcome() == (486, EndCause.REFUSED)
+    hunt.rig.pass_time(70)
+    hunt.rig.assert_empty()
+
+
+def test_turn_that_nobody_takes() -> None:
+    """A turn rings for 20 s if another one waits; the last has all the time there is."""
+    hunt = Hunt()
+    hunt.answer(hunt.first, 180)
+    assert hunt.wait(19.9) == []
+    assert hunt.wait(0.2) == [
+        "CANCEL sip:desk@192.0.2.2",
+        "INVITE sip:soft@192.0.2.9",
+        "INVITE sip:sofa@192.0.2.9",
+    ]
+    soft, sofa = hunt.invites()
+    hunt.answer(hunt.first, 487)
+    for each in (soft, sofa):
+        hunt.answer(each, 180)
+    hunt.wait(20)
+    (late,) = hunt.invites()
+    hunt.answer(soft, 487)
+    assert hunt.answer(late, 180) == []
+    assert hunt.wait(100) == []
+    hunt.rig.events()
+    hunt.answer(late, 408)
+    assert hunt.outcome() == (408, EndCause.REFUSED)
+    hunt.rig.pass_time(70)
+    hunt.rig.assert_empty()
+
+
+def test_answer_after_its_turn() -> None:
+    """A phone that is picked up as its turn ends has the call: the CANCEL came too late."""
+    hunt = Hunt()
+    hunt.answer(hunt.first, 180)
+    hunt.wait(20)
+    hunt.invites()
+    sent = hunt.answer(hunt.first, 200, body=SDP)
+    assert "ACK sip:desk@192.0.2.2" in sent
+    assert hunt.call.state is CallState.CONNECTED
+    assert hunt.wait(5) == [], "nobody else is called any more"
+    hunt.call.bye(now=hunt.rig.now)
+    hunt.rig.pass_time(70)
+    hunt.rig.assert_empty()
+
+
+@pytest.mark.parametrize("code", [430, 0])
+def test_another_way_to_the_same_phone(code: int) -> None:
+    """RFC 5626 §7: after 430, or when its connection is gone, the phone's next way; whoever else is
+    to be called waits as long as the phone is not reached.
+    """
+    hunt = Hunt()
+    ways = ["INVITE sip:desk@192.0.2.3", "INVITE sip:desk@192.0.2.4"]
+    invite = hunt.first
+    for number, expected in enumerate(ways):
+        if code:
+            assert hunt.answer(invite, code)[-1] == expected
+        else:
+            flow = (DESK, CELL)[number]
+            hunt.rig.endpoint.flow_failed(flow, hunt.rig.now, "gone")
+            assert hunt.out() == [expected]
+        (invite,) = hunt.invites()
+    assert hunt.answer(invite, 486)[-1] == "INVITE sip:sofa@192.0.2.9"
+    assert len(hunt.invites()) == 2
+    hunt.call.cancel(now=hunt.rig.now)
+    hunt.rig.pass_time(140)
+    hunt.rig.assert_empty()
+
+
+def test_way_that_is_silent() -> None:
+    """Not a word for 5 s: the next way is taken as well; where the phone did get the first INVITE,
+    it refuses the second as merged (482), and its answer to the first counts.
+    """
+    hunt = Hunt()
+    assert hunt.wait(4.9) == []
+    assert hunt.wait(0.2) == ["INVITE sip:desk@192.0.2.3"]
+    (second,) = hunt.invites()
+    assert hunt.answer(second, 482) == ["ACK sip:desk@192.0.2.3"]
+    hunt.answer(hunt.first, 180)
+    assert hunt.wait(5) == []
+    hunt.answer(hunt.first, 200, body=SDP)
+    assert hunt.call.state is CallState.CONNECTED
+    hunt.call.bye(now=hunt.rig.now)
+    hunt.rig.pass_time(70)
+    hunt.rig.assert_empty()
+
+
+def test_hunt_that_is_given_up() -> None:
+    """After our CANCEL, or a 6xx, nobody else is called."""
+    for refuse in (True, False):
+        hunt = Hunt()
+        hunt.answer(hunt.first, 180)
+        if refuse:
+            assert hunt.answer(hunt.first, 603) == ["ACK sip:desk@192.0.2.2"]
+        else:
+            hunt.call.cancel(now=hunt.rig.now)
+            assert hunt.out() == ["CANCEL sip:desk@192.0.2.2"]
+            assert hunt.answer(hunt.first, 487) == ["ACK sip:desk@192.0.2.2"]
+        assert hunt.call.state is CallState.DISCONNECTED
+        assert hunt.wait(70) == []
+        hunt.rig.assert_empty()

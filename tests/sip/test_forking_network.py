@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivrbench.sip.events import Event, InviteReceived
+from ivrbench.sip.hunt import Place
 from ivrbench.sip.invite import CallState
 from ivrbench.sip.settings import EndpointSettings, MergedRequestPolicy
 
@@ -46,7 +47,7 @@ class ForkedStory(Story):
         self.calls["caller"] = call = self.network.call()
         for name in PHONES[1:]:
             uri = f"sip:{name}@192.0.2.2:5060"
-            self.network.ends["caller"].also_invite(call, uri, call.dialog.flow, now=0.0)
+            self.network.ends["caller"].also_invite(call, [Place(uri, call.dialog.flow)], now=0.0)
 
     def act(self, who: str, what: str, now: float) -> None:
         # A phone does what the called side of a call can do.

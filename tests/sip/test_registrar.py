@@ -12,7 +12,7 @@ from ivrbench.sip.events import RequestReceived
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.message import SipRequest
 from ivrbench.sip.parser import parse_message
-from ivrbench.sip.registrar import MAX_PHONES, Phone, Registrar
+from ivrbench.sip.registrar import MAX_PHONES, Phone, Registrar, turns
 from ivrbench.sip.settings import EndpointSettings
 
 from .helpers import OURS, TCP, UDP, request
@@ -240,3 +240,117 @@ def test_a_phone_that_changes_its_connection() -> None:
     assert [each.flow for each in registrar.phones("menu", 2.0)] == [second]
     registrar.answer(register("*", cseq=3, extra="Expires: 0\n"), second, 3.0)
     assert not registrar.uses(second)
+
+
+INSTANCE = ';+sip.instance="<urn:uuid:1>"'
+OUTBOUND = "Supported: path, outbound\n"
+
+
+def way(reg_id: int, port: int, *, q: str = "", instance: str = INSTANCE) -> str:
+    """The Contact of one way of a phone."""
+    preferred = f";q={q}" if q else ""
+    return f"<sip:p@192.0.2.2:{port}>{instance};reg-id={reg_id}{preferred}"
+
+
+def ports(registrar: Registrar, now: float = 1.0) -> list[list[list[int]]]:
+    """The ports of the ways, as they are called."""
+    found = turns(registrar.phones("menu", now))
+    return [[[int(w.uri.rpartition(":")[2]) for w in phone] for phone in turn] for turn in found]
+
+
+def test_ways_of_one_phone() -> None:
+    """RFC 5626 §6: each reg-id of an instance is a binding; a newer one takes the place of the
+    older with the same, from wherever it came; the answer tells that ways are told apart.
+    """
+    registrar = Registrar()
+    for cseq, (reg_id, port) in enumerate([(1, 5001), (2, 5002), (1, 5003)]):
+        message = register(way(reg_id, port), cseq=cseq + 1, call_id=f"c{cseq}", extra=OUTBOUND)
+        code, headers = registrar.answer(message, UDP, 0.0)
+        assert (code, values(headers, "Require")) == (200, ["outbound"])
+    assert values(headers) == [
+        f"<sip:p@192.0.2.2:5002>;expires=1200{INSTANCE};reg-id=2",
+        f"<sip:p@192.0.2.2:5003>;expires=1200{INSTANCE};reg-id=1",
+    ]
+    assert ports(registrar) == [[[5003, 5002]]], "one phone, called by its newest way first"
+    gone = register(way(1, 5003) + ";expires=0", cseq=9, extra=OUTBOUND)
+    assert registrar.answer(gone, UDP, 1.0)[0] == 200
+    assert ports(registrar) == [[[5002]]]
+
+
+@pytest.mark.parametrize(("flow", "timer"), [(UDP, "30"), (TCP, "120")])
+def test_how_often_a_phone_has_to_be_heard_of(flow: Flow, timer: str) -> None:
+    """Flow-Timer (RFC 5626 §4.4): within what NATs remember of UDP; and only where ways count."""
+    _, headers = Registrar().answer(register(way(1, 5001), extra=OUTBOUND), flow, 0.0)
+    assert values(headers, "Flow-Timer") == [timer]
+    _, headers = Registrar().answer(register(way(1, 5001)), flow, 0.0)
+    assert values(headers, "Flow-Timer") == values(headers, "Require") == []
+
+
+def test_phone_that_does_not_know_of_ways() -> None:
+    """RFC 5626 §6: without the option tag reg-id means nothing: the instance has one binding."""
+    registrar = Registrar()
+    for cseq, extra in enumerate(("", "Supported: path\n")):
+        message = register(way(cseq + 1, 5001 + cseq), cseq=cseq + 1, extra=extra)
+        assert registrar.answer(message, UDP, 0.0)[0] == 200
+    assert ports(registrar) == [[[5002]]]
+    only = register(way(3, 5009, instance=""), cseq=8, extra=OUTBOUND)
+    _, headers = registrar.answer(only, UDP, 0.0)
+    assert values(headers, "Require") == [], "without an instance there is nothing to tell apart"
+
+
+@pytest.mark.parametrize(
+    ("contact", "extra", "code"),
+    [
+        (way(1, 5001), "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx\n", 439),
+        (
+            way(1, 5001),
+            "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx\n"
+            "Path: <sip:core.example;ob;lr>, <sip:edge.example;lr>\n",
+            439,
+        ),
+        (
+            way(1, 5001),
+            "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx\n"
+            "Path: <sip:core.example;lr>, <sip:t@edge.example;ob;lr>\n",
+            200,
+        ),
+        (f"{way(1, 5001)}, {way(2, 5002)}", "", 400),
+        (f"{DESK}, {way(2, 5002)}", "", 400),
+        (f"<sip:p@192.0.2.2>{INSTANCE};reg-id=0", "", 400),
+        (f"<sip:p@192.0.2.2>{INSTANCE};reg-id=2147483648", "", 400),
+        (f"<sip:p@192.0.2.2>{INSTANCE};reg-id=one", "", 400),
+        (f"<sip:p@192.0.2.2>{INSTANCE};reg-id", "", 200),
+        ("*", "Expires: 0\n", 200),
+    ],
+)
+def test_ways_that_cannot_be_kept(contact: str, extra: str, code: int) -> None:
+    """RFC 5626 §6: the proxy next to the phone must say that it keeps the connection (439); one way
+    in each REGISTER, with a number that is one.
+    """
+    registrar = Registrar()
+    assert registrar.answer(register(contact, extra=OUTBOUND + extra), UDP, 0.0)[0] == code
+    assert bool(registrar.phones("menu", 0.0)) == (code == 200 and contact != "*")
+
+
+def test_who_is_called_first() -> None:
+    """RFC 3261 §16.6: the highest q first, equal ones at once; what names none, or nonsense, is 1.
+    Of a phone with several ways the best counts.
+    """
+    registrar = Registrar()
+    other = ';+sip.instance="<urn:uuid:2>"'
+    for cseq, contact in enumerate(
+        [
+            "<sip:a@192.0.2.2:5001>;q=0.5",
+            "<sip:a@192.0.2.2:5002>",
+            "<sip:a@192.0.2.2:5003>;q=0.50",
+            "<sip:a@192.0.2.2:5004>;q=7",
+            "<sip:a@192.0.2.2:5005>;q=0",
+            way(1, 5006, q="0.2", instance=other),
+            way(2, 5007, q="0.5", instance=other),
+        ]
+    ):
+        message = register(contact, cseq=cseq + 1, extra=OUTBOUND)
+        code, headers = registrar.answer(message, UDP, 0.0)
+        assert code == 200
+    assert ports(registrar) == [[[5004], [5002]], [[5007, 5006], [5003], [5001]], [[5005]]]
+    assert values(headers)[0] == "<sip:a@192.0.2.2:5001>;expires=1200;q=0.5"

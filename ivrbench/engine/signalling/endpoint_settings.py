@@ -21,11 +21,13 @@ MAX_REDIRECTS: Final = 5
 def endpoint_settings(settings: Settings) -> EndpointSettings:
     """How the engine's endpoint behaves; fixed for the engine's life."""
     timers = settings.enable_session_timer
-    methods = EndpointSettings().allowed_methods
+    methods, tags = EndpointSettings().allowed_methods, EndpointSettings().supported
     if settings.users is not None:
         methods += ("REGISTER",)  # Without passwords anybody could take anybody's calls.
+        tags += ("path", "outbound")  # A REGISTER may require them.
     return EndpointSettings(
         allowed_methods=methods,
+        supported=tags,
         symmetric=settings.nat == "latch",
         public_host=settings.public_ip,
         max_redirects=MAX_REDIRECTS,

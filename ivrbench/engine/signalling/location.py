@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ivrbench.errors import RemoteProtocolError
-from ivrbench.sip.registrar import Registrar
+from ivrbench.sip.hunt import Place
+from ivrbench.sip.registrar import Registrar, turns
 from ivrbench.sip.uri import parse_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ivrbench.sip.flow import Flow
     from ivrbench.sip.message import SipRequest
     from ivrbench.sip.registrar import Phone
@@ -18,9 +21,21 @@ if TYPE_CHECKING:
     from ..switchboard import Switchboard
     from .routing import Ways
 
-__all__ = ["Location"]
+__all__ = ["Location", "Phones"]
 
 log = logging.getLogger("ivrbench.sip")
+
+
+class Phones(NamedTuple):
+    """Whom a call to a user of ours goes to."""
+
+    first: Place
+    spares: Sequence[Place]
+    """More ways to the same phone."""
+    others: Sequence[tuple[Sequence[Place], int]]
+    """The ways to each further phone, and its turn: 0 is at once."""
+    local_ip: str
+    """The address of ours that all of them can reach, if one is."""
 
 
 class Location:
@@ -39,10 +54,10 @@ class Location:
         board, transaction = self._board, request.transaction
         assert transaction is not None, "it has no answer yet"
         now, user = board.now(), request.auth_user
-        before = len(self._registrar.phones(user, now))
+        before = self._count(user, now)
         code, headers = self._registrar.answer(request, transaction.flow, now)
         board.endpoint.respond(request, code, "", headers, now=now)
-        after = len(self._registrar.phones(user, now))
+        after = self._count(user, now)
         if code != 200:
             log.warning("REGISTER of %s from %s got %d", user, transaction.flow.remote[0], code)
         elif after > before:
@@ -52,7 +67,7 @@ class Location:
         elif after < before:
             log.info("%s has left %s, %s left", user, transaction.flow, _phones(after))
 
-    def phones(self, uri: str, ways: Ways) -> list[Phone]:
+    def phones(self, uri: str, ways: Ways) -> Phones | None:
         """Where a call of ours goes that would come back to us: to the phones of that user.
 
         Args:
@@ -60,17 +75,27 @@ class Location:
             ways: where it leads.
 
         Returns:
-            all of them, to be called at once; empty: the call goes where it leads.
+            None: the call goes where it leads.
         """
         if not ways.come_back(self._board.settings.public_ip):
-            return []
+            return None
         try:
             user = parse_uri(uri).decoded_user
         except RemoteProtocolError:
-            return []
-        phones = self._registrar.phones(user, self._board.now())
+            return None
         # Audio has one address for all of them: one that only this machine can reach comes last.
-        return sorted(phones, key=lambda phone: ip_address(phone.flow.local[0]).is_loopback)
+        found = sorted(self._registrar.phones(user, self._board.now()), key=_is_near)
+        if not found:
+            return None
+        (first, _), *others = (
+            ([Place(way.uri, way.flow, way.route) for way in phone], turn)
+            for turn, phones in enumerate(turns(found))
+            for phone in phones
+        )
+        return Phones(first[0], first[1:], others, found[0].flow.local[0])
+
+    def _count(self, user: str, now: float) -> int:
+        return sum(map(len, turns(self._registrar.phones(user, now))))
 
     def flow_failed(self, flow: Flow) -> None:
         """A connection is gone."""
@@ -79,6 +104,10 @@ class Location:
     def uses(self, flow: Flow) -> bool:
         """True if calls to a phone go by this connection."""
         return self._registrar.uses(flow)
+
+
+def _is_near(phone: Phone) -> bool:
+    return ip_address(phone.flow.local[0]).is_loopback
 
 
 def _phones(count: int) -> str:

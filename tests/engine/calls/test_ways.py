@@ -114,6 +114,22 @@ def test_phone_that_registered_is_called(bench: Bench) -> None:
     assert bench.nothing_left()
 
 
+def test_phone_that_requires_outbound(bench: Bench) -> None:
+    """RFC 5626 §6: a registrar knows the option tag, and says how often it wants to hear."""
+    phone = Callee(bench, DESK, 41_000)
+    phone.endpoint.credentials = lambda _: ("ann", "s3cret")
+    party, flow, now = f"<sip:ann@{US}>", phone.flow, bench.clock.now()
+    contact = '<sip:desk@192.0.2.77:5070>;+sip.instance="<urn:uuid:1>";reg-id=1'
+    headers = [("Contact", contact), ("Supported", "path, outbound"), ("Require", "outbound")]
+    phone.endpoint.send_request("REGISTER", f"sip:{US}", flow, party, party, headers, now=now)
+    phone.settle()
+    bench.wait()
+    last = phone.events[-1]
+    assert isinstance(last, sip.ResponseReceived)
+    assert (last.response.code, last.response.header("flow-timer")) == (200, "30")
+    assert last.response.header("contact").endswith(";reg-id=1")
+
+
 def test_phone_without_a_right_to_the_name(bench: Bench) -> None:
     """Nobody takes calls of another user: 403; without a password 401."""
     phone = Callee(bench, DESK, 41_000)
@@ -302,13 +318,15 @@ def test_phone_that_forwards_to_itself(bench: Bench) -> None:
     assert bench.nothing_left()
 
 
-def bound(bench: Bench, contact: str, flow: Flow, user: str = "ann") -> None:
+def bound(
+    bench: Bench, contact: str, flow: Flow, user: str = "ann", params: str = "", extra: str = ""
+) -> None:
     """A phone registers by some way."""
     data = (
         f"REGISTER sip:{US} SIP/2.0\r\n"
         f"Via: SIP/2.0/{flow.transport.upper()} x;branch=z9hG4bK1;rport\r\n"
         f"From: <sip:{user}@{US}>;tag=a\r\nTo: <sip:{user}@{US}>\r\nCall-ID: {contact}\r\n"
-        f"CSeq: 1 REGISTER\r\nContact: <{contact}>\r\nContent-Length: 0\r\n\r\n"
+        f"CSeq: 1 REGISTER\r\nContact: <{contact}>{params}\r\n{extra}Content-Length: 0\r\n\r\n"
     )
     message = parse_message(data.encode())
     assert isinstance(message, SipRequest)
@@ -326,7 +344,56 @@ def test_way_that_others_cannot_take_comes_last(bench: Bench) -> None:
         bound(bench, contact, flow)
     ways = Ways(bench.board.router, [Flow("udp", (US, 5060), (US, 5060))], ())
     phones = bench.board.location.phones(f"sip:ann@{US}", ways)
-    assert [each.flow for each in phones] == [far, near]
+    assert phones is not None
+    assert (phones.first.flow, phones.local_ip) == (far, US)
+    assert [(way.flow, turn) for (way,), turn in phones.others] == [(near, 0)]
+
+
+def test_phones_in_their_turn(bench: Bench) -> None:
+    """RFC 3261 §16.6: the phone with the lower q is called when that with the higher refused."""
+    phones = [Callee(bench, (f"192.0.2.{80 + n}", 5060), 42_000 + 2 * n) for n in range(3)]
+    for number, (each, q) in enumerate(zip(phones, ("0.3", "0.9", "0.3"), strict=True)):
+        flow = Flow("udp", (US, 5060), each.flow.local)
+        bound(bench, f"sip:p{number}@{each.flow.local[0]}", flow, params=f";q={q}")
+    handle = dial(bench, f"sip:ann@{US}")
+    assert [each.got for each in phones] == [[], ["INVITE"], []]
+    phones[1].refuse(486)
+    bench.wait()
+    assert [each.got for each in phones] == [["INVITE"]] * 3
+    phones[2].accept()
+    bench.wait()
+    assert handle.answered
+    assert phones[0].got == ["INVITE", "CANCEL"]
+    phones[2].bye()
+    bench.wait(40)
+    assert bench.nothing_left()
+
+
+def test_phone_with_two_ways(bench: Bench) -> None:
+    """RFC 5626 §7: a phone is called once, by its newest way; by the other one when that is dead.
+    A phone of a lower q is not called meanwhile.
+    """
+    ways = [Callee(bench, (f"192.0.2.{80 + n}", 5060), 42_000 + 2 * n) for n in range(2)]
+    desk = Callee(bench, DESK, 41_000)
+    bound(bench, "sip:desk@192.0.2.77", Flow("udp", (US, 5060), DESK), params=";q=0.1")
+    for number, each in enumerate(ways):
+        flow = Flow("udp", (US, 5060), each.flow.local)
+        params = f';+sip.instance="<urn:uuid:1>";reg-id={number + 1}'
+        contact = f"sip:p{number}@{each.flow.local[0]}"
+        bound(bench, contact, flow, params=params, extra="Supported: outbound\r\n")
+    bench.attach(ways[1].flow.local, lambda *_: None)
+    handle = dial(bench, f"sip:ann@{US}")
+    bench.wait(4.8)
+    assert ways[0].got == []
+    bench.wait(0.4)
+    assert ways[0].got == ["INVITE"]
+    ways[0].accept()
+    bench.wait(40)
+    assert handle.answered
+    assert desk.got == []
+    ways[0].bye()
+    bench.wait(40)
+    assert bench.nothing_left()
 
 
 def test_connection_of_a_phone(bench: Bench) -> None:
