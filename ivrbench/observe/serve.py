@@ -111,14 +111,20 @@ async def _serve(
 
 
 async def _send(writer: asyncio.StreamWriter, feed: Feed, ready: asyncio.Event) -> None:
-    while True:
-        await ready.wait()
-        ready.clear()
-        if feed.is_cut:
-            return
-        writer.writelines(feed.take())
-        await writer.drain()
-        await asyncio.sleep(BATCH_INTERVAL_S)
+    try:
+        while True:
+            await ready.wait()
+            ready.clear()
+            if feed.is_cut:
+                return
+            writer.writelines(feed.take())
+            await writer.drain()
+            await asyncio.sleep(BATCH_INTERVAL_S)
+    except asyncio.CancelledError:
+        # The engine stops: how its last calls ended, and why.
+        if not (feed.is_cut or writer.is_closing()):
+            writer.writelines(feed.take())
+        raise
 
 
 async def _receive(

@@ -96,6 +96,21 @@ async def test_snapshot_then_events_then_answers(engine: Engine) -> None:
         await client.request(HangUp("c1"))
 
 
+async def test_last_words_of_an_engine(engine: Engine) -> None:
+    """What was published before the engine closes is sent, also right behind what was sent."""
+    client = await engine.client()
+    await anext(client)
+    engine.hub.publish(KEY)
+    await events_of(client, 1)
+    engine.hub.publish(KEY)
+    await engine.close()
+    (last,) = await events_of(client, 1)
+    assert last.seq == 2
+    with pytest.raises(EngineGone):
+        await anext(client)
+    await client.close()
+
+
 async def test_a_command_that_fails_is_answered(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
