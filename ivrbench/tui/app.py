@@ -116,6 +116,7 @@ class Workbench(Actions):
         self._owner_shown = ""
         self._loop_of_screen: asyncio.AbstractEventLoop | None = None
         self._context_of_screen = contextvars.Context()
+        self._page_had_focus = self._was_blurred = False
 
     def on_load(self) -> None:
         """Let tasks begin when it is their turn, on every Python alike.
@@ -175,6 +176,18 @@ class Workbench(Actions):
         return next(targets, self.focused) is not self.focused
 
     # --- drawing ------------------------------------------------------------------------
+
+    def on_app_focus(self) -> None:
+        """The terminal, or the page, has the keyboard."""
+        self._page_had_focus = True
+
+    def on_app_blur(self, event: events.AppBlur) -> None:
+        """It has not. What Textual supposes of a page as it starts counts only before the page says
+        where the keyboard is: on a busy machine that comes first.
+        """
+        if self.is_web and self._page_had_focus and not self._was_blurred:
+            event.prevent_default()
+        self._was_blurred = True
 
     def watch_app_focus(self, focus: bool) -> None:
         """A page of a browser has not the keyboard while it is made: nothing has the focus then."""

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from textual import events
 
 from ivrbench.errors import ConfigError
 from ivrbench.tui.web import view
 from ivrbench.tui.web.gate import REFUSED, TOKEN_BYTES, Gate
 from ivrbench.tui.web.view import BrowserView
+from tests.tui.conftest import workbench
+from tests.tui.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -123,3 +126,17 @@ def test_taken_port_is_a_sentence() -> None:
             view.serve("/run/control.sock", "127.0.0.1", port, lambda text: None)
     with pytest.raises(ConfigError, match="cannot listen at"):
         view.serve("/run/control.sock", "127.0.0.1", 70_000, lambda text: None)
+
+
+async def test_page_that_spoke_first_keeps_the_keyboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual supposes at the start that a page has not the keyboard, and says so as soon as there
+    is time: what the page has said before stands, what it says later counts.
+    """
+    async with workbench(FakeEngine()) as (app, pilot):
+        monkeypatch.setattr("textual.driver.Driver.is_web", True)
+        told = []
+        for event in (events.AppFocus(), events.AppBlur(), events.AppBlur(), events.AppFocus()):
+            app.post_message(event)
+            await pilot.pause()
+            told.append(app.app_focus)
+        assert told == [True, True, False, True]
