@@ -6,7 +6,6 @@ import asyncio
 import importlib.util
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,10 @@ from ivrbench.observe.events import KeyReceived, LegEnded, MediaAgreed, Recordin
 
 from .lab.baresip import Baresip
 from .lab.engine import Engine
-from .lab.network import IP, free_port
+from .lab.network import IP, free_port, until_open
 from .lab.processes import always_in_time
 from .lab.scripts import settings
-from .lab.sipp import run_sipp
+from .lab.sipp import GIVES_UP_S, run_sipp, sipp_at
 from .lab.sound import RATE_HZ, level_dbfs, read_wav, tone, write_wav
 
 if TYPE_CHECKING:
@@ -107,16 +106,16 @@ async def test_two_baresips(
         await ann.dial("joins", engine.port())
         await asyncio.sleep(1.1)  # baresip names its recordings by the second
         await bob.answer()
-        await asyncio.sleep(1.0)
+        await asyncio.gather(ann.hears(0.5), bob.hears(0.5))
         if media == "anchored":
             await ann.press("7")
             await engine.until_event(KeyReceived, leg="c1", key=7)
-            told = await bob.event("CALL_DTMF_START", within_s=5.0)
+            told = await bob.event("CALL_DTMF_START")
             assert told["param"] == "7", "the caller's key reaches the other phone"
             await bob.press("5")
             await engine.until_event(KeyReceived, leg="c1b", key=5)
             await engine.until_event(MediaAgreed, leg="c1b", codec="PCMA")
-        await asyncio.sleep(2.0)
+        await asyncio.gather(ann.hears(2.0), bob.hears(2.0))
         await bob.hang_up()
         legs = await engine.until_done(2)
         if media == "anchored":
@@ -165,23 +164,13 @@ async def test_call_center(
     async with engine, ann, bob:
         await ann.dial("call_center", engine.port())
         await bob.answer()
-        await asyncio.sleep(2.0)
+        await asyncio.gather(ann.hears(2.0), bob.hears(2.0))
         await ann.hang_up()
         await engine.until_done(3)
     assert share_of(heard(bob), ANN_HZ) > 0.9
     assert share_of(ann.heard(), BOB_HZ) > 0.9
     music = read_wav(ann.heard())[4000:12_000]
     assert level_dbfs(music) > -40
-
-
-def wait_for_listener(address: str) -> None:
-    """Wait for somebody to take connections there, without making one."""
-    listening = f":{int(address.rpartition(':')[2]):04X} 00000000:0000 0A"
-    for _ in range(200):
-        if listening in Path("/proc/net/tcp").read_text():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"nobody listens at {address}")
 
 
 @pytest.mark.parametrize(
@@ -195,31 +184,26 @@ async def test_sipp_calls_sipp(
     """Twenty calls from one SIPp to another; every message as both scenarios want it."""
     need("sipp")
     port = free_port(socket.SOCK_DGRAM)
-    sipp = await asyncio.create_subprocess_exec(
-        *("sipp", "-sn", "uas", "-i", IP, "-p", str(port), "-mi", IP, "-m", "20", "-nostdin"),
-        *("-timeout", "30s", "-timeout_error"),
-        cwd=tmp_path,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
     # A call that goes on to its own URI comes back here, but for a proxy that knows better.
     proxy = f"outbound_proxy = sip:{IP}:{port}\n" if media == "auto" else ""
     engine = Engine(tmp_path / "engine", {"relays": script}, f"b2b_media = {media}\n{proxy}")
     settings(engine.conf.parent, "relays", callee=f"sip:uas@{IP}:{port}")
-    try:
-        async with engine:
-            result = await run_sipp(
-                engine, "call", tmp_path, script="relays", calls=20, per_s=20, hold_ms=300
-            )
-            assert result.successful == 20, result.errors
-            legs = await engine.until_done(40)
-            async with asyncio.timeout(20):
-                assert await sipp.wait() == 0
-    finally:
-        if sipp.returncode is None:
-            sipp.kill()
-            await sipp.wait()
+    async with sipp_at(port, "uas", tmp_path, "-m", "20") as sipp, engine:
+        # So late that it is never sent again because the machine is busy.
+        result = await run_sipp(
+            engine,
+            "call",
+            tmp_path,
+            script="relays",
+            calls=20,
+            per_s=20,
+            hold_ms=300,
+            t1_ms=15_000,
+        )
+        assert result.successful == 20, result.errors
+        legs = await engine.until_done(40)
+        async with asyncio.timeout(20):
+            assert await sipp.wait() == 0
     assert {leg.code for leg in legs} == {200}
     assert result.retransmissions == 0
 
@@ -235,7 +219,8 @@ async def test_sipp_third_party_call_control(
     """
     need("sipp")
     ports = [free_port(socket.SOCK_DGRAM) for _ in range(4)]
-    twin = f"{IP}:{free_port(socket.SOCK_STREAM)}"
+    meeting = free_port(socket.SOCK_STREAM)
+    twin = f"{IP}:{meeting}"
     scripts = {"first": RELAYS, "second": RELAYS}
     engine = Engine(tmp_path / "engine", scripts, f"b2b_media = {media}\n")
     settings(engine.conf.parent, "first", callee=f"sip:a@{IP}:{ports[0]}")
@@ -245,7 +230,7 @@ async def test_sipp_third_party_call_control(
     async def sipp(scenario: str, port: int, *more: str) -> None:
         process = await asyncio.create_subprocess_exec(
             *("sipp", "-sn", scenario, "-i", IP, "-p", str(port), "-m", "5", "-r", "5"),
-            *("-mi", IP, "-nostdin", "-timeout", "30s", "-timeout_error", *more),
+            *("-mi", IP, "-nostdin", "-timeout", f"{GIVES_UP_S}s", "-timeout_error", *more),
             cwd=tmp_path,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -258,8 +243,10 @@ async def test_sipp_third_party_call_control(
             us = f"{IP}:{engine.port()}"
             await sipp("3pcc-A", ports[0])
             await sipp("3pcc-B", ports[1])
+            for port in ports[:2]:
+                await until_open(port)
             await sipp("3pcc-C-B", ports[3], "-3pcc", twin, "-s", "second", us)
-            await asyncio.to_thread(wait_for_listener, twin)
+            await until_open(meeting, socket.SOCK_STREAM)
             await sipp("3pcc-C-A", ports[2], "-3pcc", twin, "-s", "first", us)
             legs = await engine.until_done(20)
             async with asyncio.timeout(20):
@@ -294,12 +281,14 @@ async def test_pjsua_calls_baresip(
         arguments = (uri, str(caller_wav), str(told), str(port), "12#", "3")
         pjsua = await asyncio.create_subprocess_exec(
             *(sys.executable, str(PJPHONE), *arguments),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             preexec_fn=always_in_time,
         )
         await bob.answer()
-        complaint = (await pjsua.communicate())[1].decode()
+        await bob.hears(0.5)  # the audio goes where the keys are to go
+        complaint = (await pjsua.communicate(b"go\n"))[1].decode()
         assert pjsua.returncode == 0, complaint
         await engine.until_done(2)
         keys = [event.key for event in engine.seen(KeyReceived, leg="c1")]

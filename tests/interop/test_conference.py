@@ -81,7 +81,7 @@ async def test_three_phones(tmp_path: Path, workers: int) -> None:
         for phone in (ann, bob, eve):
             await phone.dial("room", engine.port())
         await engine.until_event(RoomJoined, members=3)
-        await asyncio.sleep(2.5)
+        await asyncio.gather(*(phone.hears(2.0) for phone in (ann, bob, eve)))
         await asyncio.gather(*(phone.hang_up() for phone in (ann, bob, eve)))
         await engine.until_done(3)
         await engine.until(lambda _: len(engine.seen(RecordingEnded)) == 3 or None)

@@ -15,6 +15,7 @@ from ivrbench.observe.events import KeyReceived
 from .lab.engine import Engine
 from .lab.network import IP, free_port
 from .lab.processes import always_in_time
+from .lab.sipp import sipp_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,22 +73,10 @@ async def test_somebody_elses_server(
 ) -> None:
     """SIPp answers as many calls as it wants to, and sends the sound back."""
     need("sipp")
-    port = free_port(socket.SOCK_DGRAM)
-    sipp = await asyncio.create_subprocess_exec(
-        *("sipp", "-sn", "uas", "-i", IP, "-p", str(port), "-mi", IP, "-rtp_echo"),
-        *("-mp", str(free_port(socket.SOCK_DGRAM) & ~3), "-nostdin", "-timeout", "30s"),
-        cwd=tmp_path,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
+    port, echo = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM) & ~3
+    async with sipp_at(port, "uas", tmp_path, "-rtp_echo", "-mp", str(echo)):
         uri = f"sip:uas@{IP}:{port}"
         code, figures = await load(uri, "--calls", "5", "--rate", "5", "--for", "1")
         assert code == 0
         assert (figures["placed"], figures["answered"], figures["cut"]) == (5, 5, 0)
         assert figures["packets"]["sent"] > 5 * 40
-    finally:
-        if sipp.returncode is None:
-            sipp.kill()
-            await sipp.wait()

@@ -70,7 +70,7 @@ async def test_tones_and_keys(
         async with asyncio.timeout(60.0):
             said, _ = await process.communicate()
         assert process.returncode == 0, said.decode(errors="replace")
-        await engine.until_done(1)
+        (leg,) = await engine.until_done(1)
     (agreed,) = engine.seen(MediaAgreed)
     assert agreed.codec == ours
     assert [event.key for event in engine.seen(KeyReceived)] == [1, 2, 11]
@@ -79,4 +79,5 @@ async def test_tones_and_keys(
     assert recorded_hz == rate_hz
     assert share > 0.9
     with wave.open(str(tmp_path / "message.wav")) as file:
-        assert np.isclose(file.getnframes() / rate_hz, SECONDS, atol=0.5)
+        assert leg.ended is not None
+        assert np.isclose(file.getnframes() / rate_hz, leg.ended.duration_s, atol=0.5)

@@ -45,7 +45,8 @@ class IvrDialog(Witness):
 
 SCRIPTS = {
     "answer": WITNESS + "    pass\n",
-    "thinks": WITNESS + "    def onInvite(self, hdrs):\n        return None\n",
+    "thinks": WITNESS
+    + "    def onInvite(self, hdrs):\n        self.sendReply(180, 'Ringing', '')\n",
     "hangup": WITNESS + "    def onSessionStart(self):\n        self.stopSession()\n",
 }
 
@@ -62,7 +63,7 @@ SEQUENCES = {
     ),
     ("cancel", "thinks"): (
         "onSipRequest INVITE, onInvite, onSipRequest CANCEL",
-        "< INVITE, > 100, < CANCEL, > 200, > 487, < ACK",
+        "< INVITE, > 100, > 180, < CANCEL, > 200, > 487, < ACK",
     ),
     ("hold", "answer"): (
         "onSipRequest INVITE, onInvite, onStart, onSessionStart, onSipRequest ACK, "
@@ -100,6 +101,11 @@ def messages(engine: Engine, leg: str) -> str:
     return ", ".join(f"{'>' if e.sent else '<'} {e.summary.split(' ')[0]}" for e in traced)
 
 
+async def until_messages(engine: Engine, leg: str, n_messages: int) -> None:
+    """SIPp is done once it has sent its last message, which may still be on its way."""
+    await engine.until(lambda _: messages(engine, leg).count(",") + 1 >= n_messages or None)
+
+
 async def test_sequences(engine: Engine, tmp_path: Path) -> None:
     """Whole calls: handlers of each, and messages of each, in their order; nothing else comes."""
     for number, ((scenario, script), (called, sent)) in enumerate(SEQUENCES.items(), start=1):
@@ -107,5 +113,6 @@ async def test_sequences(engine: Engine, tmp_path: Path) -> None:
         assert (result.exit_code, result.successful) == (0, 1), (scenario, result.errors)
         legs = await engine.until_done(number)
         leg = legs[-1].name
+        await until_messages(engine, leg, sent.count(",") + 1)
         assert handlers(engine, leg) == called, scenario
         assert messages(engine, leg) == sent, scenario

@@ -56,7 +56,7 @@ async def test_tone_of_the_script_is_at_the_loudspeaker(card: SoundCard, tmp_pat
     settings(engine.conf.parent, "plays", prompt=wav)
     async with engine:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ivrbench", "call", "plays", "--sound", "--for", "20"),
+            *(sys.executable, "-m", "ivrbench", "call", "plays", "--sound", "--for", "60"),
             *("--control-socket", str(engine.socket)),
             stdout=asyncio.subprocess.PIPE,
         )
@@ -122,7 +122,7 @@ def parts(samples: Samples) -> list[Samples]:
 async def purest(card: SoundCard, hz: float) -> Samples:
     """Half a second at the loudspeaker that is all this tone."""
     best = await card.speaker(0.5)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while tone_share(best, hz) < 0.95:
             best = max(parts(await card.speaker(1.0)), key=lambda part: tone_share(part, hz))
     return best

@@ -91,6 +91,7 @@ class Baresip:
     ) -> None:
         self.folder = folder
         self._transport = transport
+        self._rate_hz = rate_hz
         self._control_port = free_port()
         self._process: asyncio.subprocess.Process | None = None
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -152,7 +153,7 @@ class Baresip:
         if self._process.returncode is None:
             self._process.terminate()
         try:
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(START_S):  # killed, it leaves recordings without a header
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()
@@ -205,6 +206,16 @@ class Baresip:
                 event = await self._events.get()
                 if event["type"] in kinds and event.get("peeruri", "").startswith(peer):
                     return event
+
+    async def hears(self, seconds: float) -> None:
+        """Wait until it has heard so much more: its recordings grow with each packet."""
+        wanted = self._heard_bytes() + int(seconds * self._rate_hz * 2)
+        async with asyncio.timeout(START_S):
+            while self._heard_bytes() < wanted:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)  # another process: there is no event
+
+    def _heard_bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.glob("dump-*-dec.wav"))
 
     def heard(self) -> Path:
         """The recording of what it heard in its first call; complete once the call is over."""

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import itertools
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -31,6 +32,7 @@ Object.defineProperty(Object.prototype, "terminal", {
   },
 });
 """
+NO_CONTEXT = -32_000  # the protocol's code for a page in between, among other things
 READ_TEXT = "document.body?.innerText"
 READ_TERMINAL = """
 (() => {
@@ -40,6 +42,10 @@ READ_TERMINAL = """
     buffer.getLine(row)?.translateToString(true) ?? "").join("\\n");
 })()
 """
+
+
+class NoContext(Exception):
+    """One page is gone and the next one is not there yet."""
 
 
 class Browser:
@@ -91,12 +97,15 @@ class Browser:
 
     async def _first_page(self, address: str) -> str:
         async with connect(f"ws://{address}") as whole:
-            await whole.send(json.dumps({"id": 1, "method": "Target.getTargets"}))
+            # It listens before it has a page; each target is told, also those that are there.
+            order = {"id": 1, "method": "Target.setDiscoverTargets", "params": {"discover": True}}
+            await whole.send(json.dumps(order))
             async for message in whole:
-                answer = json.loads(message)
-                if answer.get("id") == 1:
-                    targets = answer["result"]["targetInfos"]
-                    return str(next(t["targetId"] for t in targets if t["type"] == "page"))
+                told = json.loads(message)
+                if told.get("method") == "Target.targetCreated":
+                    target = told["params"]["targetInfo"]
+                    if target["type"] == "page":
+                        return str(target["targetId"])
         raise AssertionError("the browser ended")
 
     async def do(self, method: str, **parameters: object) -> dict[str, Any]:
@@ -108,7 +117,9 @@ class Browser:
         async for message in self._page:
             answer = json.loads(message)
             if answer.get("id") == number:
-                assert "error" not in answer, answer
+                if (error := answer.get("error", {})).get("code") == NO_CONTEXT:
+                    raise NoContext(error["message"])
+                assert not error, answer
                 found: dict[str, Any] = answer["result"]
                 return found
         raise AssertionError("the page is gone")
@@ -121,6 +132,12 @@ class Browser:
         """The value of a piece of JavaScript."""
         return (await self.do("Runtime.evaluate", expression=script))["result"].get("value")
 
+    async def shown(self, script: str = READ_TERMINAL) -> str:
+        """The text that a script gives; "" also between two pages, where none can run."""
+        with suppress(NoContext):
+            return str(await self.evaluate(script) or "")
+        return ""
+
     async def until(self, *words: str, script: str = READ_TERMINAL) -> str:
         """Wait until all the words are at once in what a script gives: the page's terminal."""
         text = ""
@@ -128,7 +145,7 @@ class Browser:
             async with asyncio.timeout(WITHIN_S):
                 while not text or any(word not in text for word in words):
                     await asyncio.sleep(0.05)  # a page has no event for what it shows
-                    text = str(await self.evaluate(script) or "")
+                    text = await self.shown(script)
         except TimeoutError:
             raise AssertionError(f"{words} not in the page:\n{text}") from None
         return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -162,8 +163,10 @@ class Engine(Watcher):
         self.conf.write_text(f"script_path = scripts\nmax_shutdown_time = 2\nloglevel = 3\n{conf}")
 
     def save(self, name: str, source: str) -> None:
-        """Write a script, as an editor would."""
-        (self.scripts / f"{name}.py").write_text(textwrap.dedent(source))
+        """Write a script, as editors do: at no moment is there half of it."""
+        new = self.scripts.parent / f"{name}.new"
+        new.write_text(textwrap.dedent(source))
+        os.replace(new, self.scripts / f"{name}.py")
 
     @property
     def arguments(self) -> list[str]:

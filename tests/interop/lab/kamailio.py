@@ -86,7 +86,7 @@ class Kamailio:
         if self._process.returncode is None:
             self._process.terminate()
         try:
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(START_S):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import itertools
 import os
@@ -9,9 +10,10 @@ import shutil
 import socket
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-__all__ = ["Network", "free_port"]
+__all__ = ["Network", "free_port", "until_open"]
 
 CLONE_NEWNET: Final = 0x4000_0000  # linux/sched.h
 IP: Final = "127.0.0.1"
@@ -20,6 +22,7 @@ _TABLE: Final = "inet ivrbench_loss"
 _LOWEST_PORT: Final = 22_000
 _N_PORTS: Final = 1_250
 _PORT_STEP: Final = 8  # some take the ports beside theirs too
+OPEN_S: Final = 30.0
 _port_numbers = itertools.count(os.getpid())
 
 
@@ -79,3 +82,14 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
             except OSError:
                 continue
         return port
+
+
+async def until_open(port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> None:
+    """Wait until somebody takes datagrams or connections at a port, without sending any."""
+    table, state = ("udp", "07") if kind == socket.SOCK_DGRAM else ("tcp", "0A")
+    mark = f":{port:04X} 00000000:0000 {state} "
+    # Of the thread that entered the network, which need not be the process's first.
+    path = Path(f"/proc/thread-self/net/{table}")
+    async with asyncio.timeout(OPEN_S):
+        while mark not in path.read_text():  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.02)  # the kernel tells nobody

@@ -1,17 +1,20 @@
 """A call of pjsua2, in a process of its own: plays a WAV, presses keys, records what it hears.
 
 python pjphone.py URI SAYS.wav HEARD.wav PORT KEYS SECONDS
+
+Once the call is up it waits for a line on its standard input, and then presses its keys.
 """
 
 from __future__ import annotations
 
+import select
 import sys
 import time
 
 import pjsua2 as pj
 
 IP = "127.0.0.1"
-SETTLE_S = 1.0  # audio is up in both directions by then
+START_S = 30.0
 
 
 class Call(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
@@ -82,10 +85,11 @@ def main(endpoint: pj.Endpoint) -> int:
             endpoint.libHandleEvents(10)
 
     call.makeCall(uri, pj.CallOpParam(True))
-    run(10.0, ("CONFIRMED", "DISCONNCTD"))
+    run(START_S, ("CONFIRMED", "DISCONNCTD"))
     was_up = call.state == "CONFIRMED"
     if was_up:
-        run(SETTLE_S)
+        while not select.select([sys.stdin], [], [], 0.0)[0]:
+            endpoint.libHandleEvents(10)
         if keys != "-":
             call.dialDtmf(keys)
         run(float(seconds))

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import csv
 import socket
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .network import IP, free_port
+from .network import IP, free_port, until_open
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from .engine import Engine
 
-__all__ = ["SippResult", "run_sipp"]
+__all__ = ["SippResult", "run_sipp", "sipp_at"]
 
 SCENARIOS = Path(__file__).parents[1] / "sipp"
+T1_MS = 500
+GIVES_UP_S = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,6 @@ class SippResult:
     successful: int
     failed: int
     retransmissions: int
-    most_at_once: int
     errors: str
     """What SIPp complained about."""
 
@@ -46,6 +48,7 @@ async def run_sipp(
     hold_ms: int = 500,
     transport: str = "udp",
     within_s: int = 60,
+    t1_ms: int = T1_MS,
     more: Sequence[str] = (),
 ) -> SippResult:
     """Run `scenario` for a number of calls and return what came of it.
@@ -60,13 +63,19 @@ async def run_sipp(
         hold_ms: how long a call stays up, where the scenario has a plain pause.
         transport: "udp" or "tcp".
         within_s: then SIPp gives up.
+        t1_ms: when SIPp sends again what nobody answered.
         more: further options of SIPp.
     """
+    path = SCENARIOS / f"{scenario}.xml"
+    if t1_ms != T1_MS:
+        text = path.read_text().replace(f'retrans="{T1_MS}"', f'retrans="{t1_ms}"')
+        path = folder / path.name
+        path.write_text(text)
     statistics = folder / f"{scenario}.csv"
     errors = folder / f"{scenario}.errors"
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     process = await asyncio.create_subprocess_exec(
-        *("sipp", f"{IP}:{engine.port(transport)}", "-sf", str(SCENARIOS / f"{scenario}.xml")),
+        *("sipp", f"{IP}:{engine.port(transport)}", "-sf", str(path)),
         *("-t", "u1" if transport == "udp" else "t1", "-s", script),
         *("-i", IP, "-p", str(free_port(kind)), "-mi", IP, "-mp", str(free_port(kind) & ~3)),
         *("-m", str(calls), "-r", str(per_s), "-l", str(calls), "-d", str(hold_ms)),
@@ -96,6 +105,27 @@ async def run_sipp(
         successful=int(last["SuccessfulCall(C)"]),
         failed=int(last["FailedCall(C)"]),
         retransmissions=int(last["Retransmissions(C)"]),
-        most_at_once=max(int(row["CurrentCall"]) for row in rows),
         errors=complaint,
     )
+
+
+@asynccontextmanager
+async def sipp_at(
+    port: int, scenario: str, folder: Path, *more: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A SIPp with one of its own scenarios, which takes messages at a UDP port by now."""
+    process = await asyncio.create_subprocess_exec(
+        *("sipp", "-sn", scenario, "-i", IP, "-p", str(port), "-mi", IP, "-nostdin"),
+        *("-timeout", f"{GIVES_UP_S}s", "-timeout_error", *more),
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await until_open(port)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

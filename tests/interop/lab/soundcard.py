@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from .processes import always_in_time
 from .sound import RATE_HZ, Samples
 
 if TYPE_CHECKING:
@@ -81,10 +82,12 @@ class SoundCard:
             *("--realtime=no", "--high-priority=no", f"--log-target=file:{self._folder}/log"),
         )
         async with asyncio.timeout(START_S):
-            while not _works():  # noqa: ASYNC110
+            while _told("info") is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)  # another process: there is no event
-        for keeper in KEEPERS:
-            self._start(*keeper)
+            for keeper in KEEPERS:
+                self._start(*keeper)
+            while _n_streams() < len(KEEPERS):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
     def unplug(self) -> None:
         """The card is gone from one moment to the next."""
@@ -97,7 +100,14 @@ class SoundCard:
         nowhere = subprocess.DEVNULL
         home = {**os.environ, "HOME": str(self._folder)}
         self._processes.append(
-            subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, env=home)
+            subprocess.Popen(
+                command,
+                stdin=nowhere,
+                stdout=nowhere,
+                stderr=nowhere,
+                env=home,
+                preexec_fn=always_in_time,
+            )
         )
 
     async def speaker(self, seconds: float) -> Samples:
@@ -105,6 +115,7 @@ class SoundCard:
         process = await asyncio.create_subprocess_exec(
             *("parec", "--device=spk.monitor", "--latency-msec=20", *MONO),
             stdout=asyncio.subprocess.PIPE,
+            preexec_fn=always_in_time,
         )
         assert process.stdout is not None
         data = await process.stdout.readexactly(int(seconds * RATE_HZ) * 2)
@@ -118,6 +129,13 @@ class SoundCard:
         self._start("paplay", "--device=micbus", "--latency-msec=20", str(wav))
 
 
-def _works() -> bool:
-    """Whether the server answers."""
-    return not subprocess.run(["pactl", "info"], capture_output=True, check=False).returncode
+def _told(*question: str) -> list[str] | None:
+    """Lines of the server's answer; None if there is none."""
+    done = subprocess.run(["pactl", *question], capture_output=True, check=False, text=True)
+    return None if done.returncode else done.stdout.splitlines()
+
+
+def _n_streams() -> int:
+    """How many clients play or record."""
+    kinds = ("sink-inputs", "source-outputs")
+    return sum(len(_told("list", "short", kind) or ()) for kind in kinds)
