@@ -127,5 +127,5 @@ async def test_front_proxy_stops_sending_calls_while_we_drain(
             await engine.until_event(SipTraced, summary="503 Service Unavailable", sent=True)
             assert engine.state.live, "the call goes on"
             await phone.hang_up()
-            async with asyncio.timeout(10.0):
+            async with asyncio.timeout(30.0):
                 assert await engine.process.wait() == 0
