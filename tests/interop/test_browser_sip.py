@@ -102,6 +102,7 @@ async def test_web_socket_of_a_browser(tmp_path: Path) -> None:
         assert got.count("SIP/2.0 200 OK\r\n") == 2
         assert "Call-ID: text\r\n" in got
         assert "closed" not in got
+        await engine.until(lambda _: len(engine.seen(SipTraced, sent=True)) >= 2 or None)
         assert {event.transport for event in engine.seen(SipTraced)} == {"ws"}
 
 
