@@ -56,6 +56,8 @@ def read_arguments(argv: list[str]) -> Mode:
         options = parser.parse_args(argv[1:])
         if not options.target and not options.wait:
             parser.error("whom to call? Give a script's name or a sip: URI, or --wait")
+        if options.register and not options.wait:
+            parser.error("--register is for being called: --wait says what to do then")
         return Mode("call", options)
     if argv[:1] == ["dial"]:
         return Mode("dial", _dial_parser().parse_args(argv[1:]))
@@ -273,6 +275,13 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="|".join((*ANSWERS, "486")),
         help="wait for one call instead: let it ring, answer it, or refuse it with a code",
+    )
+    parser.add_argument(
+        "--register",
+        default="",
+        metavar="sip:USER@HOST",
+        help="with --wait: be called by this address, registered at HOST; --user if the name "
+        "there is another",
     )
 
 

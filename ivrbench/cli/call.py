@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.config.users import read_users
-from ivrbench.errors import ConfigError
+from ivrbench.errors import ConfigError, RemoteProtocolError
 from ivrbench.phone import agent
 from ivrbench.phone.callee import read_answers
 from ivrbench.phone.options import CallOptions
+from ivrbench.sip.uri import parse_uri
 
 from .arguments import settings_of_file
 from .save_test import save_test
@@ -66,6 +67,7 @@ def _call_options(options: argparse.Namespace, settings: Settings) -> CallOption
     user, password = login_of(options, settings)
     return CallOptions(
         target=options.target,
+        register=options.register,
         answers=read_answers(options.wait) if options.wait else "",
         keys=options.keys,
         keys_by=options.keys_by,
@@ -99,12 +101,22 @@ def login_of(options: argparse.Namespace, settings: Settings) -> tuple[str, str]
         ConfigError: the file of users cannot be used, or there is no password.
     """
     users: dict[str, str] = {}
-    if settings.users is not None and ":" not in options.target:
+    register, waits = getattr(options, "register", ""), getattr(options, "wait", "")
+    if settings.users is not None and (register or ":" not in options.target):
         users = read_users(settings.users)
-    user = options.user or next(iter(users), "")
+    user = options.user or ("" if waits else next(iter(users), ""))
+    if register:
+        user = options.user or _user_of(register)
     password = users.get(user) or os.environ.get(PASSWORD_VARIABLE, "")
     if user and not password and sys.stdin.isatty():
         password = getpass(f"Password of {user}: ")
-    if user and not password:
+    if user and not password and not register:
         raise ConfigError(f"there is no password of {user}: give it in {PASSWORD_VARIABLE}")
     return user, password
+
+
+def _user_of(address: str) -> str:
+    try:
+        return parse_uri(address).decoded_user
+    except RemoteProtocolError as exc:
+        raise ConfigError(f"{address} cannot be registered as: {exc.reason}") from exc

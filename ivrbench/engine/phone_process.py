@@ -38,6 +38,8 @@ class PhoneProcess:
         self.ended = False
         """True once it told how its call ended."""
         self.leg: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.last_error = ""
+        """What it said last on standard error."""
         self.ready = asyncio.Event()
         """It can be called, or it is over."""
         self.is_idle = bool(order.answers)
@@ -63,7 +65,8 @@ class PhoneProcess:
         """Log what it says on standard error, until it is over."""
         assert self.process.stderr is not None, "it was started with a pipe"
         async for line in self.process.stderr:
-            log.info("test phone: %s", line.decode("utf-8", "replace").rstrip())
+            self.last_error = line.decode("utf-8", "replace").rstrip()
+            log.info("test phone: %s", self.last_error)
 
 
 def record_file(order: PlaceTestCall, name: str) -> str:
@@ -106,6 +109,7 @@ async def start_phone(
 def _command_line(order: PlaceTestCall, target: str, record: str, user: str) -> list[str]:
     valued = {
         "--wait": order.answers,
+        "--register": order.register,
         "--keys": order.keys,
         "--keys-by": order.keys_by,
         "--codec": order.codec,

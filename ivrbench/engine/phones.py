@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from ivrbench.config import read_users
-from ivrbench.errors import ConfigError
+from ivrbench.errors import ConfigError, RemoteProtocolError
 from ivrbench.observe.commands import Answered, SoundCard
 from ivrbench.observe.phones import PhoneEnded, PhoneEvent, PhoneRang, PhoneReady, PhoneStarted
 from ivrbench.sip.flow import host_port
+from ivrbench.sip.uri import parse_uri
 
 from .phone_process import PROGRAM, PhoneProcess, record_file, start_phone
 
@@ -63,6 +64,8 @@ class Phones:
         """Start a call and wait until it reaches us; or a phone, until we can call it."""
         if command.answers:
             self._send_idle_away()
+            if command.register:
+                self._engine.board.callee_hop = ""
         try:
             phone = await self._start(command)
         except OSError as exc:
@@ -73,10 +76,12 @@ class Phones:
         leg = await self._arrived(phone)
         text = f"calling {command.target}"
         if command.answers:
-            text = "what scripts call comes to the test phone"
+            to = command.register or "what scripts call"
+            text = f"{to} comes to the test phone"
         ok = bool(leg) or not phone.leg.done()
         if not ok:
-            text = "the test phone ended"
+            why = phone.last_error.removeprefix("ivrbench: ") or "the log may say why"
+            text = f"the test phone ended: {why}"
         return Answered(command.request, ok=ok, text=text, leg=leg, phone=phone.name)
 
     async def _arrived(self, phone: PhoneProcess) -> str:
@@ -98,7 +103,8 @@ class Phones:
         number = next(self._numbers)
         name = f"p{number}"
         if order.answers:
-            target, login = host_port(_reachable(self._listener()), 0), ("", "")
+            target = host_port(_reachable(self._listener()), 0)
+            login = self._registers_as(order)
         else:
             target = f"{self._target(order.target)};test-call={number}"
             login = self._login(order)
@@ -106,7 +112,7 @@ class Phones:
         self._engine.board.publish(
             PhoneStarted(
                 phone=name,
-                target=order.target,
+                target=order.target or order.register,
                 recording=record_file(order, name),
                 answers=order.answers,
             )
@@ -196,6 +202,23 @@ class Phones:
             return "", ""
         return next(iter(read_users(users).items()))
 
+    def _registers_as(self, order: PlaceTestCall) -> tuple[str, str]:
+        """Name and password at the registrar, ("", "") if there is no password.
+
+        Raises:
+            ConfigError: the address, or the file of users, cannot be used.
+        """
+        if not order.register:
+            return "", ""
+        try:
+            user = parse_uri(order.register).decoded_user
+        except RemoteProtocolError as exc:
+            raise ConfigError(f"{order.register} cannot be registered as: {exc.reason}") from exc
+        users = self._engine.board.settings.users
+        known = read_users(users) if users is not None else {}
+        password = order.password or known.get(user, "")
+        return (user, password) if password else ("", "")
+
     def _call_began(self, session: Session) -> None:
         mark = _MARK.search(session.leg.call.invite_request.uri)
         phone = self._phones.get(int(mark[1])) if mark else None
@@ -243,7 +266,7 @@ class Phones:
             self._engine.board.publish(msgspec.structs.replace(event, phone=name, leg=leg))
 
     def _can_be_called(self, phone: PhoneProcess, address: str) -> None:
-        if phone.is_idle:
+        if phone.is_idle and not phone.order.register:
             self._engine.board.callee_hop = f"sip:{address}"
         phone.ready.set()
 

@@ -73,12 +73,16 @@ class PlaceTestCall(_Command, frozen=True):
     """Start the test phone on a script's name or a SIP URI; with `answers`, to be called.
 
     Calls that scripts make then go to this phone, whatever their URI says, until it is told to
-    hang up. Once it was called, another one takes its place.
+    hang up; but with `register` only those to that address. Once it was called, another one takes its place.
     """
 
     target: str
     answers: str = ""
     """What it does when it is called: one of `phones.ANSWERS` or a code; "": it calls."""
+    register: str = ""
+    """With `answers`: be called by this address, `sip:anna@example.org`, not by our scripts."""
+    password: str = ""
+    """Of that user; "": that of our own users, if there is one."""
     keys: str = ""
     """Pressed once the call is up; `,` pauses 0.5 s."""
     keys_by: str = ""

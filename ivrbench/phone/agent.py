@@ -151,19 +151,35 @@ class Agent:
     async def _wait(self) -> str:
         """Be there to be called."""
         options = self._options
-        host, port = read_place(options.target)
-        sip = UdpSip(self._on_sip, self._on_failure)
-        sip.listen(host, port)
-        self._open.callback(sip.close)
-        self._sip = sip
+        host = await (self._open_way_to_registrar() if options.register else self._open_place())
         self._open_rtp(host)
         settings = CallSettings(
             self._local_media(host), keys=self._keys, keys_by=options.keys_by, for_s=options.for_s
         )
         callee = Callee(settings, self._stream, read_answers(options.answers))
-        callee.wait(host_port(*sip.local))
+        callee.wait(host_port(*self._sip.local))
+        if options.register:
+            flow, now = self._sip.first_flow, self._clock.now()
+            callee.register(options.register, flow, self._credentials, now)
         self._call = callee
         return ""
+
+    async def _open_place(self) -> str:
+        """Open the socket for calls that come straight to us; its host."""
+        host, port = read_place(self._options.target)
+        sip = UdpSip(self._on_sip, self._on_failure)
+        sip.listen(host, port)
+        self._open.callback(sip.close)
+        self._sip = sip
+        return host
+
+    async def _open_way_to_registrar(self) -> str:
+        """Open the socket for calls that the registrar sends us; its host."""
+        target = read_target(self._options.register, ())
+        remote = await resolve(target)
+        host = local_address_for(remote)
+        self._sip = await self._open_sip(target, host, remote)
+        return host
 
     def _open_rtp(self, host: str) -> None:
         self._rtp, self._rtcp = open_rtp_pair(host, self._on_rtp, self._on_rtcp)
@@ -221,8 +237,8 @@ class Agent:
         return sip
 
     def _credentials(self, realm: str) -> tuple[str, str] | None:
-        user = self._options.user
-        return (user, self._options.password) if user else None
+        user, password = self._options.user, self._options.password
+        return (user, password) if user and password else None
 
     # -- the outside ---------------------------------------------------------------------
 

@@ -243,9 +243,11 @@ class PhoneCall:
 
     def _take_events(self, now: float) -> None:
         while (event := self._endpoint.next_event()) is not None:
-            handler = _HANDLERS.get(type(event))
-            if handler is not None:
-                handler(self, event, now)
+            self._take(event, now)
+
+    def _take(self, event: Event, now: float) -> None:
+        if (handler := _HANDLERS.get(type(event))) is not None:
+            handler(self, event, now)
 
     def _on_provisional(self, event: ProvisionalReceived, now: float) -> None:
         response = event.response
@@ -390,9 +392,9 @@ _HANDLERS: Final[dict[type[Event], Callable[[PhoneCall, Any, float], None]]] = {
     ResponseReceived: PhoneCall._on_response,
     RequestTimedOut: PhoneCall._on_timeout,
     ReinviteReceived: PhoneCall._on_reinvite,
-    AckReceived: lambda call, event, now: call._on_ack(event, now),
+    AckReceived: PhoneCall._on_ack,
     RequestReceived: PhoneCall._on_request,
-    InviteReceived: lambda call, event, now: call._on_invite(event, now),  # a callee's own
+    InviteReceived: PhoneCall._on_invite,
     ByeReceived: PhoneCall._on_bye,
     CallEnded: PhoneCall._on_ended,
 }

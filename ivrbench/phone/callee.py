@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Final
 from ivrbench.errors import ConfigError, LocalProtocolError, SdpError
 from ivrbench.observe.phones import ANSWERS
 from ivrbench.sdp.session import OfferAnswerState
-from ivrbench.sip.events import EndCause
+from ivrbench.sip.events import AckReceived, EndCause, InviteReceived
 from ivrbench.sip.status import reason_phrase
 
 from .call import PhoneCall
-from .facts import Answered, Ended, Figures, Rang, Ready
+from .facts import Answered, Ended, Figures, Noted, Rang, Ready
+from .registering import Registering
 
 if TYPE_CHECKING:
-    from ivrbench.sip.events import AckReceived, InviteReceived
+    from ivrbench.sip.auth import Credentials
+    from ivrbench.sip.events import Event
+    from ivrbench.sip.flow import Flow
     from ivrbench.sip.invite import InviteCall
     from ivrbench.sip.tokens import Tokens
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Callee", "read_answers", "read_code"]
 
+LEAVES_WITHIN_S: Final = 2.0
 DECLINE: Final = 603
 """What hanging up means while it rings."""
 
@@ -76,6 +80,9 @@ class Callee(PhoneCall):
         super().__init__(settings, stream, tokens=tokens)
         self._answers = answers
         self.was_called = False  # or is not to be called any more
+        self._registering: Registering | None = None
+        self._leaves_s: float | None = None
+        """Until then the registrar may confirm that we are gone."""
 
     def wait(self, address: str) -> None:
         """From now on we can be called.
@@ -84,6 +91,35 @@ class Callee(PhoneCall):
             address: where, for people and for whoever sends the calls.
         """
         self._facts.append(Ready(address))
+
+    def register(self, uri: str, flow: Flow, credentials: Credentials, now: float) -> None:
+        """Be called by an address of our own, too.
+
+        Args:
+            uri: the address; its registrar is its host.
+            flow: the way there.
+            credentials: name and password.
+            now: the time.
+
+        Raises:
+            RemoteProtocolError: the address cannot be read.
+        """
+        self._registering = Registering(self._endpoint, uri, flow, credentials, now=now)
+        self._registering.on_deadline(now)
+
+    def deadline(self) -> float | None:
+        """When `on_deadline` wants to be called, None if nothing is due ever."""
+        asks_s = self._registering.deadline() if self._registering is not None else None
+        times = (super().deadline(), asks_s, self._leaves_s)
+        return min((time for time in times if time is not None), default=None)
+
+    def on_deadline(self, now: float) -> None:
+        """Do what is due: that of a call, and to stay registered."""
+        if self._registering is not None:
+            self._registering.on_deadline(now)
+        if self._leaves_s is not None and self._leaves_s <= now:
+            self._wait_no_more()
+        super().on_deadline(now)
 
     @property
     def peer_uri(self) -> str:
@@ -136,18 +172,40 @@ class Callee(PhoneCall):
             self.refuse(DECLINE, now)
         elif not self.was_called:
             self.was_called = True
-            self._facts.append(Ended(EndCause.DROPPED, 0, "", False, 0.0, Figures()))
+            if self._registering is not None:
+                self._registering.leave(now)
+            if self._registering is None or self._registering.is_over:
+                self._wait_no_more()
+            else:
+                self._leaves_s = now + LEAVES_WITHIN_S
+
+    def _wait_no_more(self) -> None:
+        self._leaves_s = None
+        self._facts.append(Ended(EndCause.DROPPED, 0, "", False, 0.0, Figures()))
 
     def _ringing(self, what: str) -> InviteCall:
         if self._call is None or self._answered_s is not None:
             raise LocalProtocolError(f"no call rings here that could be {what}ed")
         return self._call
 
-    def _on_invite(self, event: InviteReceived, now: float) -> None:
-        if self.was_called:
-            super()._on_invite(event, now)
-            return
+    def _take(self, event: Event, now: float) -> None:
+        registering = self._registering
+        text = registering.take(event, now) if registering is not None else None
+        if isinstance(event, InviteReceived) and not self.was_called:
+            self._on_call(event, now)
+        elif isinstance(event, AckReceived) and not self._stream.sending:
+            self._on_first_ack(event, now)
+        elif text is None or registering is None:
+            super()._take(event, now)
+        elif text:
+            self._facts.append(Noted(text))
+        elif registering.is_over and self._leaves_s is not None:
+            self._wait_no_more()
+
+    def _on_call(self, event: InviteReceived, now: float) -> None:
         self.was_called = True
+        if self._registering is not None:
+            self._registering.leave(now)  # busy: the next call is for another phone
         self._call, self._dialled_s = event.call, now
         request = event.request
         self._facts.append(Rang(request.call_id, request.from_.uri, request.to.uri))
@@ -158,9 +216,9 @@ class Callee(PhoneCall):
         else:
             self.refuse(read_code(self._answers), now)
 
-    def _on_ack(self, event: AckReceived, now: float) -> None:
-        if self._offer_answer.state is not OfferAnswerState.OFFER_SENT or self._stream.sending:
-            super()._on_ack(event, now)
+    def _on_first_ack(self, event: AckReceived, now: float) -> None:
+        """The answer to our offer, if the INVITE had none."""
+        if self._offer_answer.state is not OfferAnswerState.OFFER_SENT:
             return
         self._take_answer(event.request.body, now)
         agreement = self._offer_answer.agreement

@@ -20,6 +20,9 @@ class CallOptions:
     target: str
     """A script's name, or a `sip:` URI; with `answers`, the address to wait at: `HOST[:PORT]`, ""
     for any port of 127.0.0.1."""
+    register: str = ""
+    """With `answers`: the address to be registered as, `sip:anna@example.org`; `user` and
+    `password` go with it."""
     answers: str = ""
     """What the phone does when it is called, as `callee.read_answers` takes it; "": it calls."""
     keys: str = ""

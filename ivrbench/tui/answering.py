@@ -6,6 +6,8 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from ivrbench.observe.commands import TellPhone
 from ivrbench.tui.outside import heard_file
 from ivrbench.tui.phone_choice import idle_phone, phone_for, ringing_phone, show_phone
@@ -36,6 +38,7 @@ ANSWERS: Final = (
 """Key, what the phone does when it is called, and what that means for calls of scripts."""
 _SILENT: Final = "nothing rings here: w on F4 lets what scripts call ring here"
 _OFF: Final = "off"
+_REGISTER: Final = "register"
 _OTHER: Final = "other"
 
 
@@ -48,6 +51,8 @@ class Answering:
 
     def __init__(self, app: Workbench) -> None:
         self._app = app
+        self._password = ""
+        """Of the address that the phone that waits is registered as."""
 
     # --- the call that rings ------------------------------------------------------------
 
@@ -82,7 +87,25 @@ class Answering:
         """Ask what becomes of calls that scripts make."""
         choices = [*ANSWERS, *_refusals("refused here with")]
         choices.append(("0", _OFF, "not here: they go where they lead"))
+        choices.append(("n", _REGISTER, "not here; ring by an address of our own: register to …"))
         self._choose("Calls that scripts make", choices, partial(self._chosen, self.take))
+
+    def ask_register(self) -> None:
+        """Ask for an address, and its password, and be called by it."""
+        hint = "sip:USER@HOST, registered at HOST; calls to it ring here"
+        self._prompt(PromptScreen("Register to", hint, ""), self._ask_password)
+
+    def _ask_password(self, uri: str) -> None:
+        hint = "nothing: that of our own users file, or none"
+        prompt = PromptScreen("Password", hint, "", is_secret=True)
+        self._app.push_screen(prompt, partial(self._register, uri))
+
+    def _register(self, uri: str, password: str | None) -> None:
+        if password is None:
+            return
+        address = uri if uri.startswith(("sip:", "sips:")) else f"sip:{uri}"
+        self._password = password
+        self._app.ask(self._order("ring", address))
 
     def take(self, answers: str) -> None:
         """Let the test phone take them from now on, or no more.
@@ -100,18 +123,23 @@ class Answering:
         """What the next calls are made with was changed: the phone that waits has it too."""
         idle = idle_phone(self._app.model)
         if idle is not None:
-            self._app.ask(self._order(idle.started.answers))
+            self._app.ask(self._order(idle.started.answers, idle.started.target))
 
-    def _order(self, answers: str) -> PlaceTestCall:
+    def _order(self, answers: str, register: str = "") -> PlaceTestCall:
         record = str(heard_file(os.environ, os.getpid(), 0))
-        return phone_for(self._app.model, "", record, answers)
+        order = phone_for(self._app.model, "", record, answers)
+        return replace(order, register=register, password=self._password if register else "")
 
     def _chosen(self, then: Callable[[str], None], choice: str) -> None:
-        if choice != _OTHER:
+        if choice == _REGISTER:
+            self.ask_register()
+        elif choice != _OTHER:
             then(choice)
-            return
-        prompt = PromptScreen("Refuse with", "a SIP code from 400 to 699", "")
-        self._app.push_screen(prompt, lambda typed: then(typed) if typed else None)
+        else:
+            self._prompt(PromptScreen("Refuse with", "a SIP code from 400 to 699", ""), then)
+
+    def _prompt(self, prompt: PromptScreen, done: Callable[[str], None]) -> None:
+        self._app.push_screen(prompt, lambda typed: done(typed) if typed else None)
 
     def _choose(
         self, title: str, choices: list[tuple[str, str, str]], done: Callable[[str], None]

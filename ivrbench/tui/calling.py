@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from ivrbench.tui.app import Workbench
     from ivrbench.tui.redial import Moment
 
-__all__ = ["NETWORKS", "Calling"]
+__all__ = ["NETWORKS", "RTCP_BROKEN", "Calling"]
 
+RTCP_BROKEN = "break RTCP: no reports go out, none are read"
 REPEATS_WITHIN_S = 0.045
 """Keyboards repeat 25 to 40 times a second; nobody presses a key twice so quickly."""
 SYSTEM = "default"
@@ -277,7 +278,13 @@ class Calling:
 
     def ask_network(self) -> None:
         """Ask what the packets of this phone have to go through."""
-        self._choose("The phone's network", list(NETWORKS), partial(self.tell, "network"))
+        switches = self._app.model.phone.switches if self._app.model.phone is not None else None
+        broken = switches is not None and switches.rtcp_broken
+        rtcp = ("r", "on", "RTCP again") if broken else ("r", "off", RTCP_BROKEN)
+        self._choose("The phone's network", [*NETWORKS, rtcp], self._network_chosen)
+
+    def _network_chosen(self, what: str) -> None:
+        self.tell("rtcp" if what in ("on", "off") else "network", what)
 
     def ask_sound(self) -> None:
         """Ask about the sound card."""

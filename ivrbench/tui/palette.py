@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = ["commands"]
 
+CODEC_NAMES = (
+    ("", "PCMU or PCMA"),
+    ("pcmu", "PCMU only"),
+    ("pcma", "PCMA only"),
+    ("g722", "G.722 only"),
+    ("opus", "Opus only"),
+)
+"""Each of `observe.phones.CODECS`, for people."""
+
 
 def commands(app: Workbench) -> Iterator[SystemCommand]:
     """What can be done now. What cannot stays listed, with the reason."""
@@ -142,7 +151,6 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("Call: transfer…", f"To a script or a SIP URI{up}", calling.ask_transfer)
     yield SystemCommand("Call: the other test call", "Of several", calling.next_phone)
     yield from _answers(app)
-    yield SystemCommand("Call: codec", "G.711, G.722, Opus: for the next calls", calling.next_codec)
     used = model.sound.used
     yield SystemCommand(
         f"Audio: {'no sound card' if used else 'sound card again'}",
@@ -187,6 +195,18 @@ def _networks(app: Workbench, up: str) -> Iterator[SystemCommand]:
             f"Network: {meaning}",
             f"Test phone only{up}",
             partial(app.calling.tell, "network", argument),
+        )
+    about = f"Test phone only: no reports go out, none are read{up}"
+    yield SystemCommand("Network: break RTCP", about, partial(app.calling.tell, "rtcp", "off"))
+    about = f"Reports go out and are read again{up}"
+    yield SystemCommand("Network: RTCP again", about, partial(app.calling.tell, "rtcp", "on"))
+    about = "Test phone only: calls to it are answered here"
+    yield SystemCommand("Network: register to…", about, app.answering.ask_register)
+    for codec, name in CODEC_NAMES:
+        yield SystemCommand(
+            f"Network: answer with codec {name}",
+            "Test phone only: what it offers and accepts from the next call on",
+            partial(app.calling.use_codec, codec),
         )
 
 

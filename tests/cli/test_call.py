@@ -95,3 +95,42 @@ def test_cards_are_listed_without_a_call(
     assert main(["call", "--devices"]) == 0
     assert capsys.readouterr().out == "there is no sound card\n"
     assert not called
+
+
+def test_waiting_for_a_call(called: list[CallOptions], tmp_path: Path) -> None:
+    """Nobody is logged in where nobody asks; at a registrar it is the user of the address, with
+    the password of the users file if there is one, without one if not."""
+    with_users(tmp_path)
+    assert main(["call", "--wait", "ring"]) == 0
+    assert main(["call", "127.0.0.1:5070", "--wait", "486"]) == 0
+    assert main(["call", "--wait", "answer", "--register", "sip:bob@192.0.2.1"]) == 0
+    assert main(["call", "--wait", "answer", "--register", "sip:eva@192.0.2.1"]) == 0
+    told = [(each.target, each.answers, each.register, each.user, each.password) for each in called]
+    assert told == [
+        ("", "ring", "", "", ""),
+        ("127.0.0.1:5070", "486", "", "", ""),
+        ("", "answer", "sip:bob@192.0.2.1", "bob", "hidden"),
+        ("", "answer", "sip:eva@192.0.2.1", "eva", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        ([], "whom to call?"),
+        (["hello", "--register", "sip:a@b"], "--register is for being called"),
+        (["--wait", "loudly"], "a phone can ring, answer, never or refuse"),
+        (["--wait", "ring", "--register", "sip:@["], "sip:@[ cannot be registered as"),
+    ],
+)
+def test_waiting_that_cannot_be_meant(
+    called: list[CallOptions], capsys: pytest.CaptureFixture[str], argv: list[str], why: str
+) -> None:
+    """Each says what is missing, and nothing is begun."""
+    try:
+        code = main(["call", *argv])
+    except SystemExit as exc:
+        code = int(str(exc.code))
+    assert code == 2
+    assert why in capsys.readouterr().err
+    assert not called

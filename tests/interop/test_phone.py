@@ -224,6 +224,35 @@ async def test_answering_what_a_script_calls(tmp_path: Path) -> None:
     assert share > 0.9
 
 
+async def test_registered_at_our_own_registrar(tmp_path: Path) -> None:
+    """The test phone is a user of ours, with the password of the users file: a script that calls
+    that user reaches it, over UDP and over TCP; a wrong password is told."""
+    connects = CONNECTS.replace("sip:conf@192.0.2.9", "sip:anna@127.0.0.1")
+    more = ["--listen", "tcp:127.0.0.1:0"]
+    conf = "users = users.conf\n"
+    engine = Engine(tmp_path / "engine", {"connects": connects}, conf=conf, more=more)
+    (engine.conf.parent / "users.conf").write_text("anna = secret\n")
+    async with engine:
+        here = f"127.0.0.1:{engine.port()}"
+        script = engine.conf.parent / "scripts" / "connects.py"
+        script.write_text(script.read_text().replace("anna@127.0.0.1", f"anna@{here}"))
+        await engine.until(lambda state: state.scripts["connects"].generations[-1].generation == 2)
+        for uri in (f"sip:anna@{here}", f"sip:anna@127.0.0.1:{engine.port('tcp')};transport=tcp"):
+            phone = (await engine.ask(PlaceTestCall("", answers="answer", register=uri))).phone
+            registered = "registered as sip:anna@127.0.0.1"
+            await engine.until_event(PhoneProgressed, phone=phone, text=registered)
+            caller = await engine.ask(PlaceTestCall("connects"))
+            await engine.until_event(PhoneRang, phone=phone)
+            await engine.until_event(PhoneProgressed, phone=caller.phone, step="200")
+            await engine.ask(TellPhone(phone, "hangup"))
+            await engine.until_event(PhoneEnded, phone=caller.phone)
+        uri = f"sip:anna@{here}"
+        wrong = PlaceTestCall("", answers="ring", register=uri, password="wrong")
+        phone = (await engine.ask(wrong)).phone
+        refused = "not registered as sip:anna@127.0.0.1: 401 Unauthorized"
+        await engine.until_event(PhoneProgressed, phone=phone, text=refused)
+
+
 async def test_refused_call_ends_with_1(tmp_path: Path) -> None:
     """A script that does not exist is refused, and the exit code says so."""
     async with Engine(tmp_path / "engine", {"plays": "x = 1\n"}) as engine:

@@ -175,7 +175,8 @@ class FakeEngine:
                 phone = f"p{self._n_calls}"
                 for waiting in [v.name for v in self.hub.history.phones.values() if v.is_idle]:
                     self.publish(PhoneEnded("", 0, False, 0.0, phone=waiting))
-                self.publish(PhoneStarted(phone=phone, target="", answers=answers))
+                target = command.register
+                self.publish(PhoneStarted(phone=phone, target=target, answers=answers))
                 self.publish(PhoneReady("127.0.0.1:7070", phone=phone))
                 text = "what scripts call comes to the test phone"
                 return commands.Answered(command.request, ok=True, phone=phone, text=text)

@@ -144,6 +144,41 @@ async def test_from_the_palette(engine: FakeEngine) -> None:
         assert answers == ["never", "486"]
 
 
+async def test_registering(engine: FakeEngine) -> None:
+    """By an address and a password, which is not shown and goes with later choices; esc at the
+    password changes nothing; w takes what scripts call again."""
+    async with workbench(engine, process=Process(engine)) as (app, pilot):
+        text = await press(app, pilot, engine, "f4", "w", "n", *"anna@example.org", "enter")
+        assert "Password" in text
+        await press(app, pilot, engine, "escape")
+        assert not engine.asked
+        text = await press(app, pilot, engine, "w", "n", *"anna@example.org", "enter", *"secret")
+        assert "secret" not in text
+        text = await press(app, pilot, engine, "enter")
+        order = engine.asked[-1]
+        assert isinstance(order, commands.PlaceTestCall)
+        assert (order.register, order.password) == ("sip:anna@example.org", "secret")
+        assert "w callee  is anna@example.org" in text
+        entries = {c.title: c for c in app.get_system_commands(app.screen)}
+        entries["Network: answer with codec PCMA only"].callback()
+        text = await press(app, pilot, engine)
+        order = engine.asked[-1]
+        assert isinstance(order, commands.PlaceTestCall)
+        assert (order.codec, order.register, order.password) == (
+            "pcma",
+            "sip:anna@example.org",
+            "secret",
+        )
+        assert "g codec   PCMA" in text
+        await press(app, pilot, engine, "w", "a")
+        order = engine.asked[-1]
+        assert isinstance(order, commands.PlaceTestCall)
+        assert (order.answers, order.register, order.password) == ("answer", "", "")
+        entries["Network: register to…"].callback()
+        text = await press(app, pilot, engine)
+        assert "Register to" in text
+
+
 async def test_taken_calls_are_test_calls(engine: FakeEngine) -> None:
     """Leaving does not ask about them, and hanging up all test calls ends them."""
     async with workbench(engine, process=Process(engine)) as (app, pilot):

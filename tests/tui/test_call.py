@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from ivrbench.observe import commands
 from ivrbench.observe import events as ev
@@ -96,6 +97,28 @@ async def test_steering_the_phone(
         assert "saved" in text
     assert (tmp_path / "c21-heard.wav").is_file()
     assert not (tmp_path / "ivrbench" / "heard").exists()
+
+
+async def test_breaking_rtcp(engine: FakeEngine) -> None:
+    """n offers it, and the way back; so does the palette."""
+    engine.publish(loaded("menu", 1))
+    async with workbench(engine) as (app, pilot):
+        text = await press(app, pilot, engine, "f4", "n", "r")
+        assert "no test call is up" in text
+        await press(app, pilot, engine, "c", "n", "r")
+        assert told(engine) == [("rtcp", "off")]
+        changed = PhoneChanged(False, False, "auto", "silence", 0, 0, 0, rtcp_broken=True)
+        engine.publish(replace(changed, phone="p21", leg="c21"))
+        text = await press(app, pilot, engine)
+        assert "n network no RTCP, good" in text
+        text = await press(app, pilot, engine, "n")
+        assert "RTCP again" in text
+        await press(app, pilot, engine, "r")
+        entries = {c.title: c for c in app.get_system_commands(app.screen)}
+        entries["Network: break RTCP"].callback()
+        entries["Network: RTCP again"].callback()
+        await settle(app, pilot, engine)
+        assert told(engine)[1:] == [("rtcp", "on"), ("rtcp", "off"), ("rtcp", "on")]
 
 
 async def test_sound_card_and_transfer(engine: FakeEngine) -> None:

@@ -20,26 +20,34 @@ __all__ = ["PromptScreen"]
 
 
 class PromptScreen(ModalScreen[str]):
-    """Gives what was typed, "" if nothing was or esc was pressed.
+    """Gives what was typed, None if esc was pressed.
 
     Args:
         title: what is asked for.
         hint: what may be typed.
         value: what stands there at first.
+        is_secret: do not show what is typed.
     """
 
     BINDINGS = [*PROMPT]
 
-    def __init__(self, title: str, hint: str, value: str = "") -> None:
+    def __init__(self, title: str, hint: str, value: str = "", *, is_secret: bool = False) -> None:
         super().__init__()
         self._title = title
         self._hint = hint
         self._value = value
+        self._is_secret = is_secret
 
     def compose(self) -> ComposeResult:
         """A box with one line."""
         with Vertical(id="prompt", classes="pane dialog"):
-            typed = Input(self._value, id="typed", compact=True, select_on_focus=False)
+            typed = Input(
+                self._value,
+                id="typed",
+                compact=True,
+                select_on_focus=False,
+                password=self._is_secret,
+            )
             typed.cursor_blink = False
             yield typed
             yield Static(self._hint, id="prompt-hint", markup=False)
@@ -65,4 +73,4 @@ class PromptScreen(ModalScreen[str]):
 
     def action_leave(self) -> None:
         """Change nothing."""
-        self.dismiss("")
+        self.dismiss()

@@ -25,6 +25,8 @@ def dial_lines(model: Model, width: int) -> list[Line]:
             f"lose {switches.loss_percent:g} %, delay {switches.delay_ms}, "
             f"jitter {switches.jitter_ms} ms"
         )
+    if switches and switches.rtcp_broken:
+        network = f"no RTCP, {network}"
     rows = (
         ("d", "to", model.dial_target or "no script"),
         ("v", "say", voice),
@@ -48,6 +50,8 @@ def _callee_text(model: Model) -> str:
     idle = idle_phone(model)
     if idle is None:
         return "not this phone"
+    if idle.started.target:
+        return f"is {idle.started.target.partition(':')[2]}"
     answers = idle.started.answers
     words = {"ring": "rings here", "answer": "answers", "never": "rings, never answers"}
     return words.get(answers) or f"refuses with {answers}"
