@@ -39,6 +39,13 @@ class IvrDialog(IvrDialogBase):
 """
 
 
+def replace(path: Path, text: str) -> None:
+    """Save a file as editors do: at no moment is there half of it."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    os.replace(new, path)
+
+
 class Process:
     """`ivrbench --serve` in a folder of its own."""
 
@@ -47,7 +54,7 @@ class Process:
         self.control = folder / "control"
         self.scripts = folder / "scripts"
         self.scripts.mkdir(exist_ok=True)
-        (self.scripts / "app.py").write_text(SCRIPT)
+        replace(self.scripts / "app.py", SCRIPT)
         self.said = ""
 
     async def start(self, *options: str) -> None:
@@ -138,7 +145,7 @@ async def test_commands_of_the_workbench(process: Process) -> None:
     assert isinstance(ended, LegEnded)
     assert ended.reason == "hung up from the workbench"
     assert not (await ask(HangUp(leg="c1"))).ok
-    (process.scripts / "app.py").write_text(SCRIPT + "# more\n")
+    replace(process.scripts / "app.py", SCRIPT + "# more\n")
     assert (await client.request(ReloadScripts(script="app"))).ok
     await watch.until(lambda e: isinstance(e, ScriptLoaded) and e.generation == 2)
     rolled = await ask(RollBack(script="app", generation=1))
@@ -153,7 +160,7 @@ async def test_sigterm_drains_and_sighup_reloads(process: Process) -> None:
     """architecture §7: SIGHUP loads again, SIGTERM ends with 0."""
     await process.start(*ANY_PORT, "--listen", "tcp:127.0.0.1:0")
     assert "SIP on tcp:127.0.0.1:" in process.said
-    (process.scripts / "app.py").write_text(SCRIPT + "# more\n")
+    replace(process.scripts / "app.py", SCRIPT + "# more\n")
     process.process.send_signal(signal.SIGHUP)
     await process.read_until("registered: app")
     process.process.send_signal(signal.SIGTERM)
@@ -204,13 +211,13 @@ async def test_ivr_conf_changes_while_serving(process: Process) -> None:
     await process.start("--config", str(config), *ANY_PORT)
     client = await ControlClient.connect(str(process.control))
     watch = Watcher(client)
-    config.write_text("loglevel = 3\nunknown_application_code = 480\nrtp_low_port = 12000\n")
+    replace(config, "loglevel = 3\nunknown_application_code = 480\nrtp_low_port = 12000\n")
     first = await watch.until(lambda e: isinstance(e, ConfigChanged))
     assert isinstance(first, ConfigChanged)
     assert not first.error
     assert set(first.applied) == {"loglevel", "unknown_application_code"}
     assert first.needs_restart == ("rtp_low_port",)
-    config.write_text("loglevel = loud\n")
+    replace(config, "loglevel = loud\n")
     second = await watch.until(lambda e: isinstance(e, ConfigChanged) and e is not first)
     assert isinstance(second, ConfigChanged)
     assert f"{config}:1" in second.error

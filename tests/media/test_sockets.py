@@ -14,12 +14,13 @@ from ivrbench.media.plane import MediaPlane
 from ivrbench.media.sockets import Datagram, UdpPoller, UdpRtcpSocket, UdpRtpSocket
 
 from .lab import stream
+from .own_address import OWN_IP
 
 pytestmark = pytest.mark.net
 
 
-def bound(ip: str = "127.0.0.1") -> socket.socket:
-    """A UDP socket on any port."""
+def bound(ip: str = OWN_IP) -> socket.socket:
+    """A UDP socket on any port, which nobody else takes while it is closed."""
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.bind((ip, 0))

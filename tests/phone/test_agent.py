@@ -25,6 +25,7 @@ from ivrbench.sip.events import ByeReceived, CancelReceived, ReinviteReceived
 from ivrbench.sip.flow import Flow
 from ivrbench.sip.framer import StreamFramer
 
+from ..media.own_address import OWN_IP
 from .peer import Peer
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ivrbench.sip.flow import Address
 
 HOST = "127.0.0.1"
+TIMER_B_S = 32.0
 pytestmark = pytest.mark.net
 
 
@@ -134,7 +136,7 @@ async def test_call_over_udp(tmp_path: Path, capsys: pytest.CaptureFixture[str])
             "hello",
             keys="7",
             record=path,
-            for_s=0.4,
+            for_s=2.0,
             json=True,
             listen=(Listen("udp", *side.udp),),
         )
@@ -173,11 +175,11 @@ async def test_refusal(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells about refused datagrams")
 async def test_closed_udp_port_is_no_long_wait(capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody there: exit code 3 at once, not after timer B."""
-    free = DatagramPort(HOST, 0, lambda data, source: None)
+    free = DatagramPort(OWN_IP, 0, lambda data, source: None)
     port = free.local[1]
     free.close()
-    options = CallOptions(f"sip:hello@127.0.0.1:{port}")
-    assert await asyncio.wait_for(Agent(options).run(), 5) == 3
+    options = CallOptions(f"sip:hello@{OWN_IP}:{port}")
+    assert await asyncio.wait_for(Agent(options).run(), TIMER_B_S) == 3
     assert "nobody listens there" in capsys.readouterr().out
 
 
@@ -204,7 +206,7 @@ async def test_no_sound_card_is_a_silent_call(
     for opening in ("open_microphone", "open_speaker"):
         monkeypatch.setattr(sound, opening, no_card)
     async with uas() as side:
-        options = CallOptions("hello", sound=True, for_s=0.5, listen=(Listen("udp", *side.udp),))
+        options = CallOptions("hello", sound=True, for_s=1.0, listen=(Listen("udp", *side.udp),))
         assert await Agent(options).run() == 0
         assert {packet.payload for packet in side.peer.audio} == {b"\xff" * 160}
     assert "no sound card: the call is silent (PortAudio" in capsys.readouterr().out
