@@ -90,7 +90,7 @@ def set_up(locked: str) -> None:
 def fingerprint(locked: str) -> str:
     """Changes when the set-up has to be done again."""
     locks = [ROOT / "requirements" / f"{name}.txt" for name in (locked, "build")]
-    parts = [*locks, ROOT / "pyproject.toml"]
+    parts = [*locks, ROOT / "pyproject.toml", *sorted(ROOT.glob("ivrbench/**/*.c"))]
     content = b"".join(part.read_bytes() for part in parts)
     return hashlib.sha256(content + sys.version.encode() + str(ROOT).encode()).hexdigest()
 

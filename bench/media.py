@@ -1,11 +1,12 @@
-"""What a call costs the media worker, beside a C loop that does only what the kernel demands.
+"""What a call costs the media worker, beside a C loop with a socket for each call.
 
     python bench/media.py
 
-Starts the real worker and the floor (`rtpfloor.c`, compiled here) in turns against the same peer
-on loopback, then two workers whose calls talk to each other, plain and encrypted; prints a table
-and writes `bench/results/media.json`. About two minutes. Each figure is the median of short runs;
-with other work on the machine they still differ by a tenth or two.
+Starts the real worker and two programs in C (`rtpfloor.c`, compiled here) in turns against the
+same peer on loopback: the loop reads until a socket is empty, decodes and keeps what came; the
+floor does only what the kernel demands. Then two workers whose calls talk to each other, plain and
+encrypted; prints a table and writes `bench/results/media.json`. About two minutes. Each figure is
+the median of short runs; with other work on the machine they still differ by a tenth or two.
 """
 
 from __future__ import annotations
@@ -110,13 +111,13 @@ async def measure_cpu(pid: int) -> tuple[float, float]:
     return cpu_s(pid) - before, time.monotonic() - start
 
 
-def measure_floor(program: Path, calls: int) -> dict[str, Any]:
-    """CPU of the C loop."""
+def measure_c(program: Path, role: str, calls: int) -> dict[str, Any]:
+    """CPU of the C loop, or of the floor."""
     peer = start_c(program, "peer", calls, WARM_UP_S + MEASURED_S + MARGIN_S)
-    floor = result_of(start_c(program, "floor", calls, MEASURED_S))
+    floor = result_of(start_c(program, role, calls, MEASURED_S))
     cost = floor["cpu_s"] / (calls * MEASURED_S)
     return {
-        "what": "C floor",
+        "what": f"C {role}",
         "calls": calls,
         "cpu_ms_per_call_s": cost * 1000,
         "late_max_ms": floor["late_max_ms"],
@@ -280,50 +281,60 @@ class Pair:
 
 
 def one_pair(program: Path, calls: int, encrypted: bool) -> dict[str, Any]:
-    """Two workers, compared with the floor measured just before."""
-    floor = measure_floor(program, calls)
-    row = asyncio.run(Pair(calls, encrypted=encrypted).run())
-    row["x_floor"] = row["cpu_ms_per_call_s"] / floor["cpu_ms_per_call_s"]
+    """Two workers, compared with the C programs measured just before."""
+    c = [measure_c(program, role, calls) for role in ("floor", "loop")]
+    return compared(asyncio.run(Pair(calls, encrypted=encrypted).run()), c)
+
+
+def compared(row: dict[str, Any], c: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row with its ratios to the C programs of the same round."""
+    for found in c:
+        name = found["what"].replace("C ", "x_")
+        row[name] = row["cpu_ms_per_call_s"] / found["cpu_ms_per_call_s"]
     return row
 
 
 def one_round(
     program: Path, folder: Path, calls: int, kinds: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """The floor once, and each kind of worker once."""
-    floor = measure_floor(program, calls)
+    """The C programs once, and each kind of worker once."""
+    c = [measure_c(program, role, calls) for role in ("floor", "loop")]
     workers = [asyncio.run(Bench(program, calls, kind).run(folder)) for kind in kinds]
-    for row in (floor, *workers):
-        row["x_floor"] = row["cpu_ms_per_call_s"] / floor["cpu_ms_per_call_s"]
-    return [floor, *workers]
+    return [compared(row, c) for row in (*c, *workers)]
 
 
 def middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The run with the median ratio; the worst lateness and all losses of all."""
-    row = dict(sorted(runs, key=lambda run: run["x_floor"])[len(runs) // 2])
-    row["cpu_ms_per_call_s"] = sorted(run["cpu_ms_per_call_s"] for run in runs)[len(runs) // 2]
+    """The median of each ratio and cost; the worst lateness and all losses of all."""
+    row = dict(runs[0])
+    for name in ("x_floor", "x_loop", "cpu_ms_per_call_s"):
+        row[name] = sorted(run[name] for run in runs)[len(runs) // 2]
     for name in ("late_p99_ms", "late_max_ms"):
         if name in row:
             row[name] = max(run[name] for run in runs)
     for name in ("missed", "skipped_ticks"):
         if name in row:
             row[name] = sum(run[name] for run in runs)
-    row["x_floor_runs"] = [round(run["x_floor"], 3) for run in runs]
+    row["x_loop_runs"] = [round(run["x_loop"], 3) for run in runs]
     return row
 
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Print the table."""
     print(
-        f"{'':32}{'calls':>6}{'ms CPU':>9}{'calls':>8}{'x floor':>9}{'late':>8}{'late':>8}", end=""
+        f"{'':32}{'calls':>6}{'ms CPU':>9}{'calls':>8}{'x C':>8}{'x C':>8}{'late':>8}{'late':>8}",
+        end="",
     )
     print(f"{'skipped':>9}{'missed':>8}{'kB':>8}")
-    print(f"{'':32}{'':>6}{'/call/s':>9}{'/core':>8}{'':>9}{'p99 ms':>8}{'max ms':>8}", end="")
+    print(f"{'':32}{'':>6}{'/call/s':>9}{'/core':>8}{'loop':>8}{'floor':>8}", end="")
+    print(f"{'p99 ms':>8}{'max ms':>8}", end="")
     print(f"{'ticks':>9}{'packets':>8}{'/call':>8}")
     for row in rows:
         cost = row["cpu_ms_per_call_s"]
         print(f"{row['what']:32}{row['calls']:6}{cost:9.3f}{1000 / cost:8.0f}", end="")
-        print(f"{row['x_floor']:9.2f}{row.get('late_p99_ms', float('nan')):8.2f}", end="")
+        print(
+            f"{row['x_loop']:8.2f}{row['x_floor']:8.2f}{row.get('late_p99_ms', float('nan')):8.2f}",
+            end="",
+        )
         print(f"{row['late_max_ms']:8.2f}{row.get('skipped_ticks', 0):9}", end="")
         print(f"{row['missed']:8}{row.get('kb_per_call', float('nan')):8.1f}")
 

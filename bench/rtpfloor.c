@@ -1,10 +1,13 @@
-/* rtpfloor: what RTP with one UDP socket for each call costs when nothing but the kernel's work is
- * done, and the peer that both this floor and the media worker are measured against.
+/* rtpfloor: what RTP with one UDP socket for each call costs in C, and the peer that both this and
+ * the media worker are measured against.
  *
  *   rtpfloor floor CALLS SECONDS BASE_PORT PEER_PORT
  *       Sends and receives 50 packets/s of PCMU for each call, with a connected socket per call on
  *       BASE_PORT, BASE_PORT+2, ...; 4 groups of calls, one each 5 ms, one send() and one recv() per
- *       call and period. Prints its CPU time in the steady part as JSON.
+ *       call and period, and nothing else. Prints its CPU time in the steady part as JSON.
+ *   rtpfloor loop CALLS SECONDS BASE_PORT PEER_PORT
+ *       The same as the simplest server has to do it: reads each socket until it is empty, since
+ *       it cannot know that one packet is waiting, decodes what came and keeps a second of it.
  *   rtpfloor peer CALLS SECONDS BASE_PORT PEER_PORT
  *       The other side: one socket on PEER_PORT that sends to and receives from all calls, spread
  *       over 20 slots of 1 ms. Prints what it sent, received and missed as JSON.
@@ -23,6 +26,7 @@
 #include <unistd.h>
 
 enum { HEADER = 12, FRAME = 160, PACKET = HEADER + FRAME, GROUPS = 4, SLOTS = 20, BATCH = 64 };
+enum { KEPT_FRAMES = 50 };
 static const int64_t TICK_NS = 5000000, SLOT_NS = 1000000;
 static const double WARM_UP_S = 0.5; /* not measured */
 
@@ -80,8 +84,31 @@ static void fill(struct packet *p, uint16_t seq, uint32_t ssrc)
     p->ssrc = htonl(ssrc);
 }
 
-static int run_floor(int calls, double seconds, int base_port, int peer_port)
+/* G.711 µ-law (ITU-T G.711, table 2). */
+static int16_t decoded(uint8_t octet)
 {
+    int value = ~octet & 0xff, exponent = value >> 4 & 7;
+    int magnitude = ((((value & 15) << 3) + 132) << exponent) - 132;
+    return value & 0x80 ? -magnitude : magnitude;
+}
+
+/* Reads what came for a call, decodes it and keeps it; returns the number of packets. */
+static int take_in(int fd, int16_t *kept, const int16_t *table)
+{
+    struct packet in;
+    int n = 0;
+    for (; recv(fd, &in, sizeof in, 0) == PACKET; n++) {
+        int16_t *frame = kept + ntohs(in.seq) % KEPT_FRAMES * FRAME;
+        for (int k = 0; k < FRAME; k++)
+            frame[k] = table[in.payload[k]];
+    }
+    return n;
+}
+
+static int run_floor(int calls, double seconds, int base_port, int peer_port, int whole)
+{
+    static int16_t table[256];
+    int16_t *kept = whole ? calloc(calls, KEPT_FRAMES * FRAME * sizeof *kept) : NULL;
     int *fds = calloc(calls, sizeof *fds);
     uint16_t *seqs = calloc(calls, sizeof *seqs);
     static uint8_t prompt[1 << 20];
@@ -90,6 +117,8 @@ static int run_floor(int calls, double seconds, int base_port, int peer_port)
     uint64_t sent = 0, received = 0, measured_from = 0;
     double cpu_from = 0, late_max = 0;
 
+    for (int i = 0; i < 256; i++)
+        table[i] = decoded(i);
     for (size_t i = 0; i < sizeof prompt; i++)
         prompt[i] = i * 31;
     for (int i = 0; i < calls; i++) {
@@ -115,7 +144,10 @@ static int run_floor(int calls, double seconds, int base_port, int peer_port)
             memcpy(out.payload, prompt + (seqs[i] * FRAME + i * 997) % (sizeof prompt - FRAME), FRAME);
             seqs[i]++;
             sent += send(fds[i], &out, PACKET, 0) == PACKET;
-            received += recv(fds[i], &in, sizeof in, 0) == PACKET;
+            if (whole)
+                received += take_in(fds[i], kept + (size_t)i * KEPT_FRAMES * FRAME, table);
+            else
+                received += recv(fds[i], &in, sizeof in, 0) == PACKET;
         }
     }
     printf("{\"cpu_s\": %.4f, \"seconds\": %.3f, \"sent\": %llu, \"late_max_ms\": %.2f}\n",
@@ -189,14 +221,14 @@ static int run_peer(int calls, double seconds, int base_port, int peer_port)
 int main(int argc, char **argv)
 {
     if (argc != 6) {
-        fprintf(stderr, "usage: rtpfloor floor|peer CALLS SECONDS BASE_PORT PEER_PORT\n");
+        fprintf(stderr, "usage: rtpfloor floor|loop|peer CALLS SECONDS BASE_PORT PEER_PORT\n");
         return 2;
     }
     /* As the worker does, so that other work on the machine disturbs neither more than the other. */
     struct sched_param priority = {.sched_priority = 10};
     sched_setscheduler(0, SCHED_FIFO, &priority);
     int calls = atoi(argv[2]), base_port = atoi(argv[4]), peer_port = atoi(argv[5]);
-    if (!strcmp(argv[1], "floor"))
-        return run_floor(calls, atof(argv[3]), base_port, peer_port);
+    if (!strcmp(argv[1], "floor") || !strcmp(argv[1], "loop"))
+        return run_floor(calls, atof(argv[3]), base_port, peer_port, argv[1][0] == 'l');
     return run_peer(calls, atof(argv[3]), base_port, peer_port);
 }

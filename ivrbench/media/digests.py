@@ -55,7 +55,7 @@ class Digests:
         self._capacity = capacity
         message, packet = HASH_BLOCK_BYTES + self._packet_bytes + ROC_BYTES, self._packet_bytes
         width = HASH_BLOCK_BYTES + packet + MAX_TAG_BYTES
-        inner = np.full((capacity, width), INNER_PAD, np.uint8)
+        inner = self._table = np.full((capacity, width), INNER_PAD, np.uint8)
         self._inner_keys, self._messages = inner[:, :DIGEST_BYTES], inner[:, HASH_BLOCK_BYTES:]
         self._outer = np.full((capacity, HASH_BLOCK_BYTES + DIGEST_BYTES), OUTER_PAD, np.uint8)
         self._firsts = [row[:message].data for row in inner]
@@ -74,6 +74,10 @@ class Digests:
     def packets(self, tag_bytes: int, first: int, end: int) -> list[memoryview]:
         """What lies in the room for messages, with tags."""
         return self._packets[tag_bytes][first:end]
+
+    def table(self, tag_bytes: int) -> tuple[NDArray[np.uint8], int, int]:
+        """All of the room, where in its rows the packets begin, and their length with tags."""
+        return self._table, HASH_BLOCK_BYTES, self._packet_bytes + tag_bytes
 
     def make(self, keys: DigestKeys, places: NDArray[np.int64] | slice) -> NDArray[np.uint8]:
         """The digests of the first messages, a row for each.

@@ -16,6 +16,7 @@ from ivrbench.audio.activity import SilenceDetector
 from ivrbench.media.arena import silence_offset
 from ivrbench.media.columns import COLUMNS, Columns
 from ivrbench.media.digests import Digests
+from ivrbench.media.direct import DirectRows, split_direct
 from ivrbench.media.heard import Heard
 from ivrbench.media.hearing import Hearing
 from ivrbench.media.ring import as_items
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ivrbench.media.listening import Tracks
     from ivrbench.media.mixing import Member, Mix
     from ivrbench.media.recorder import Recorder
+    from ivrbench.media.sockets import RtpSocket
 
 __all__ = ["TICK_MS", "Lane"]
 
@@ -97,20 +99,7 @@ class Lane(Columns):
         self.rx_views: list[memoryview] = []
         self._free: list[int] = []
         self._grow(FIRST_ROWS)
-        self.empty: list[int] = []
-        """Rows that had no packet in the last period."""
-        self.busy: set[int] = set()
-        """Rows that had more than one packet in the last period, or will have in this one."""
-        self.behind = False
-        """A period was skipped: more than one packet is waiting."""
-        self.changed = True
-        """The lists of who sends and who is read from are out of date."""
-        self.senders: list[tuple[Callable[[memoryview], int], memoryview]] = []
-        self.sender_rows: list[int] = []
-        """The row of each of `senders`."""
-        self.secured: list[Call] = []
-        """The calls that encrypt."""
-        self.readers: list[tuple[int, Callable[[memoryview], int], memoryview]] = []
+        self._list_nobody()
         self.tick = 0
         """The plane's present tick."""
         self.hearing = Hearing(self.codec.rate_hz)
@@ -131,6 +120,29 @@ class Lane(Columns):
         self.noises: dict[int, tuple[ComfortNoise, int]] = {}
         """Rows whose peer is silent and said how that sounds, and their `end` at that time."""
         self._mark_no_rows()
+
+    def _list_nobody(self) -> None:
+        """Nobody sends, and nobody is read from."""
+        self.empty: list[int] = []
+        """Rows that had no packet in the last period."""
+        self.busy: set[int] = set()
+        """Rows that had more than one packet in the last period, or will have in this one."""
+        self.behind = False
+        """A period was skipped: more than one packet is waiting."""
+        self.changed = True
+        """The lists of who sends and who is read from are out of date."""
+        self.senders: list[tuple[Callable[[memoryview], int], memoryview]] = []
+        self.sender_rows: list[int] = []
+        """The row of each of `senders`."""
+        self.direct_senders = DirectRows([])
+        """Who sends and is not among `senders`."""
+        self.secured: list[Call] = []
+        """The calls that encrypt."""
+        self.readers: list[tuple[int, Callable[[memoryview], int], memoryview]] = []
+        self.direct_readers = DirectRows([])
+        """Who is read from and is not among `readers`."""
+        self.reading = np.empty(0, np.int64)
+        """The rows of both; what was read of each has `sizes` bytes, 0: there was nothing."""
 
     def _mark_no_rows(self) -> None:
         """Nothing is special about any row yet."""
@@ -252,11 +264,10 @@ class Lane(Columns):
         """Bring up to date who sends and who is read from."""
         self.changed = False
         self.tracks = None
-        self.senders = []
-        self.sender_rows = []
-        self.readers = []
         self.secured = []
         bulk: list[Call] = []
+        to_read: list[tuple[int, RtpSocket]] = []
+        to_send: list[tuple[int, RtpSocket]] = []
         for row, call in enumerate(self.calls[: self.n]):
             if call is not None and call.keying.secure is not None:
                 self.secured.append(call)
@@ -264,13 +275,26 @@ class Lane(Columns):
                 continue
             in_bulk = self.codec.law is not None and call.keying.transforms is not None
             rtp = call.keying.ports[0] if in_bulk else call.keying.rtp
-            self.readers.append((row, rtp.recv_into, self.rx_views[row]))
+            to_read.append((row, rtp))
             if in_bulk:
                 bulk.append(call)
             elif self.sends[row] and row not in self.keying:
-                self.senders.append((rtp.send, self.tx_views[row]))
-                self.sender_rows.append(row)
+                to_send.append((row, rtp))
+        self._list_readers(to_read)
+        self._list_senders(to_send)
         self.secure_rows = secure_rows_of(self, bulk)
+
+    def _list_readers(self, ports: list[tuple[int, RtpSocket]]) -> None:
+        self.direct_readers, others = split_direct(ports)
+        self.readers = [(row, rtp.recv_into, self.rx_views[row]) for row, rtp in others]
+        self.reading = np.array([row for row, _ in ports], np.int64)
+
+    def _list_senders(self, ports: list[tuple[int, RtpSocket]]) -> None:
+        others = ports
+        if self.codec.law is not None:  # others are encoded just before they are sent
+            self.direct_senders, others = split_direct(ports)
+        self.senders = [(rtp.send, self.tx_views[row]) for row, rtp in others]
+        self.sender_rows = [row for row, _ in others]
 
     def play_silence(self, row: int, n_samples: int = FOREVER) -> None:
         """Let a row send silence for a while."""
@@ -306,7 +330,7 @@ class Lane(Columns):
         self.fresh: NDArray[np.bool_] = self._larger(
             getattr(self, "fresh", None), (capacity, blocks), np.bool_
         )
-        self.sizes: list[int] = [0] * capacity
+        self.sizes: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.calls.extend([None] * (capacity - old))
         self.coders.extend([None] * (capacity - old))
         self.tx_views = _row_views(self.tx)

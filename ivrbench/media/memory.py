@@ -102,6 +102,10 @@ class MemoryRtpSocket(MemorySocket):
         self._stamps = False
         self.arrived_s = 0.0
 
+    @property
+    def direct_fd(self) -> int:
+        return -1
+
     def stamp(self, on: bool) -> None:
         self._stamps, self.arrived_s = on, 0.0
 

@@ -80,14 +80,14 @@ def read_packets(lane: Lane, now: float, period: int) -> int:
         Packets read.
     """
     sizes = lane.sizes
-    empty: list[int] = []
+    lane.direct_readers.read(lane.rx, sizes)
     for row, recv_into, view in lane.readers:
         try:
             sizes[row] = recv_into(view)
         except OSError:  # nothing there, or an ICMP error of an earlier send
             sizes[row] = 0
-            empty.append(row)
-    n_packets = len(lane.readers) - len(empty)
+    empty: list[int] = lane.reading[sizes[lane.reading] == 0].tolist()
+    n_packets = len(lane.reading) - len(empty)
     if n_packets:
         _sort_in(lane, _opened(lane, sizes, empty), now)
     again = _rows_to_read_again(lane, empty, period)
@@ -103,7 +103,7 @@ def _rows_to_read_again(lane: Lane, empty: list[int], period: int) -> list[int]:
     were_empty, lane.empty = lane.empty, empty
     if lane.behind:
         lane.behind = False
-        return [row for row, _, _ in lane.readers if sizes[row]]
+        return [row for row in lane.reading.tolist() if sizes[row]]
     turn = range(period % DEEP_EVERY, lane.n, DEEP_EVERY)
     rows = lane.busy.union(were_empty, turn)
     return [row for row in sorted(rows) if sizes[row] and lane.calls[row] is not None]
@@ -114,7 +114,7 @@ def _read_again(lane: Lane, rows: list[int], now: float) -> int:
     n_packets = 0
     for _ in range(MAX_ROUNDS):
         got: list[int] = []
-        sizes = [0] * lane.n
+        sizes = np.zeros(lane.n, np.int64)
         for row in rows:
             call = lane.calls[row]
             assert call is not None, "a row without a call was read"
@@ -143,7 +143,7 @@ def _port(call: Call, lane: Lane) -> RtpSocket:
     return call.keying.ports[0] if in_bulk else call.keying.rtp
 
 
-def _opened(lane: Lane, sizes: list[int], empty: list[int]) -> NDArray[np.int64]:
+def _opened(lane: Lane, sizes: NDArray[np.int64], empty: list[int]) -> NDArray[np.int64]:
     """Sizes of the packets just read, those of encrypted calls checked and without their tags.
 
     Args:
@@ -151,7 +151,7 @@ def _opened(lane: Lane, sizes: list[int], empty: list[int]) -> NDArray[np.int64]
         sizes: bytes of each row's packet as it was read; 0 afterwards where it did not count.
         empty: gets the rows of those.
     """
-    size = np.array(sizes[: lane.n])
+    size = sizes[: lane.n].copy()
     if lane.secure_rows is not None:
         for row in lane.secure_rows.open(lane, size):
             sizes[row] = 0
@@ -159,9 +159,7 @@ def _opened(lane: Lane, sizes: list[int], empty: list[int]) -> NDArray[np.int64]
     return size
 
 
-def _accept_each(
-    lane: Lane, rows: list[int], sizes: list[int] | NDArray[np.int64], now: float
-) -> None:
+def _accept_each(lane: Lane, rows: list[int], sizes: NDArray[np.int64], now: float) -> None:
     if lane.secure_rows is not None:
         lane.secure_rows.decrypt(lane, rows)
     for row in rows:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ivrbench.media.digests import MAX_TAG_BYTES, DigestKeys
+from ivrbench.media.direct import NOT_DIRECT, DirectRows, direct_fd
 from ivrbench.media.key_stock import KeyStock
 from ivrbench.rtp.packet import HEADER_BYTES, RTP_HEAD
-from ivrbench.rtp.srtp import ROC_BYTES, WINDOW
+from ivrbench.rtp.srtp import ROC_BYTES, TAG_BYTES, WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +98,17 @@ class SecureRows:
         senders.sort(key=operator.itemgetter(0, 1))
         self._tx_rows = np.array([row for _, row, _, _ in senders], np.int64)
         self._tx_keys = DigestKeys([keys.authentication for *_, keys in senders])
-        self._sends = [call.keying.ports[0].send for _, _, call, _ in senders]
+        ports = [call.keying.ports[0] for _, _, call, _ in senders]
+        self._sends = [port.send for port in ports]
+        fds = [direct_fd(port) for port in ports]
+        self._direct: list[tuple[int, DirectRows]] | None = None
+        """Who sends packets with a tag of this length, each from the row of its place."""
+        if NOT_DIRECT not in fds:
+            places = [(tag, pair) for pair, (tag, *_) in zip(enumerate(fds), senders, strict=True)]
+            self._direct = [
+                (tag, DirectRows([pair for of, pair in places if of == tag]))
+                for tag in TAG_BYTES.values()
+            ]
         self._tags = Counter(tag for tag, *_ in senders)
         """How many of each length, in their order."""
 
@@ -126,6 +137,10 @@ class SecureRows:
         wire[:, HEADER_BYTES:end] ^= self._sent.take(rows, index)
         wire[:, end : end + ROC_BYTES] = _cycles(index)
         wire[:, end:] = lane.digests.make(self._tx_keys, slice(n))[:, :MAX_TAG_BYTES]
+        if self._direct is not None:
+            for tag_bytes, direct in self._direct:
+                direct.send(*lane.digests.table(tag_bytes))
+            return n
         packets: list[memoryview] = []
         for tag_bytes, count in self._tags.items():
             packets += lane.digests.packets(tag_bytes, len(packets), len(packets) + count)

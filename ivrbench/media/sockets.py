@@ -51,6 +51,10 @@ class RtpSocket(Protocol):
     def arrived_s(self) -> float:
         """When the packet read last came, on the clock of the ticks; 0.0: that is not known."""
 
+    @property
+    def direct_fd(self) -> int:
+        """The descriptor that `send` and `recv_into` use, -1 where they do more than that."""
+
     def stamp(self, on: bool) -> None:
         """Know `arrived_s` from now on, or not any more."""
 
@@ -110,6 +114,12 @@ class UdpRtpSocket:
 
     def fileno(self) -> int:
         return self._bound.fileno()
+
+    @property
+    def direct_fd(self) -> int:
+        if self._peer_socket is None or self._stamps:
+            return -1
+        return self._peer_socket.fileno()
 
     def connect(self, peer: Address) -> None:
         _check(self._bound, peer)

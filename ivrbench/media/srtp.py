@@ -266,6 +266,10 @@ class SecureRtpSocket:
     def arrived_s(self) -> float:
         return self.inner.arrived_s
 
+    @property
+    def direct_fd(self) -> int:
+        return -1
+
     def stamp(self, on: bool) -> None:
         self.inner.stamp(on)
 

@@ -77,13 +77,14 @@ def sent_pcm(lane: Lane, row: int) -> NDArray[np.int16]:
 
 
 def _send(lane: Lane) -> int:
+    lane.direct_senders.send(lane.tx, 0, lane.packet_bytes)
     for send, view in lane.senders:
         try:
             send(view)
         except OSError:  # an ICMP error of an earlier packet, or no buffer: the next one may pass
             continue
     n_secure = lane.secure_rows.send(lane) if lane.secure_rows is not None else 0
-    return len(lane.senders) + n_secure
+    return len(lane.direct_senders) + len(lane.senders) + n_secure
 
 
 def _send_coded(lane: Lane) -> int:
