@@ -65,6 +65,12 @@ class Settings:
     """Seconds that calls get to end by themselves when the engine is told to stop."""
     outbound_proxy: str = ""
     """SIP URI that requests outside a dialog go to first; "": straight to the target."""
+    backup_proxies: tuple[str, ...] = ()
+    """SIP URIs of more outbound proxies: each account keeps a flow through each of them too."""
+    register_flows: int = 2
+    """Flows of each account where the DNS, not `backup_proxies`, names the servers (RFC 5626)."""
+    gruu: bool = False
+    """Ask registrars for a GRUU, and show it as Contact of calls of ours (RFC 5627)."""
     public_ip: str = ""
     """Address shown to the outside where a NAT stands before us; "": our own."""
     nat: str = "no"
@@ -191,6 +197,7 @@ NEEDS_RESTART: Final = frozenset(
         "digest_algorithms",
         "digest_qop",
         "enable_session_timer",
+        "gruu",
         "leashed",
         "listen",
         "maximum_timer",

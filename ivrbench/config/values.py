@@ -16,6 +16,7 @@ __all__ = [
     "CODECS",
     "DIGEST_ALGORITHMS",
     "DIGEST_QOPS",
+    "MAX_FLOWS",
     "TRANSPORTS",
     "Account",
     "CallLimit",
@@ -34,6 +35,7 @@ __all__ = [
     "parse_networks",
     "parse_socket",
     "parse_uri",
+    "parse_uris",
     "one_of",
     "whole_number",
 ]
@@ -42,6 +44,8 @@ TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
 CODECS: Final = ("PCMU", "PCMA", "G722", "OPUS", "L16", "GSM")
 DIGEST_ALGORITHMS: Final = ("MD5", "SHA-256", "SHA-512-256")
 DIGEST_QOPS: Final = ("auth", "auth-int")
+MAX_FLOWS: Final = 4
+"""Ways of one account to its provider; RFC 5626 §4.2 wants two at least, and up to four."""
 LOG_LEVELS: Final = {"error": 0, "warn": 1, "warning": 1, "info": 2, "debug": 3}
 
 Network = IPv4Network | IPv6Network
@@ -196,6 +200,14 @@ def parse_uri(text: str) -> str:
     if not text.lower().startswith(("sip:", "sips:")) or len(text.partition(":")[2]) == 0:
         raise ValueError(f"expected a SIP URI such as sip:proxy.example.org, found {text!r}")
     return text
+
+
+def parse_uris(text: str) -> tuple[str, ...]:
+    """SIP URIs with commas between them."""
+    found = tuple(parse_uri(each.strip()) for each in text.split(","))
+    if len(found) >= MAX_FLOWS:
+        raise ValueError(f"expected at most {MAX_FLOWS - 1} SIP URIs, found {len(found)}")
+    return found
 
 
 def parse_account(text: str) -> Account:

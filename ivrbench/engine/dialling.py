@@ -215,6 +215,7 @@ class Dialling:
                 call_id=target.call_id,
                 cseq=before.dialog.next_cseq if before else 0,
                 max_forwards=target.max_forwards,
+                contact=self._board.contact_from(target.from_, ways.flow),
                 route=ways.route,
                 credentials=self._credentials(),
                 instead_of=instead_of,
@@ -224,10 +225,13 @@ class Dialling:
             code = UNREACHABLE if isinstance(exc, MediaError) else CANNOT_BE_SENT
             self._give_up(code, str(exc))
         else:
-            self._leg.take(call)
-            self._call_others(call)
-            if ways.more:
-                self._silence = self._board.loop.call_later(SILENT_S, self._silent)
+            self._sent(call, ways)
+
+    def _sent(self, call: InviteCall, ways: Ways) -> None:
+        self._leg.take(call)
+        self._call_others(call)
+        if ways.more:
+            self._silence = self._board.loop.call_later(SILENT_S, self._silent)
 
     def _call_others(self, call: InviteCall) -> None:
         phones, self._phones = self._phones, None

@@ -116,6 +116,7 @@ class Engine:
         self.board.on_outcome = self.registrations.take
         self.board.access.trusts = self.registrations.knows
         self.board.route_from = self.registrations.route_from
+        self.board.contact_from = self.registrations.contact_from
         self.library = ScriptLibrary(
             settings.script_path,
             settings.script_config_dirs,

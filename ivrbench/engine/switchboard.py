@@ -135,6 +135,8 @@ class Switchboard:
         """Called with what became of a request outside any call; False: it is nobody's."""
         self.route_from: Callable[[str], tuple[str, ...]] = self._proxy_route
         """Route values of a call of ours, by its From."""
+        self.contact_from: Callable[[str, Flow], str] = lambda *_: ""
+        """Contact value of a call of ours, by its From and where it goes; "": the usual one."""
         self.callee_hop = ""
         """URI of the test phone that all calls of ours go to, "" while they go where they lead."""
         self._hops = Hops(loop, lambda: self.router, send)

@@ -5,11 +5,13 @@ The machine decides what to send and when; sending, credentials and addresses ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RemoteProtocolError
+from .grammar import unquote
 from .headers import parse_name_addr
 from .uri import parse_uri
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Registration", "RegistrationState"]
 
+Params = Mapping[str, "str | None"]
+
 DEFAULT_EXPIRES_S: Final = 600
 MAX_EXPIRES_S: Final = 86_400
 """More than a registrar may ask for is not believed."""
@@ -27,8 +31,10 @@ REFRESH_SHARE: Final = (80, 90)
 """After how many hundredths of its time a binding is renewed; the choice keeps many apart."""
 MIN_REFRESH_S: Final = 5.0
 """Whatever the registrar grants, it is not asked more often."""
-# RFC 5626 §4.5: how long to wait after the first failure, and at most; doubled each time between.
+# RFC 5626 §4.5: doubled with each failure, the first included; the longer one while calls can still
+# come by another flow.
 BASE_WAIT_S: Final = 30
+BASE_WAIT_BACKED_UP_S: Final = 90
 MAX_WAIT_S: Final = 1800
 REFUSED_WAIT_S: Final = 300
 """At least so long after an answer that will not change by itself: wrong password, no such user."""
@@ -102,10 +108,12 @@ class _Binding:
     service_route: tuple[str, ...] = ()
     keep_alive_s: int = 0
     outbound: bool = False
+    flows: bool = False
+    gruu: str = ""
 
 
 class Registration:
-    """One address of record at one registrar.
+    """One address of record at one registrar, by one flow (RFC 5626 §4.2).
 
     When `deadline()` has come, send a REGISTER with `request_headers` and `cseq`, then tell how it
     went with `on_response` or `on_no_response`.
@@ -114,6 +122,8 @@ class Registration:
         instance: URN that tells this installation from others, `urn:uuid:…` (RFC 5626 §4.1).
         tokens: Call-ID, and chance for waits.
         expires_s: the time to ask for.
+        reg_id: which flow of the address this is, from 1.
+        gruu: True asks for one (RFC 5627).
         now: seconds, monotonic; the first REGISTER is due at once.
 
     Attributes:
@@ -121,15 +131,27 @@ class Registration:
         reason: why it is there, in words; "" if there is nothing to say.
         call_id: of all its requests.
         cseq: of the next one.
+        reg_id: as given.
+        backed_up: set by the user: another flow of the address is up, so there is less haste.
     """
 
     def __init__(
-        self, instance: str, tokens: Tokens, *, expires_s: int = DEFAULT_EXPIRES_S, now: float
+        self,
+        instance: str,
+        tokens: Tokens,
+        *,
+        expires_s: int = DEFAULT_EXPIRES_S,
+        reg_id: int = 1,
+        gruu: bool = False,
+        now: float,
     ) -> None:
         self.state = RegistrationState.IDLE
         self.reason = ""
         self.call_id = tokens.call_id()
         self.cseq = 1
+        self.reg_id = reg_id
+        self.backed_up = False
+        self._gruu = gruu
         self._instance = instance
         self._tokens = tokens
         self._expires_s = expires_s
@@ -154,6 +176,21 @@ class Registration:
     def outbound(self) -> bool:
         """True if the registrar understood RFC 5626: it answers STUN on its SIP port."""
         return self._binding.outbound
+
+    @property
+    def takes_flows(self) -> bool:
+        """True if the registrar tells flows apart, so that one more is no second telephone."""
+        return self._binding.flows
+
+    @property
+    def gruu(self) -> str:
+        """URI that leads to this very instance, "" if the registrar gave none (RFC 5627 §4.3)."""
+        return self._binding.gruu
+
+    @property
+    def bound(self) -> bool:
+        """True while calls can come by this flow."""
+        return self.state in (RegistrationState.REGISTERED, RegistrationState.REFRESHING)
 
     @property
     def keep_alive_s(self) -> int:
@@ -183,11 +220,12 @@ class Registration:
         expires_s = 0 if leaving else self._expires_s
         contact = f'<{contact_uri}>;+sip.instance="<{self._instance}>"'
         if not self._plain:
-            contact += ";reg-id=1"
+            contact += f";reg-id={self.reg_id}"
+        tags = ["path"] + ["outbound"] * (not self._plain) + ["gruu"] * self._gruu
         return (
             ("Contact", f"{contact};expires={expires_s}"),
             ("Expires", str(expires_s)),
-            ("Supported", "path" if self._plain else "path, outbound"),
+            ("Supported", ", ".join(tags)),
         )
 
     def on_response(self, response: SipResponse, now: float) -> None:
@@ -259,9 +297,10 @@ class Registration:
             return
         # RFC 5626 §4.5: twice as long each time, and a random half of it, so that the clients of a
         # registrar that comes back do not come all at once.
-        longest_s = min(MAX_WAIT_S, BASE_WAIT_S * 2 ** min(self._failures, 10))
-        wait_ms = longest_s * 500 + self._tokens.below(longest_s * 500 + 1)
         self._failures += 1
+        base_s = BASE_WAIT_BACKED_UP_S if self.backed_up else BASE_WAIT_S
+        longest_s = min(MAX_WAIT_S, base_s * 2 ** min(self._failures, 10))
+        wait_ms = longest_s * 500 + self._tokens.below(longest_s * 500 + 1)
         self._deadline = now + max(at_least_s, wait_ms / 1000)
 
     def _longer(self, response: SipResponse) -> bool:
@@ -274,36 +313,53 @@ class Registration:
         return True
 
     def _read(self, response: SipResponse) -> _Binding:
-        supported = [
-            tag.strip().lower()
-            for name in ("require", "supported")
-            for value in response.headers(name)
-            for tag in value.split(",")
-        ]
+        required = {tag.lower() for tag in response.elements("require")}
+        supported = {tag.lower() for tag in response.elements("supported")} | required
+        mine = self._mine(response)
+        asked_s = _number(response.header("expires")) or self._expires_s
+        granted_s = _number(mine.get("expires") or "") or asked_s
         return _Binding(
-            expires_s=min(self._granted_s(response), MAX_EXPIRES_S),
+            expires_s=min(granted_s, MAX_EXPIRES_S),
             service_route=tuple(response.elements("service-route")),
             keep_alive_s=_number(response.header("flow-timer")),
             outbound="outbound" in supported,
+            # RFC 5626 §6: a registrar that did what it is about says so by Require.
+            flows="outbound" in required,
+            gruu=_gruu(mine) if self._gruu else "",
         )
 
-    def _granted_s(self, response: SipResponse) -> int:
-        """How long our binding holds: the registrar lists it among all others."""
-        asked_s = _number(response.header("expires")) or self._expires_s
+    def _mine(self, response: SipResponse) -> Params:
+        """What the registrar says of our binding, which it lists among all others."""
+        by_uri: Params = {}
         for element in response.elements("contact"):
             try:
                 contact = parse_name_addr(element)
-                mine = parse_uri(contact.uri) == parse_uri(self._contact)
+                params = contact.params
+                same_uri = parse_uri(contact.uri) == parse_uri(self._contact)
             except RemoteProtocolError:
                 continue
-            if mine or self._instance in contact.params_text:
-                return _number(contact.params.get("expires") or "") or asked_s
-        return asked_s
+            ours = self._instance in contact.params_text
+            reg_id = params.get("reg-id")
+            if ours and reg_id == str(self.reg_id):
+                return params
+            # Over UDP all flows may have one URI, so the number decides if there is one.
+            if reg_id is None and (ours or same_uri):
+                by_uri = by_uri or params
+        return by_uri
 
     def _refresh_after_s(self) -> float:
         low, high = REFRESH_SHARE
         share = low + self._tokens.below(high - low + 1)
         return max(MIN_REFRESH_S, self._binding.expires_s * share / 100)
+
+
+def _gruu(params: Params) -> str:
+    """The public GRUU: it stays the same, and calls with it need no further asking."""
+    uri = unquote(params.get("pub-gruu") or "")
+    try:
+        return uri if parse_uri(uri).param("gr") else ""
+    except RemoteProtocolError:
+        return ""
 
 
 def _wait_asked(response: SipResponse) -> int:

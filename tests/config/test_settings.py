@@ -96,6 +96,14 @@ def test_logins_belong_to_the_registration_above_them(tmp_path: Path) -> None:
     assert "everyone" not in repr(settings)
 
 
+def test_proxies_are_listed(tmp_path: Path) -> None:
+    """Several proxies have commas between them."""
+    text = "backup_proxies = sip:a.example;lr,sips:b.example\nregister_flows = 3\n"
+    settings = load_settings(conf(tmp_path, text))
+    assert settings.backup_proxies == ("sip:a.example;lr", "sips:b.example")
+    assert settings.register_flows == 3
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     """A relative path means the folder of `ivr.conf`, whatever the current folder is."""
     (tmp_path / "ivr").mkdir()
@@ -132,6 +140,9 @@ def test_command_line_wins(tmp_path: Path) -> None:
         ("application = $(from)", "application: expected one of $(ruri.user)"),
         ("register = example.org", "register: expected a SIP URI"),
         ("register = sip:example.org", "register: expected sip:USER@REGISTRAR, found"),
+        ("backup_proxies = sip:a.example, sip:b", "backup_proxies: expected a SIP URI"),
+        ("backup_proxies = sip:a,sip:b,sip:c,sip:d", "backup_proxies: expected at most 3 SIP URIs"),
+        ("register_flows = 5", "register_flows: expected a whole number from 1 to 4, found '5'"),
         ("metrics_listen = 9100", "metrics_listen: expected IP:PORT"),
         ("script_path = gone", "script_path: no such folder"),
         ("script_path =", "script_path: expected a path"),

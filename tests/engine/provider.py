@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ivrbench.clock import ManualClock
 from ivrbench.config import Account, Settings
@@ -42,6 +42,7 @@ class Provider:
     Args:
         accounts: how many.
         expires_s: what the registrar grants.
+        settings: more of what `ivr.conf` says.
 
     Attributes:
         registered: REGISTERs answered.
@@ -50,7 +51,13 @@ class Provider:
         peak_per_s: most REGISTERs that came in one second.
     """
 
-    def __init__(self, accounts: int, *, expires_s: int = 600) -> None:
+    def __init__(
+        self,
+        accounts: int,
+        *,
+        expires_s: int = 600,
+        **settings: Any,  # Any: each has its type.
+    ) -> None:
         self.clock = ManualClock()
         self.loop = VirtualLoop(self.clock)
         asyncio.set_event_loop(None)
@@ -62,10 +69,19 @@ class Provider:
         self.challenged = 0
         self.silent: list[Flow] = []
         """Ways that are found first, where nobody answers."""
+        self.servers = [Flow("udp", US, REGISTRAR)]
+        """Ways that are found after them, in this order."""
+        self.dead: set[Flow] = set()
+        """Those that have died."""
+        self.gruu = ""
+        """What is given to whom wants one."""
+        self.got: list[tuple[Flow, SipRequest]] = []
+        """Every REGISTER that was answered, and the way it came."""
         self._second = (0, 0)
         hub = Hub(self.clock, History())
         self.settings = Settings(
-            register=tuple(Account(f"sip:u{n}@192.0.2.50", "", "x") for n in range(accounts))
+            register=tuple(Account(f"sip:u{n}@192.0.2.50", "", "x") for n in range(accounts)),
+            **settings,
         )
         self.board = Switchboard(
             self.settings, self.loop, self.clock, hub, Registry(lambda _: None), self._send
@@ -78,11 +94,21 @@ class Provider:
         self.board.access.trusts = self.registrations.knows
         self.registrations.apply(self.settings)
 
-    async def find(self, uri: str, route: Sequence[str] = ()) -> Ways:
-        """There is one registrar that answers."""
-        return Ways(self.router, [*self.silent, Flow("udp", US, REGISTRAR)], tuple(route))
+    def _through(self, route: Sequence[str]) -> list[Flow]:
+        """The way to the proxy that leads, if one does."""
+        hosts = [each.partition(":")[2].partition(";")[0] for each in route[:1]]
+        return [Flow("udp", US, (host, 5060)) for host in hosts]
 
-    def avoid(self, flow: Flow) -> None:
+    async def find(self, uri: str, route: Sequence[str] = ()) -> Ways:
+        """The servers, or a proxy before them."""
+        return Ways(
+            self.router, self._through(route) or [*self.silent, *self.servers], tuple(route)
+        )
+
+    def avoid(self, flow: Flow, for_s: float = 0.0) -> None:
+        """Nothing is remembered."""
+
+    def trust(self, flow: Flow) -> None:
         """Nothing is remembered."""
 
     def states(self) -> dict[str, int]:
@@ -105,7 +131,7 @@ class Provider:
 
     def _send(self, data: bytes, flow: Flow) -> None:
         """A REGISTER: the answer comes a little later."""
-        if flow in self.silent:
+        if flow in self.silent or flow in self.dead:
             return
         request = parse_message(data)
         assert isinstance(request, SipRequest)
@@ -115,24 +141,29 @@ class Provider:
         self._second = (second, self._second[1] + 1 if self._second[0] == second else 1)
         self.peak_per_s = max(self.peak_per_s, self._second[1])
         request.check()
-        back, now = Flow("udp", REGISTRAR, US), self.clock.now()
+        back, now = Flow("udp", flow.remote, US), self.clock.now()
         block = tagged(response_block(request, back), request, "r")
         if self.guard is not None:
             verdict = self.guard.check(request, now)
             if verdict.outcome is not AuthOutcome.PROVED:
                 self.challenged += 1
                 stale = verdict.outcome is AuthOutcome.STALE
-                self._answer(response_bytes(401, "", block, self.guard.challenge(now, stale=stale)))
+                challenge = self.guard.challenge(now, stale=stale)
+                self._answer(flow, response_bytes(401, "", block, challenge))
                 return
+        self.got.append((flow, request))
+        contact = f"{request.header('contact')};expires={self.expires_s}"
+        if "gruu" in request.elements("supported"):
+            contact += f';pub-gruu="{self.gruu}"'
         extra = (
-            f"Contact: {request.header('contact')};expires={self.expires_s}\r\n"
+            f"Contact: {contact}\r\n"
             "Supported: outbound\r\nRequire: outbound\r\n"
             "Service-Route: <sip:192.0.2.60;lr>\r\n"
         )
-        self._answer(response_bytes(200, "", block, extra))
+        self._answer(flow, response_bytes(200, "", block, extra))
 
-    def _answer(self, answer: bytes) -> None:
-        self.loop.call_later(0.01, self._deliver, answer, Flow("udp", US, REGISTRAR))
+    def _answer(self, flow: Flow, answer: bytes) -> None:
+        self.loop.call_later(0.01, self._deliver, answer, flow)
 
     def _deliver(self, data: bytes, flow: Flow) -> None:
         self.board.receive(data, flow)
@@ -141,6 +172,8 @@ class Provider:
     def _ping(self, data: bytes, flow: Flow) -> None:
         message = stun.parse(data)
         assert message is not None
+        if flow in self.dead:
+            return
         self.pinged += 1
         assert self.transports.bound is not None
         self.loop.call_later(

@@ -149,7 +149,7 @@ def test_registrar_that_wants_a_longer_time() -> None:
         registration = Registration(URN, Tokens(), now=NOW)
         asked(registration)
         registration.on_response(answer(423, line), NOW)
-        assert registration.deadline() == NOW + BASE_WAIT_S / 2
+        assert registration.deadline() == NOW + BASE_WAIT_S
 
 
 def test_back_off() -> None:
@@ -161,14 +161,14 @@ def test_back_off() -> None:
         registration.on_no_response("nobody answers", NOW)
         waits.append((registration.deadline() or 0) - NOW)
     assert registration.reason == "nobody answers"
-    assert waits == [30, 60, 120, 240, 480, 960, 1800, 1800, 1800]
+    assert waits == [60, 120, 240, 480, 960, 1800, 1800, 1800, 1800]
     assert max(waits) == MAX_WAIT_S
     asked(registration)
     registration.on_response(answer(200), NOW)
     assert registration.reason == ""
     asked(registration)
     registration.on_response(answer(500), NOW)
-    assert registration.deadline() == NOW + 30
+    assert registration.deadline() == NOW + 60
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_back_off() -> None:
         (401, (), REFUSED_WAIT_S),
         (503, ("Retry-After: 70 (soon);duration=9",), 70),
         (503, ("Retry-After: 999999",), MAX_WAIT_S),
-        (500, (), BASE_WAIT_S / 2),
+        (500, (), BASE_WAIT_S),
     ],
 )
 def test_refusals(code: int, lines: tuple[str, ...], wait_s: float) -> None:
@@ -256,3 +256,67 @@ def test_proxy_that_cannot_do_outbound() -> None:
     deadline = registration.deadline()
     assert deadline is not None
     assert deadline > NOW
+
+
+def test_back_off_while_another_flow_is_up() -> None:
+    """RFC 5626 §4.5: calls still come, so the failed flow is tried three times less often."""
+    registration = Registration(URN, Tokens(), now=NOW, reg_id=2)
+    registration.backed_up = True
+    waits = []
+    for _ in range(6):
+        asked(registration)
+        registration.on_no_response("nobody answers", NOW)
+        waits.append((registration.deadline() or 0) - NOW)
+    assert waits == [90, 180, 360, 720, 900, 900]
+
+
+def test_second_flow() -> None:
+    """RFC 5626 §4.2: the same instance with another reg-id; what the registrar says of the first
+    is not about it.
+    """
+    registration = Registration(URN, Tokens(), now=NOW, reg_id=2)
+    contact = asked(registration)["Contact"]
+    assert contact == f'<{CONTACT}>;+sip.instance="<{URN}>";reg-id=2;expires=600'
+    mapped = f'<sip:bench@203.0.113.1:5060>;+sip.instance="<{URN}>"'
+    lines = f"Contact: {mapped};reg-id=1;expires=70, {mapped};reg-id=2;expires=80"
+    registration.on_response(answer(200, lines, "Require: outbound"), NOW)
+    assert (registration.expires_s, registration.takes_flows) == (80, True)
+    assert registration.bound
+    registration.on_flow_failed("gone", NOW)
+    assert not registration.bound
+
+
+@pytest.mark.parametrize(
+    ("lines", "outbound", "flows"),
+    [
+        (("Require: path, Outbound",), True, True),
+        (("Supported: outbound",), True, False),
+        (("Require: path",), False, False),
+    ],
+)
+def test_registrar_that_tells_flows_apart(
+    lines: tuple[str, ...], outbound: bool, flows: bool
+) -> None:
+    """RFC 5626 §6: one that only could would take a second flow for a second telephone."""
+    registration = registered(*lines)
+    assert (registration.outbound, registration.takes_flows) == (outbound, flows)
+
+
+@pytest.mark.parametrize(
+    ("param", "gruu"),
+    [
+        ('pub-gruu="sip:bench@example.org;gr=urn:uuid:1"', "sip:bench@example.org;gr=urn:uuid:1"),
+        ('pub-gruu="sip:bench@example.org"', ""),
+        ('pub-gruu="junk;gr=1"', ""),
+        ("pub-gruu", ""),
+        ('temp-gruu="sip:x@example.org;gr"', ""),
+    ],
+)
+def test_gruu(param: str, gruu: str) -> None:
+    """RFC 5627 §4.3: it is asked for where that is wanted, and read from our own Contact."""
+    other = '<sip:x@192.0.2.9>;pub-gruu="sip:bench@example.org;gr=other"'
+    for wanted in (True, False):
+        registration = Registration(URN, Tokens(), now=NOW, gruu=wanted)
+        assert asked(registration)["Supported"] == "path, outbound" + ", gruu" * wanted
+        registration.on_response(answer(200, f"Contact: {other}, <{CONTACT}>;{param}"), NOW)
+        assert registration.gruu == (gruu if wanted else "")

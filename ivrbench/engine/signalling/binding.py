@@ -1,4 +1,4 @@
-"""Binding: one address of ours at its registrar, and the way its calls come by."""
+"""Binding: one address of ours at its registrar, by one flow, and what keeps that open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import LocalProtocolError
-from ivrbench.observe.events import RegistrationChanged
 from ivrbench.sip import stun
 from ivrbench.sip.auth import DigestClient
 from ivrbench.sip.compose import make_contact
@@ -19,17 +18,17 @@ from ivrbench.sip.register import CSEQ_GAP, Registration, RegistrationState
 from ivrbench.sip.tokens import RandomTokens
 from ivrbench.sip.uri import SipUri, parse_uri
 
-from .routing import SILENT_S, wants_another_way
+from .routing import AVOIDED_FOR_S, SILENT_S, wants_another_way
 
 if TYPE_CHECKING:
     import asyncio
 
-    from ivrbench.config.values import Account
     from ivrbench.sip.events import ResponseReceived
     from ivrbench.sip.flow import Address, Flow
     from ivrbench.sip.grammar import Headers
     from ivrbench.sip.message import SipRequest
 
+    from .account_flows import AccountFlows
     from .registrations import Registrations
     from .routing import Ways
 
@@ -41,37 +40,49 @@ DATAGRAM_KEEP_ALIVE_S: Final = 25.0
 """RFC 5626 §4.4.2: 24 to 29 s, as NATs forget UDP after 30."""
 STREAM_KEEP_ALIVE_S: Final = 100.0
 """RFC 5626 §4.4.1: 95 to 120 s."""
+ASK_AGAIN_S: Final = 5.0
+"""After a STUN request that got no answer: a flow that is dead should not be one for long."""
 MAX_UNANSWERED: Final = 3
 """STUN requests in a row without an answer: the way is dead."""
 STUN_ID_BYTES: Final = 12
+TRIED_WITHIN_S: Final = 32.0
+"""How long one try takes that nobody answers (RFC 3261 §17.1.2.2, timer F)."""
 
 
 class Binding:
-    """One account: its machine, the way its REGISTER takes, its timers.
+    """One flow of an account: its machine, the way its REGISTER takes, its timers.
 
     Args:
         owner: what all accounts share.
-        account: whom to register.
+        flows: the account, with its other bindings.
+        reg_id: which of them this is, from 1.
         starts_s: when; the engine's clock.
 
     Raises:
         RemoteProtocolError: its URI cannot be read.
     """
 
-    def __init__(self, owner: Registrations, account: Account, starts_s: float) -> None:
-        self.account = account
+    def __init__(
+        self, owner: Registrations, flows: AccountFlows, reg_id: int, starts_s: float
+    ) -> None:
+        self.account = flows.account
+        self._flows = flows
         self._flow: Flow | None = None
         self._owner = owner
         self._board = owner.board
-        self._uri = parse_uri(account.uri)
-        # RFC 5626 §4.1: the same after a restart, another one for a second engine beside us.
-        place = f"{socket.gethostname()} {self._board.settings.config_file} {account.uri}"
-        instance = uuid.uuid5(uuid.NAMESPACE_URL, place)
+        self._uri = parse_uri(flows.account.uri)
         self._tokens = RandomTokens()
-        self.machine = Registration(f"urn:uuid:{instance}", self._tokens, now=starts_s)
+        self.machine = Registration(
+            self._instance(),
+            self._tokens,
+            reg_id=reg_id,
+            gruu=self._board.settings.gruu,
+            now=starts_s,
+        )
         self._auth = DigestClient(self._login, self._tokens)
         self._ways: Ways | None = None
-        self._shown: RegistrationChanged | None = None
+        self._parked = False
+        """True while there is no server that another binding does not lead to."""
         self._timer: asyncio.TimerHandle | None = None
         self._keeping: asyncio.TimerHandle | None = None
         self._silence: asyncio.TimerHandle | None = None
@@ -82,6 +93,17 @@ class Binding:
         self._stun_id = b""
         self._unanswered = 0
         self._mapped: Address | None = None
+
+    def _instance(self) -> str:
+        # RFC 5626 §4.1: the same after a restart, another one for a second engine beside us.
+        settings = self._board.settings
+        place = f"{socket.gethostname()} {settings.config_file} {self.account.uri}"
+        return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, place)}"
+
+    @property
+    def route(self) -> tuple[str, ...]:
+        """Route values that lead through the outbound proxy of this flow."""
+        return self._owner.route_of(self.machine.reg_id)
 
     @property
     def flow(self) -> Flow | None:
@@ -95,14 +117,20 @@ class Binding:
 
     def arm(self) -> None:
         """Show what changed; look again when the machine wants to."""
-        self._show()
+        self._flows.changed(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         deadline_s = self.machine.deadline()
-        if deadline_s is not None:
+        if deadline_s is not None and not self._parked:
             wait_s = max(0.0, deadline_s - self._board.now())
             self._timer = self._board.loop.call_later(wait_s, self._due)
+
+    def look_again(self) -> None:
+        """There may be another server by now."""
+        if self._parked:
+            self._parked = False
+            self.arm()
 
     def close(self) -> None:
         """Stop all timers."""
@@ -135,16 +163,32 @@ class Binding:
 
     async def _find(self) -> None:
         """Find the registrar, then ask it."""
-        route = self._owner.route
         try:
-            self._ways = await self._owner.router.find(str(self._registrar()), route)
+            ways = await self._owner.router.find(str(self._registrar()), self.route)
         except LocalProtocolError as exc:
             self._failed(str(exc))
         else:
-            self.flow = self._ways.flow
-            self._send()
+            self._ways = ways
+            if self._pass_taken():
+                self.flow = ways.flow
+                self._send()
+            else:
+                self._park()
         finally:
             self._asking = None
+
+    def _pass_taken(self) -> bool:
+        """Leave out servers that other bindings lead to; False if none is left."""
+        assert self._ways is not None, "just found"
+        while self._flows.is_taken(self._ways.flow, self):
+            if not self._ways.skip():
+                return False
+        return True
+
+    def _park(self) -> None:
+        """Wait until there is another server; nothing is wrong, calls come by the others."""
+        self._parked = True
+        self.arm()
 
     def _registrar(self) -> SipUri:
         # RFC 3261 §10.2: the Request-URI of a REGISTER has no user part.
@@ -167,7 +211,7 @@ class Binding:
                 now=board.now(),
                 call_id=self.machine.call_id,
                 cseq=self.machine.cseq,
-                route=self._owner.route,
+                route=self.route,
                 auth=self._auth,
             )
         except LocalProtocolError as exc:
@@ -177,7 +221,7 @@ class Binding:
             if asks and self._ways is not None and self._ways.more:
                 self._silence = board.loop.call_later(SILENT_S, self._silent)
         board.settle()
-        self._show()
+        self._flows.changed(self)
 
     def _headers(self, flow: Flow) -> Headers:
         contact = make_contact(flow, self._uri.user, self._board.endpoint_settings)
@@ -190,9 +234,13 @@ class Binding:
     def _silent(self) -> None:
         """Not a word: ask the next one."""
         self._silence = None
-        if self.machine.state is RegistrationState.REGISTERING and self._ways and self._ways.next():
+        if self.machine.state is RegistrationState.REGISTERING and self._next_way():
             # Tries with credentials took numbers that nobody told us of.
             self._ask_next("the registrar does not answer", self.machine.cseq + CSEQ_GAP)
+
+    def _next_way(self) -> bool:
+        """The server that was asked failed; False if there is no other."""
+        return self._ways is not None and self._ways.next() and self._pass_taken()
 
     def heard(self) -> None:
         """The registrar is there."""
@@ -222,7 +270,7 @@ class Binding:
         self.heard()
         machine, now = self.machine, self._board.now()
         leaving = machine.state is RegistrationState.LEAVING
-        if wants_another_way(event) and not leaving and self._ways and self._ways.next():
+        if wants_another_way(event) and not leaving and self._next_way():
             cseq = max(machine.cseq, event.response.cseq) + 1
             self._ask_next(event.response.reason, cseq)
             return
@@ -238,8 +286,16 @@ class Binding:
 
     def _failed(self, reason: str) -> None:
         self.machine.on_no_response(reason, self._board.now())
+        self._avoid()
         self._release()
         self.arm()
+
+    def _avoid(self) -> None:
+        """Calls go elsewhere first, until this flow has been tried again."""
+        due_s = self.machine.deadline()
+        if self.flow is not None and due_s is not None:
+            again_s = due_s - self._board.now() + TRIED_WITHIN_S
+            self._owner.router.avoid(self.flow, max(again_s, AVOIDED_FOR_S))
 
     def _release(self) -> None:
         self.flow = None
@@ -254,6 +310,7 @@ class Binding:
         flow, asked_s = self.flow, self.machine.keep_alive_s
         assert flow is not None, "a registration has a flow"
         self._unanswered = 0
+        self._owner.router.trust(flow)
         if flow.transport != "udp":
             # RFC 5626 §4.4.1: a Flow-Timer of the registrar is kept to, less a fifth.
             self._owner.transports.keep_alive(flow, asked_s * 0.8 or STREAM_KEEP_ALIVE_S)
@@ -267,7 +324,8 @@ class Binding:
         if self._unanswered >= MAX_UNANSWERED:
             self.flow_failed("the registrar does not answer keepalives")
             return
-        self._keeping = self._board.loop.call_later(DATAGRAM_KEEP_ALIVE_S, self._ping)
+        wait_s = ASK_AGAIN_S if self._unanswered else DATAGRAM_KEEP_ALIVE_S
+        self._keeping = self._board.loop.call_later(wait_s, self._ping)
         if self.machine.outbound:
             self._unanswered += 1
             self._owner.pings.pop(self._stun_id, None)
@@ -292,22 +350,9 @@ class Binding:
         if self.machine.answer_due:
             return  # The transaction tells.
         self.machine.on_flow_failed(reason, self._board.now())
+        self._avoid()
         self._release()
         self.arm()
-
-    def _show(self) -> None:
-        machine = self.machine
-        changed = RegistrationChanged(
-            self.account.uri, machine.state.value, machine.reason, machine.expires_s
-        )
-        if changed == self._shown:
-            return
-        tell = log.warning if machine.state is RegistrationState.WAITING else log.info
-        if self._shown is None or self._shown.state != changed.state:
-            why = f": {machine.reason}" if machine.reason else ""
-            tell("%s: %s%s", self.account.uri, changed.state, why)
-        self._shown = changed
-        self._board.publish(changed)
 
 
 def _no_answer(event: RequestTimedOut) -> str:

@@ -8,12 +8,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import RemoteProtocolError
+from ivrbench.sip.compose import make_contact
 from ivrbench.sip.events import ProvisionalReceived
 from ivrbench.sip.headers import parse_name_addr
 from ivrbench.sip.register import RegistrationState
 from ivrbench.sip.uri import parse_uri
 
-from .binding import Binding
+from .account_flows import AccountFlows
 from .routing import route_through
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ivrbench.sip.flow import Address, Flow
 
     from ..switchboard import Outcome, Switchboard
+    from .binding import Binding
     from .routing import Router
     from .transports import Transports
 
@@ -53,7 +55,8 @@ class Registrations:
         self.pings: dict[bytes, Binding] = {}
         self._bindings: dict[str, Binding] = {}
         """By Call-ID."""
-        self._by_address: dict[tuple[str, str], Binding] = {}
+        self._accounts: dict[AccountFlows, None] = {}
+        self._by_address: dict[tuple[str, str], AccountFlows] = {}
         """By user and host of the account."""
         self._by_flow: dict[Flow, dict[Binding, None]] = {}
         self._flows_to: Counter[str] = Counter()
@@ -63,44 +66,94 @@ class Registrations:
         transports.bound = self._bound
 
     @property
-    def route(self) -> tuple[str, ...]:
-        """Route values that lead through the outbound proxy."""
-        return route_through(self.board.settings.outbound_proxy)
+    def flows_wanted(self) -> int:
+        """How many ways each account keeps open."""
+        settings = self.board.settings
+        named = len(self._proxies)
+        return named if named > 1 else settings.register_flows
+
+    @property
+    def is_leaving(self) -> bool:
+        """True once no more calls are to come."""
+        return self._leaving is not None
+
+    @property
+    def _proxies(self) -> tuple[str, ...]:
+        settings = self.board.settings
+        return tuple(filter(None, (settings.outbound_proxy, *settings.backup_proxies)))
+
+    def route_of(self, reg_id: int) -> tuple[str, ...]:
+        """Route values that lead through the outbound proxy of a flow."""
+        proxies = self._proxies
+        return route_through(proxies[(reg_id - 1) % len(proxies)]) if proxies else ()
 
     def route_from(self, sender: str) -> tuple[str, ...]:
-        """Route values of a call by whom it is from (RFC 3608 §6.1).
+        """Route values of a call by whom it is from (RFC 3608 §6.1, RFC 5626 §4.3).
 
         Args:
-            sender: From value; that of an account leads through its provider's Service-Route.
+            sender: From value; that of an account leads through its provider's Service-Route, by a
+                flow that is up.
         """
-        binding = self._by_address.get(_address(sender))
-        return self.route + (binding.machine.service_route if binding is not None else ())
+        flows = self._by_address.get(_address(sender))
+        if flows is None:
+            return self.route_of(1)
+        binding = flows.live or flows.bindings[0]
+        return binding.route + binding.machine.service_route
+
+    def contact_from(self, sender: str, flow: Flow) -> str:
+        """Contact value of a call by whom it is from, "" for the usual one.
+
+        Args:
+            sender: From value.
+            flow: where the call goes first.
+        """
+        user, host = _address(sender)
+        flows = self._by_address.get((user, host))
+        for each in flows.bindings if flows is not None else ():
+            machine = each.machine
+            if not machine.bound or each.flow != flow:
+                continue
+            if machine.gruu:
+                return f"<{machine.gruu}>"
+            if machine.takes_flows:
+                usual = make_contact(flow, user, self.board.endpoint_settings)
+                # RFC 5626 §4.3: requests of this call are to come by the same flow.
+                return f"{usual[:-1]};ob>"
+        return ""
 
     def apply(self, settings: Settings) -> None:
         """Start what is new, take back what is not wanted any more."""
         wanted = Counter(settings.register)
-        for binding in list(self._bindings.values()):
-            if wanted[binding.account]:
-                wanted[binding.account] -= 1
+        for flows in list(self._accounts):
+            if wanted[flows.account]:
+                wanted[flows.account] -= 1
             else:
-                binding.leave()
-                self._forget(binding)
+                flows.leave()
+                self._forget(flows)
         now = self.board.now()
         for number, account in enumerate(wanted.elements()):
             try:
-                binding = Binding(self, account, now + number / STARTS_PER_S)
+                flows = AccountFlows(self, account, now + number / STARTS_PER_S)
             except RemoteProtocolError as exc:
                 log.error("register = %s: %s", account.uri, exc)
                 continue
-            self._bindings[binding.machine.call_id] = binding
-            self._by_address[_address(account.uri)] = binding
-            binding.arm()
+            self._accounts[flows] = None
+            self._by_address[_address(account.uri)] = flows
+            for binding in flows.bindings:
+                self.add(binding)
+                binding.arm()
 
-    def _forget(self, binding: Binding) -> None:
-        self.moved(binding, binding.flow, None)
-        del self._bindings[binding.machine.call_id]
-        if self._by_address.get(_address(binding.account.uri)) is binding:
-            del self._by_address[_address(binding.account.uri)]
+    def add(self, binding: Binding) -> None:
+        """One more binding."""
+        self._bindings[binding.machine.call_id] = binding
+
+    def _forget(self, flows: AccountFlows) -> None:
+        del self._accounts[flows]
+        for binding in flows.bindings:
+            self.moved(binding, binding.flow, None)
+            del self._bindings[binding.machine.call_id]
+        if self._by_address.get(_address(flows.account.uri)) is flows:
+            del self._by_address[_address(flows.account.uri)]
 
     def moved(self, binding: Binding, old: Flow | None, new: Flow | None) -> None:
         """A binding takes another way."""

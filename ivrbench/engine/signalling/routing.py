@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .dns import Resolver
     from .transports import Transports
 
-__all__ = ["SILENT_S", "Router", "Ways", "route_through", "wants_another_way"]
+__all__ = ["AVOIDED_FOR_S", "SILENT_S", "Router", "Ways", "route_through", "wants_another_way"]
 
 AVOIDED_FOR_S: Final = 60.0
 """How long a place that failed is tried only after the others."""
@@ -75,6 +75,10 @@ class Ways:
             True if there is another one, in `flow` now.
         """
         self._router.avoid(self._flows[0])
+        return self.skip()
+
+    def skip(self) -> bool:
+        """The place now in `flow` is not wanted, for no fault of its own; as `next`."""
         if not self.more:
             return False
         del self._flows[0]
@@ -127,11 +131,15 @@ class Router:
         flows.sort(key=lambda flow: now < self._avoided.get(_place(flow), 0.0))
         return Ways(self, flows, tuple(route))
 
-    def avoid(self, flow: Flow) -> None:
+    def avoid(self, flow: Flow, for_s: float = AVOIDED_FOR_S) -> None:
         """A place failed: for a while, try others first."""
-        self._avoided[_place(flow)] = asyncio.get_running_loop().time() + AVOIDED_FOR_S
+        self._avoided[_place(flow)] = asyncio.get_running_loop().time() + for_s
         if len(self._avoided) > MAX_AVOIDED:
             self._avoided.popitem(last=False)
+
+    def trust(self, flow: Flow) -> None:
+        """A place works again."""
+        self._avoided.pop(_place(flow), None)
 
     def _versions(self) -> list[int]:
         """IP versions we listen on, 4 first: it is the one that works in more places."""

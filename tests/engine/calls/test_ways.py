@@ -508,6 +508,24 @@ def test_service_route(make_bench: MakeBench) -> None:
     callee.refuse(486)
 
 
+def test_contact_of_an_account(make_bench: MakeBench) -> None:
+    """RFC 5626 §4.3: what the account's flows want as Contact of its calls goes into the INVITE."""
+    bench = make_bench(APP)
+    asked: list[tuple[str, Flow]] = []
+
+    def contact_from(sender: str, flow: Flow) -> str:
+        asked.append((sender, flow))
+        return f"<sip:ivr@{US};ob>"
+
+    bench.board.contact_from = contact_from
+    callee = Callee(bench)
+    dial(bench)
+    assert callee.invite_request.header("contact") == f"<sip:ivr@{US};ob>"
+    ((sender, flow),) = asked
+    assert sender == callee.invite_request.from_.address
+    assert flow.remote == callee.flow.local
+
+
 def test_next_hop(make_bench: MakeBench) -> None:
     """`next_hop` gets it without any Route."""
     bench = make_bench(APP)
