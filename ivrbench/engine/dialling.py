@@ -139,8 +139,8 @@ class Dialling:
         target, router = self._target, self._board.router
         route = self._board.route_from(target.from_)
         try:
-            if target.next_hop:
-                ways = await router.find(target.next_hop)
+            if next_hop := self._board.callee_hop or target.next_hop:
+                ways = await router.find(next_hop)
             else:
                 ways = await router.find(uri, route)
         except (LocalProtocolError, OSError) as exc:

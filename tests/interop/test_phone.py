@@ -198,6 +198,7 @@ async def test_answering_what_a_script_calls(tmp_path: Path) -> None:
         heard = tmp_path / "heard.wav"
         order = PlaceTestCall("", answers="ring", tone_hz=900, record=str(heard))
         waits = (await engine.ask(order)).phone
+        await engine.until_event(PhoneReady, phone=waits)
         first = await engine.ask(PlaceTestCall("connects", tone_hz=600))
         rang = await engine.until_event(PhoneRang, phone=waits)
         assert (rang.leg, rang.called) == (f"{first.leg}b", "sip:conf@192.0.2.9")
@@ -216,7 +217,8 @@ async def test_answering_what_a_script_calls(tmp_path: Path) -> None:
         await engine.ask(TellPhone(last.phone, "hangup"))
         await engine.until_event(PhoneEnded, phone=last.phone)
         assert last.phone not in engine.state.phones
-        await engine.ask(PlaceTestCall("", answers="486"))
+        refuses = (await engine.ask(PlaceTestCall("", answers="486"))).phone
+        await engine.until_event(PhoneReady, phone=refuses)
         busy = await engine.ask(PlaceTestCall("connects"))
         ended = await engine.until_event(PhoneEnded, phone=busy.phone)
         assert ended.code == 486
@@ -234,8 +236,7 @@ async def test_registered_at_our_own_registrar(tmp_path: Path) -> None:
     (engine.conf.parent / "users.conf").write_text("anna = secret\n")
     async with engine:
         here = f"127.0.0.1:{engine.port()}"
-        script = engine.conf.parent / "scripts" / "connects.py"
-        script.write_text(script.read_text().replace("anna@127.0.0.1", f"anna@{here}"))
+        engine.save("connects", connects.replace("anna@127.0.0.1", f"anna@{here}"))
         await engine.until(lambda state: state.scripts["connects"].generations[-1].generation == 2)
         for uri in (f"sip:anna@{here}", f"sip:anna@127.0.0.1:{engine.port('tcp')};transport=tcp"):
             phone = (await engine.ask(PlaceTestCall("", answers="answer", register=uri))).phone
