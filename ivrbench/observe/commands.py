@@ -73,7 +73,8 @@ class PlaceTestCall(_Command, frozen=True):
     """Start the test phone on a script's name or a SIP URI; with `answers`, to be called.
 
     Calls that scripts make then go to this phone, whatever their URI says, until it is told to
-    hang up; but with `register` only those to that address. Once it was called, another one takes its place.
+    hang up; but with `register` only those to that address. Once it was called, another one takes
+    its place.
     """
 
     target: str

@@ -26,6 +26,7 @@ from ivrbench.tui.answering import Answering
 from ivrbench.tui.bindings import SCREENS
 from ivrbench.tui.calling import Calling
 from ivrbench.tui.case_runs import CaseRuns
+from ivrbench.tui.columns import columns_file, read_columns
 from ivrbench.tui.keymap import keys_file, read_keys
 from ivrbench.tui.link import Link
 from ivrbench.tui.model import Model
@@ -136,8 +137,9 @@ class Workbench(Actions):
         self._context_of_screen = contextvars.copy_context()
         keys, problems = read_keys(keys_file(os.environ))
         self.set_keymap(keys)
-        if problems:
-            self.say(problems[0], "warn")
+        self.model.leg_columns, problem = read_columns(columns_file(os.environ))
+        for text in [*problems[:1], *([problem] if problem else [])]:
+            self.say(text, "warn")
         self.run_worker(self.link.run(), name="link")
         self.set_interval(1.0, self.request_draw)
         if self.prepares_screens:

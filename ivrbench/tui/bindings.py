@@ -165,6 +165,7 @@ BENCH = [
     key("F", "saved_filters", "filter.saved", "Filters", "Use a saved filter, or save this one"),
     key("space", "mark", "legs.mark", "Mark", "Mark a call; the marked ones have one ladder"),
     key("p", "pause", "pause", "Pause", "Let the view stand still, or go on"),
+    key("o", "columns", "legs.columns", "Columns", "Which columns the list of legs has"),
 ]
 
 CALL = [

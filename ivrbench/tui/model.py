@@ -29,6 +29,7 @@ from ivrbench.tui.phone_choice import TEST_PHONE, SoundChoice, is_test_leg, show
 from ivrbench.tui.theme import UNICODE, Glyphs
 from ivrbench.tui.views.inspect import InspectChoice
 from ivrbench.tui.views.ladder import LadderChoice
+from ivrbench.tui.views.leg_columns import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,8 @@ class Model:
     """The selected leg, "" until one is chosen: then it is the newest."""
     marked_legs: tuple[str, ...] = ()
     """Legs whose calls the ladder shows in one picture."""
+    leg_columns: tuple[str, ...] = USUAL
+    """Columns of the list of legs."""
     script: str = ""
     """The selected script, "" for the first."""
     generation: int = 0

@@ -15,6 +15,7 @@ from ivrbench.errors import ConfigError
 from ivrbench.observe.commands import Drain, PinScript, ReloadScripts, RollBack
 from ivrbench.tui.answering import ANSWERS, REFUSALS
 from ivrbench.tui.calling import NETWORKS
+from ivrbench.tui.columns import ask_columns
 from ivrbench.tui.filter import LEVELS, Filter
 from ivrbench.tui.phone_choice import idle_phone, is_test_leg, ringing_phone
 from ivrbench.tui.saved_filters import choose_filter, filters_file, read_filters
@@ -48,6 +49,10 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
     yield from _filters(app)
     yield SystemCommand("View: theme…", "Choose the colours", app.action_change_theme)
     yield SystemCommand("View: ASCII glyphs", "Unicode or ASCII signs", app.action_ascii)
+    shown = ", ".join(app.model.leg_columns)
+    yield SystemCommand(
+        "View: columns…", f"Of the list of legs: {shown}", partial(ask_columns, app)
+    )
     for level, name in enumerate(LEVELS):
         yield SystemCommand(
             f"View: log level {name.lower()}",

@@ -7,7 +7,7 @@ from ivrbench.tui.key import key
 __all__ = ["PHONE"]
 
 PHONE = [
-    key("a", "app.answer", "call.answer", "Answer", "Answer the call that rings here", show=True),
+    key("a", "app.answer", "call.answer", "Answer", "Answer the call that rings here"),
     key("f", "refuse", "call.refuse", "Refuse", "Refuse the call that rings, with a code"),
     key("w", "takes", "call.takes", "Callee", "Whether calls that scripts make come here, and how"),
     key("o", "sound", "call.sound", "Sound", "Which microphone and loudspeaker, or no sound card"),

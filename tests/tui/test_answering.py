@@ -38,7 +38,7 @@ async def test_two_calls_on_the_phone(engine: FakeEngine) -> None:
     engine.publish(loaded("menu", 1))
     async with workbench(engine, process=Process(engine)) as (app, pilot):
         text = await press(app, pilot, engine, "f4")
-        assert "w callee  not this phone" in text
+        assert "w callee  not here" in text
         text = await press(app, pilot, engine, "a")
         assert "nothing rings here" in text
         text = await press(app, pilot, engine, "w", "r")
@@ -97,7 +97,7 @@ async def test_refusing(engine: FakeEngine) -> None:
         assert "w callee  refuses with 603" in text
         text = await press(app, pilot, engine, "w", "0")
         assert told(engine)[-1] == ("hangup", "")
-        assert "w callee  not this phone" in text
+        assert "w callee  not here" in text
 
 
 async def test_choices_reach_the_phone_that_waits(engine: FakeEngine) -> None:

@@ -29,19 +29,22 @@ class AskScreen(ModalScreen[str]):
     Args:
         title: the question.
         text: what to know before answering.
-        choices: what can be done; the first is selected.
+        choices: what can be done.
         glyphs: for the cursor.
+        selected: value of the choice under the cursor, "" for the first.
     """
 
     BINDINGS = [*ASK]
 
-    def __init__(self, title: str, text: str, choices: list[Choice], glyphs: Glyphs) -> None:
+    def __init__(
+        self, title: str, text: str, choices: list[Choice], glyphs: Glyphs, selected: str = ""
+    ) -> None:
         super().__init__()
         self._title = title
         self._text = text
         self._choices = [*choices, ("esc", "", "change nothing")]
         self._glyphs = glyphs
-        self._selected = self._choices[0][1]
+        self._selected = selected or self._choices[0][1]
 
     def compose(self) -> ComposeResult:
         """A box with a row for each choice."""

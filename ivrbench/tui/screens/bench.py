@@ -9,6 +9,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from ivrbench.tui.bindings import BENCH
+from ivrbench.tui.columns import ask_columns
 from ivrbench.tui.filter import Filter
 from ivrbench.tui.saved_filters import choose_filter
 from ivrbench.tui.screens.frame import FrameScreen
@@ -143,6 +144,10 @@ class BenchScreen(FrameScreen):
         if action == "toggle_scripts":
             return self.has_class("-narrow")
         return super().check_action(action, parameters)
+
+    def action_columns(self) -> None:
+        """Show more or fewer facts of each leg."""
+        ask_columns(self.bench)
 
     def action_toggle_scripts(self) -> None:
         """On a narrow screen: scripts instead of legs, and back."""

@@ -49,7 +49,7 @@ def _callee_text(model: Model) -> str:
     """What becomes of calls that scripts make."""
     idle = idle_phone(model)
     if idle is None:
-        return "not this phone"
+        return "not here"
     if idle.started.target:
         return f"is {idle.started.target.partition(':')[2]}"
     answers = idle.started.answers

@@ -21,6 +21,7 @@ _PAGES = {
         "            {bad} none: no version ever loaded, calls are refused.",
         "Legs        one row for each call: {up} up, {waiting} ringing, {held} on hold,",
         "            {ok} done, {bad} refused with its SIP code. The newest is on top.",
+        "            o chooses the columns.",
         "Playlist    {play} what sounds now, what is queued, and how each prompt ended.",
         "Media       levels in dBFS (0 is loudest, CLIP is too loud), packets, keys,",
         "            and what the script's handlers returned, with their line.",
