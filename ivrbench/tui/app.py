@@ -126,6 +126,8 @@ class Workbench(Actions):
         it is on the stack, and the first widget that asks for the application's screen raises.
         """
         asyncio.get_running_loop().set_task_factory(None)
+        # What a crash leaves belongs on the terminal: on standard error it would be noise.
+        self.error_console.file = sys.__stderr__ or sys.stderr
 
     def on_unmount(self) -> None:
         """Leave nothing behind."""

@@ -9,6 +9,7 @@ import pty
 import struct
 import sys
 import termios
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from ivrbench.tui.keymap import keys_file, read_keys
 from ivrbench.tui.outside import clipboard_file, editor_command
 from ivrbench.tui.terminal import guarded_terminal
+from tests.tui.conftest import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,7 @@ def test_noise_on_standard_error_does_not_reach_the_screen() -> None:
     saved = os.dup(2)
     os.dup2(replacement, 2)
     kept: list[str] = []
+    threads = set(threading.enumerate())
     try:
         with guarded_terminal(kept.append):
             os.write(2, b"ALSA lib pcm.c: no such device\n")
@@ -62,6 +65,8 @@ def test_noise_on_standard_error_does_not_reach_the_screen() -> None:
         shown += os.read(terminal, 1000)
     os.close(terminal)
     assert shown == b"drawn after"
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(PATIENCE_S)
     assert kept == ["ALSA lib pcm.c: no such device"]
 
 
@@ -88,6 +93,48 @@ def test_standard_error_in_a_file_leaves_the_screen_on_standard_output(tmp_path:
     os.close(terminal)
     assert (tmp_path / "noise").read_bytes() == b"noise\n"
     assert kept == []
+
+
+def run_in_terminal(code: str) -> tuple[int, bytes]:
+    """Run Python in a terminal of 120 × 36; its exit code and all that was shown."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM="xterm-256color", PYTHONPATH=str(Path(__file__).parents[2]))
+        os.execv(sys.executable, [sys.executable, "-c", code])
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the other side is closed
+        while data := os.read(terminal, 65_536):
+            shown += data
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
+
+
+CRASHES = """
+import sys
+from ivrbench.tui.app import Workbench
+from ivrbench.tui.terminal import guarded_terminal
+from tests.tui.fake_engine import FakeEngine
+
+
+class Crashing(Workbench):
+    def draw_now(self):
+        raise RuntimeError("a widget that is not there")
+
+
+engine = FakeEngine()
+app = Crashing(engine.connect, clock=engine.clock)
+with guarded_terminal(app.take_noise):
+    app.run()
+sys.exit(app.return_code)
+"""
+
+
+def test_crash_is_told_on_the_terminal() -> None:
+    """Where the noise goes nobody could read it any more."""
+    code, shown = run_in_terminal(CRASHES)
+    assert code == 1
+    assert b"a widget that is not there" in shown
 
 
 NOISY = """
@@ -127,17 +174,8 @@ with guarded_terminal(app.take_noise):
 def test_noise_in_a_real_terminal_is_in_the_log_only() -> None:
     """C libraries and child processes write on descriptors 1 and 2: nothing of it is on the
     screen but the lines of the log."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ.update(TERM="xterm-256color", PYTHONPATH=str(Path(__file__).parents[2]))
-        os.execv(sys.executable, [sys.executable, "-c", NOISY])
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
-    shown = b""
-    with contextlib.suppress(OSError):  # EIO: the other side is closed
-        while data := os.read(terminal, 65_536):
-            shown += data
-    os.close(terminal)
-    assert os.waitpid(pid, 0)[1] == 0, shown.decode()
+    code, shown = run_in_terminal(NOISY)
+    assert code == 0, shown.decode()
     assert b"pin_collect" in shown
     for noise in (b"printf of a library", b"ALSA lib pcm.c", b"a child process"):
         assert noise in shown, "the log shows it"
