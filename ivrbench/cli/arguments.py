@@ -54,7 +54,7 @@ def read_arguments(argv: list[str]) -> Mode:
     if argv[:1] == ["call"]:
         parser = _call_parser()
         options = parser.parse_args(argv[1:])
-        if not options.target and not options.wait:
+        if not options.target and not options.wait and not options.level_test:
             parser.error("whom to call? Give a script's name or a sip: URI, or --wait")
         if options.register and not options.wait:
             parser.error("--register is for being called: --wait says what to do then")
@@ -323,6 +323,11 @@ def _add_voices(parser: argparse.ArgumentParser) -> None:
     add("--sound", action="store_true", help="hear the call; and speak, unless a voice is given")
     add("--microphone", default="", metavar="NAME", help="a part of its name")
     add("--speaker", default="", metavar="NAME", help="a part of its name")
+    add(
+        "--level-test",
+        action="store_true",
+        help="show the microphone's level for 15 s and let the loudspeaker beep, without a call",
+    )
     add("--devices", action=ListDevices, nargs=0, help="list the sound cards, and end")
 
 

@@ -14,6 +14,7 @@ from ivrbench.config.users import read_users
 from ivrbench.errors import ConfigError, RemoteProtocolError
 from ivrbench.phone import agent
 from ivrbench.phone.callee import read_answers
+from ivrbench.phone.level_test import run_level_test
 from ivrbench.phone.options import CallOptions
 from ivrbench.sip.uri import parse_uri
 
@@ -42,6 +43,15 @@ def call(options: argparse.Namespace) -> int:
         ConfigError: the settings cannot be used.
         ControlError: the call cannot be saved as a test.
     """
+    if options.level_test:
+        return run_level_test(
+            CallOptions(
+                "",
+                microphone=options.microphone,
+                speaker=options.speaker,
+                from_workbench=options.from_workbench,
+            )
+        )
     settings = settings_of_file(options)
     call_id = f"{secrets.token_hex(12)}@ivrbench" if options.save_test else ""
     control_socket = engine_socket(options, settings)

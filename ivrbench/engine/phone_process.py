@@ -122,6 +122,7 @@ def _command_line(order: PlaceTestCall, target: str, record: str, user: str) -> 
         "--user": user,
     }
     arguments = [*PROGRAM, "call", target, "--from-workbench"]
+    arguments += ["--level-test"] if order.level_test else []
     arguments += [f"{name}={value}" for name, value in valued.items() if value]
     arguments += ["--sound"] if order.sound else []
     return [*arguments, "--silent"] if order.silent else arguments

@@ -74,7 +74,7 @@ class Phones:
         except ConfigError as exc:
             return Answered(command.request, ok=False, text=str(exc))
         leg = await self._arrived(phone)
-        text = f"calling {command.target}"
+        text = f"calling {command.target}" if command.target else "level test"
         if command.answers:
             to = command.register or "what scripts call"
             text = f"{to} comes to the test phone"
@@ -87,7 +87,7 @@ class Phones:
     async def _arrived(self, phone: PhoneProcess) -> str:
         """Wait until a phone's call is a leg, or until it can be called; its leg, "" if none."""
         waits, target = bool(phone.order.answers), phone.order.target
-        if waits or not _is_uri(target):
+        if waits or not (_is_uri(target) or phone.order.level_test):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RINGS_WITHIN_S):
                     await (phone.ready.wait() if waits else asyncio.shield(phone.leg))
@@ -102,7 +102,9 @@ class Phones:
         """
         number = next(self._numbers)
         name = f"p{number}"
-        if order.answers:
+        if order.level_test:
+            target, login = "", ("", "")
+        elif order.answers:
             target = host_port(_reachable(self._listener()), 0)
             login = self._registers_as(order)
         else:

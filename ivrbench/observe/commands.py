@@ -84,6 +84,8 @@ class PlaceTestCall(_Command, frozen=True):
     """With `answers`: be called by this address, `sip:anna@example.org`, not by our scripts."""
     password: str = ""
     """Of that user; "": that of our own users, if there is one."""
+    level_test: bool = False
+    """True: no call at all; the microphone's level is told for a while, the speaker beeps."""
     keys: str = ""
     """Pressed once the call is up; `,` pauses 0.5 s."""
     keys_by: str = ""

@@ -48,8 +48,8 @@ class PhoneStarted(_PhoneEvent, frozen=True):
     """A test phone was started."""
 
     target: str
-    """What was asked for: a script's name or a URI; where it is to be called: the address it is
-    registered as, "" for calls that scripts make."""
+    """What was asked for: a script's name or a URI, "" for a level test; where it is to be called:
+    the address it is registered as, "" for calls that scripts make."""
     recording: str = ""
     """WAV file of what it hears, on the engine's machine."""
     answers: str = ""

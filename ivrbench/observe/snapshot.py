@@ -244,6 +244,11 @@ class PhoneView(Struct):
         return self.started.answers != "" and self.rang is None
 
     @property
+    def is_level_test(self) -> bool:
+        """True if it calls nobody: its microphone and loudspeaker are tried."""
+        return not self.started.target and not self.started.answers
+
+    @property
     def is_ringing(self) -> bool:
         """True while somebody calls it and has no answer."""
         return self.rang is not None and self.ended is None and self.after_ms("200") is None

@@ -25,6 +25,7 @@ from ivrbench.tui.actions import Actions
 from ivrbench.tui.answering import Answering
 from ivrbench.tui.bindings import SCREENS
 from ivrbench.tui.calling import Calling
+from ivrbench.tui.cards import Cards
 from ivrbench.tui.case_runs import CaseRuns
 from ivrbench.tui.columns import columns_file, read_columns
 from ivrbench.tui.keymap import keys_file, read_keys
@@ -110,6 +111,7 @@ class Workbench(Actions):
         self.link = Link(self.model, connect, self.clock, self.request_draw, self._show_down)
         self.calling = Calling(self)
         self.answering = Answering(self)
+        self.cards = Cards(self)
         self.case_runs = CaseRuns(self)
         self._key_targets: deque[tuple[events.Key, Widget | None]] = deque(maxlen=MAX_KEYS_ON_WAY)
         self._draw_due = False

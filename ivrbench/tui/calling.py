@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ivrbench.observe.commands import DialOut, HangUp, ListSoundCards, TellPhone
+from ivrbench.observe.commands import DialOut, HangUp, TellPhone
 from ivrbench.observe.phones import CODECS, KEYS_BY
 from ivrbench.tui.outside import heard_file
 from ivrbench.tui.phone_choice import is_test_leg, next_phone, phone_for, placed_phone
@@ -29,8 +29,6 @@ __all__ = ["NETWORKS", "RTCP_BROKEN", "Calling"]
 RTCP_BROKEN = "break RTCP: no reports go out, none are read"
 REPEATS_WITHIN_S = 0.045
 """Keyboards repeat 25 to 40 times a second; nobody presses a key twice so quickly."""
-SYSTEM = "default"
-"""In place of a sound card's name: what the system chooses."""
 NETWORKS = (
     ("0", "0 0 0", "good: nothing is lost"),
     ("1", "1 0 0", "lose 1 % of the packets"),
@@ -285,55 +283,6 @@ class Calling:
 
     def _network_chosen(self, what: str) -> None:
         self.tell("rtcp" if what in ("on", "off") else "network", what)
-
-    def ask_sound(self) -> None:
-        """Ask about the sound card."""
-        app = self._app
-        used = app.model.sound.used
-        other = (
-            ("0", "off", "no sound card: from the next call on nothing is heard here")
-            if used
-            else ("1", "on", "the sound card again, from the next call on")
-        )
-        choices = [
-            ("m", "microphone", "another microphone …"),
-            ("l", "speaker", "another loudspeaker …"),
-            other,
-        ]
-        self._choose("Sound card of the engine's machine", choices, self._sound_chosen)
-
-    def _sound_chosen(self, what: str) -> None:
-        app, sound = self._app, self._app.model.sound
-        if what in ("on", "off"):
-            sound.used = what == "on"
-            app.answering.again()
-            app.draw_now()
-        else:
-            app.run_worker(self._ask_card(what), group="ask")
-
-    async def _ask_card(self, side: str) -> None:
-        """Ask which card is to be the microphone or the loudspeaker."""
-        answered = await self._app.link.ask(ListSoundCards())
-        names = [
-            card.name
-            for card in answered.cards
-            if (card.inputs if side == "microphone" else card.outputs) and card.name != SYSTEM
-        ]
-        if not answered.cards:
-            self._app.say(answered.text or f"the engine's machine has no {side}", "warn")
-            return
-        choices = [("0", SYSTEM, "what the system chooses")]
-        choices += [(str(n) if n < 10 else "", name, name) for n, name in enumerate(names, 1)]
-        self._choose(f"Which {side}?", choices, partial(self._card_chosen, side))
-
-    def _card_chosen(self, side: str, name: str) -> None:
-        model = self._app.model
-        setattr(model.sound, side, "" if name == SYSTEM else name)
-        model.sound.used = True
-        if model.phone_to_tell:
-            self.tell(side, name)
-        self._app.answering.again()
-        self._app.draw_now()
 
     def ask_transfer(self) -> None:
         """Ask whom to send the other side to."""

@@ -47,6 +47,12 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
     yield from _legs(app)
     yield from _cases(app)
     yield from _filters(app)
+    yield from _views(app)
+    yield from _engine(app)
+    yield SystemCommand("Quit", "Leave; asks if calls are up", app.action_leave)
+
+
+def _views(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("View: theme…", "Choose the colours", app.action_change_theme)
     yield SystemCommand("View: ASCII glyphs", "Unicode or ASCII signs", app.action_ascii)
     shown = ", ".join(app.model.leg_columns)
@@ -60,6 +66,9 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
             partial(_set_level, app, level),
         )
     yield SystemCommand("View: help", "What this screen means, and its keys", app.action_help)
+
+
+def _engine(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand(
         "Engine: drain",
         "No new calls; the engine ends with the last one",
@@ -74,7 +83,6 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
         "Versions, addresses, health: for a report",
         partial(_copy_diagnostics, app),
     )
-    yield SystemCommand("Quit", "Leave; asks if calls are up", app.action_leave)
 
 
 def _set_level(app: Workbench, level: int) -> None:
@@ -160,9 +168,13 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand(
         f"Audio: {'no sound card' if used else 'sound card again'}",
         "From the next call on",
-        partial(setattr, model.sound, "used", not used),
+        partial(app.cards.use, not used),
     )
-    yield SystemCommand("Audio: sound card…", "Microphone, loudspeaker, none", calling.ask_sound)
+    about = "Is the microphone heard, and the loudspeaker? Without a call"
+    yield SystemCommand("Audio: level test", about, app.cards.test_levels)
+    for side, name in (("microphone", "microphone"), ("speaker", "loudspeaker")):
+        about = f"Now and for the next calls: {getattr(model.sound, side) or 'the system chooses'}"
+        yield SystemCommand(f"Audio: choose {name}…", about, partial(app.cards.ask_card, side))
     for verb in ("mute", "hold"):
         yield SystemCommand(f"Call: {verb}", f"On or off{up}", partial(calling.toggle, verb))
     yield SystemCommand("Call: save what was heard", "As a WAV file", calling.save_heard)

@@ -101,8 +101,8 @@ def idle_phone(model: Model) -> PhoneView | None:
 def placed_phone(model: Model) -> PhoneView | None:
     """The phone that called somebody: the shown one, else the last; None if none did."""
     shown, phones = model.phone, reversed(model.history.phones.values())
-    placed = (view for view in phones if not view.started.answers)
-    return shown if shown is not None and not shown.started.answers else next(placed, None)
+    views = (view for view in (shown, *phones) if view is not None)
+    return next((v for v in views if not v.started.answers and not v.is_level_test), None)
 
 
 def ringing_phone(model: Model) -> PhoneView | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivrbench.observe.commands import ListSoundCards, PlaceTestCall, TellPhone
-from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed
+from ivrbench.observe.phones import PhoneEnded, PhoneMeasured, PhoneProgressed
 
 from .lab.engine import Engine
 from .lab.scripts import RECORDS, settings
@@ -66,6 +66,24 @@ async def test_tone_of_the_script_is_at_the_loudspeaker(card: SoundCard, tmp_pat
         told = (await process.communicate())[0].decode()
     assert "loudspeaker: " in told
     assert level_dbfs(heard) == pytest.approx(-15.0, abs=1.0)
+
+
+async def test_level_test(card: SoundCard, tmp_path: Path) -> None:
+    """What is said into the card is measured without a call, and the loudspeaker beeps."""
+    engine = Engine(tmp_path / "engine", {"plays": PLAYS_ON})
+    card.mouth(write_wav(tmp_path / "tone.wav", tone(1000.0, 30.0, dbfs=-15.0)))
+    async with engine:
+        phone = (await engine.ask(PlaceTestCall("", level_test=True))).phone
+        await engine.until(
+            lambda state: (
+                (view := state.phones[phone]).measured is not None
+                and abs(view.measured.out_dbfs + 15.0) < 1.5
+            )
+        )
+        assert not engine.state.live
+        await engine.ask(TellPhone(phone, "hangup"))
+        ended = await engine.until_event(PhoneEnded, phone=phone)
+    assert ended.text.startswith("level test: the microphone is heard, peak -1")
 
 
 async def test_tone_at_the_microphone_is_in_the_recording(card: SoundCard, tmp_path: Path) -> None:

@@ -180,6 +180,10 @@ class FakeEngine:
                 self.publish(PhoneReady("127.0.0.1:7070", phone=phone))
                 text = "what scripts call comes to the test phone"
                 return commands.Answered(command.request, ok=True, phone=phone, text=text)
+            case commands.PlaceTestCall(level_test=True):
+                self._n_calls += 1
+                phone = f"p{self._n_calls}"
+                self.publish(PhoneStarted(phone=phone, target=""))
             case commands.PlaceTestCall(target=target):
                 self._n_calls += 1
                 leg = f"c{self._n_calls}"

@@ -16,6 +16,7 @@ from ivrbench.observe.phones import (
     PhoneEnded,
     PhoneHeard,
     PhoneKeyPressed,
+    PhoneMeasured,
     PhoneProgressed,
     PhoneStarted,
 )
@@ -119,6 +120,45 @@ async def test_breaking_rtcp(engine: FakeEngine) -> None:
         entries["Network: RTCP again"].callback()
         await settle(app, pilot, engine)
         assert told(engine)[1:] == [("rtcp", "on"), ("rtcp", "off"), ("rtcp", "on")]
+
+
+async def test_level_test(engine: FakeEngine) -> None:
+    """It shows the Call screen with the meters, and says in the end how it was; redial is not
+    about it, and keys do not go there."""
+    async with workbench(engine) as (app, pilot):
+        entries = {c.title: c for c in app.get_system_commands(app.screen)}
+        entries["Audio: level test"].callback()
+        await settle(app, pilot, engine)
+        assert engine.asked == [commands.PlaceTestCall("", level_test=True)]
+        assert app.current_mode == "call"
+        measured = PhoneMeasured(-31.0, -12.2, -20.0, -18.0, 0, 0, 0, 0.0, -1.0, 0)
+        engine.publish(replace(measured, phone="p21"))
+        text = await press(app, pilot, engine, "1")
+        assert "p21 · level test" in text
+        assert "peak -12  ok" in text
+        assert told(engine) == []
+        await press(app, pilot, engine, "o", "t")
+        assert engine.asked[-1] == commands.PlaceTestCall("", level_test=True)
+        verdict = "level test: the microphone is heard, peak -12 dBFS"
+        engine.publish(PhoneEnded(verdict, 0, True, 15.0, phone="p22"))
+        text = await press(app, pilot, engine, "r")
+        assert verdict in text
+        assert "there was no test call yet" in text
+
+
+async def test_choosing_cards_from_the_palette(engine: FakeEngine) -> None:
+    """Microphone and loudspeaker each have their entry, and one says whether there is a card."""
+    async with workbench(engine) as (app, pilot):
+        entries = {c.title: c for c in app.get_system_commands(app.screen)}
+        for name in ("microphone", "loudspeaker"):
+            assert "the system chooses" in entries[f"Audio: choose {name}…"].help
+        entries["Audio: choose loudspeaker…"].callback()
+        text = await press(app, pilot, engine)
+        assert "HDMI" in text
+        await press(app, pilot, engine, "2")
+        assert (app.model.sound.speaker, app.model.sound.microphone) == ("HDMI", "")
+        entries["Audio: no sound card"].callback()
+        assert not app.model.sound.used
 
 
 async def test_sound_card_and_transfer(engine: FakeEngine) -> None:

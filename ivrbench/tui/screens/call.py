@@ -118,7 +118,7 @@ class CallScreen(FrameScreen):
 
     def action_sound(self) -> None:
         """Microphone, loudspeaker, or no sound card."""
-        self.bench.calling.ask_sound()
+        self.bench.cards.ask()
 
     def action_codec(self) -> None:
         """What is offered next time."""

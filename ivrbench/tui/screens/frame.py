@@ -73,7 +73,7 @@ class FrameScreen(Screen[None]):
 
     def draw(self) -> None:
         """Show the model; only what is visible and changed is drawn."""
-        if not self.query("#too-small") or not self.size:
+        if not self.is_mounted or not self.size:
             return  # shown first after this, when everything is composed
         model, now_s = self.bench.model, self.bench.clock.wall()
         for widget in self.query(Pane):

@@ -119,6 +119,9 @@ def call_title(model: Model, now_s: float) -> tuple[str, str]:
     glyphs = model.glyphs
     if phone.ended is not None:
         return left, f"{glyphs.ok if phone.ended.answered else glyphs.bad} over"
+    if phone.is_level_test:
+        word = "over" if phone.ended is not None else "15 s, h ends it"
+        return f"{phone.name} {glyphs.dot} level test", word
     if phone.is_ringing:
         return left, f"{glyphs.waiting} rings"
     answered = phone.after_ms("200") is not None
@@ -156,7 +159,8 @@ def call_lines(model: Model, width: int) -> list[Line]:
             _level(model, "you", measured.out_dbfs, measured.out_peak_dbfs, width, is_ours=True)
         )
         lines.append(_level(model, "ivr", measured.in_dbfs, measured.in_peak_dbfs, width))
-        lines += _packets(phone, leg, width)
+        if not phone.is_level_test:
+            lines += _packets(phone, leg, width)
     notes = [step.text for step in phone.steps if step.step == "note"]
     if phone.ended is not None:
         lines.append(line((fit(phone.ended.text, width), "ok" if phone.ended.answered else "bad")))
@@ -167,6 +171,8 @@ def call_lines(model: Model, width: int) -> list[Line]:
 
 def _steps(model: Model, phone: PhoneView, width: int) -> str:
     """How long each step of the set-up took; on a narrow screen only the last response's."""
+    if phone.is_level_test:
+        return "speak: you is the microphone; ivr is a soft beep at the loudspeaker"
     codes = [step for step in phone.steps if step.step.isdigit()]
     if width < NARROW:
         codes = codes[-1:]
