@@ -10,9 +10,12 @@ from .timers import TimerQueue
 from .trace import MessageSeen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .auth import Credentials
     from .events import Event
     from .flow import Flow
+    from .hunt import Place
     from .invite import InviteCall
     from .settings import EndpointSettings
     from .tokens import Tokens
@@ -39,6 +42,7 @@ class Core:
         sent: messages put in the outbox so far.
         calls: calls that are up, by local tag.
         credentials: who we are in which realm, unless a call was told otherwise; None: nobody.
+        locate: tells where the telephone is that a GRUU of ours leads to (RFC 5627); None: nowhere.
         server_line, agent_line, allow_line, supported_line: header lines, ready to send.
     """
 
@@ -51,6 +55,7 @@ class Core:
         "calls",
         "credentials",
         "events",
+        "locate",
         "outbox",
         "sent",
         "server_line",
@@ -71,6 +76,7 @@ class Core:
         self.sent = 0
         self.calls: dict[str, InviteCall] = {}
         self.credentials: Credentials | None = None
+        self.locate: Callable[[str], Place | None] = lambda _: None
         self.allow_line = f"Allow: {', '.join(settings.allowed_methods)}\r\n"
         tags = ", ".join(settings.supported)
         self.supported_line = f"Supported: {tags}\r\n" if tags else ""

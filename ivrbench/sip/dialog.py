@@ -167,9 +167,13 @@ class Dialog:
         # RFC 3261 §12.2.1.1: a strict router wants itself as Request-URI and our target at the end.
         return str(first), (*self.route_set[1:], f"<{self.remote_target}>")
 
+    def keeps_flow(self, symmetric: bool) -> bool:
+        """True while its requests go the way it was made, whatever its target says."""
+        return not self.flow_lost and (self.flow.reliable or symmetric)
+
     def next_flow(self, symmetric: bool) -> Flow:
         """Where a request of this dialog is sent."""
-        if not self.flow_lost and (self.flow.reliable or symmetric):
+        if self.keeps_flow(symmetric):
             return self.flow
         hop = _route_uri(self.route_set[0]) if self.route_set else _uri(self.remote_target)
         return next_hop_flow(hop, self.flow)

@@ -23,7 +23,7 @@ from .transactions import Transactions
 from .uri import check_uri, uri_user
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .auth import Credentials, DigestClient
     from .auth_server import DigestServer
@@ -121,10 +121,12 @@ class Endpoint:
     def handle_options(self, value: bool) -> None:
         self._reception.handle_options = value
 
+    def locate(self, place_of: Callable[[str], Place | None]) -> None:
+        """Have `place_of` tell where a GRUU of ours leads; None: it is none (RFC 5627)."""
+        self._core.locate = place_of
+
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
-        """Take one message: a datagram, a WebSocket message, or what `StreamFramer` gave. Never
-        raises.
-        """
+        """Take one message, a datagram or what a framer gave; never raises."""
         self._reception.receive(data, flow, now)
 
     def to_send(self) -> list[tuple[bytes, Flow]]:

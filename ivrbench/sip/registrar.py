@@ -10,7 +10,9 @@ from ..errors import LocalProtocolError, RemoteProtocolError
 from .compose import response_flow
 from .dialog import next_hop_flow
 from .grammar import check_headers, check_text, quote, unquote
+from .gruu import Gruus
 from .headers import parse_name_addr, parse_number
+from .tokens import RandomTokens
 from .uri import parse_uri
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from .flow import Flow
     from .grammar import Headers
     from .message import SipRequest
+    from .tokens import Tokens
+    from .uri import SipUri
 
 __all__ = ["Phone", "Registrar", "turns"]
 
@@ -51,6 +55,8 @@ class Phone:
     """`+sip.instance`, which stays the same wherever the phone is; "" if it did not say."""
     reg_id: int = 0
     """Which of the phone's ways this is; 0: it has but one (RFC 5626 §4.2)."""
+    domain: str = ""
+    """Host and port of the user's address, as the phone wrote it."""
     q: float = 1.0
     """Those of the highest are called first (RFC 3261 §16.6)."""
 
@@ -79,10 +85,12 @@ class Registrar:
 
     Args:
         symmetric: calls go where packets came from whatever Via says (NAT).
+        tokens: makes temporary GRUUs; None: the system's randomness.
     """
 
-    def __init__(self, *, symmetric: bool = False) -> None:
+    def __init__(self, *, symmetric: bool = False, tokens: Tokens | None = None) -> None:
         self._symmetric = symmetric
+        self._gruus = Gruus(tokens or RandomTokens())
         self._users: dict[str, dict[str, Phone]] = {}
         """User -> instance and reg-id, or URI -> phone; the newest last."""
         self._by_flow: dict[Flow, set[str]] = {}
@@ -128,6 +136,18 @@ class Registrar:
         """The phones of a user, the one that was heard of last before the others."""
         return list(self._of(user, now).values())[::-1]
 
+    def at(self, uri: SipUri, now: float) -> list[Phone]:
+        """As `phones`, by an address: that of a user, or the GRUU of one phone (RFC 5627 §5.4)."""
+        owner = self._gruus.owner(uri)
+        if owner is None:
+            return []
+        user, instance = owner
+        found = self.phones(user, now)
+        if not instance:
+            return found
+        wanted = instance.lower(), _domain(uri)
+        return [p for p in found if (p.instance.strip("<>").lower(), p.domain) == wanted]
+
     def flow_failed(self, flow: Flow) -> None:
         """A connection is gone: its phones are where their Contact says, if that can be reached.
 
@@ -155,6 +175,8 @@ class Registrar:
                 users.discard(user)
                 if not users:
                     del self._by_flow[phone.flow]
+            if phone.instance not in {each.instance for each in phones.values()}:
+                self._gruus.forget(user, phone.instance)
         if not phones:
             return
         self._users[user] = phones
@@ -195,7 +217,11 @@ class Registrar:
     ) -> tuple[str, Phone]:
         """The binding a Contact asks for, and what it is known by."""
         address = parse_name_addr(contact)
-        uri, params = str(parse_uri(address.uri)), address.params
+        parsed, params = parse_uri(address.uri), address.params
+        if parsed.param("gr") is not None and self.at(parsed, now):
+            # RFC 5627 §5.1: a GRUU leads to where a phone is; it cannot be that place.
+            raise RemoteProtocolError("Contact is a GRUU of ours", status_hint=403)
+        uri = str(parsed)
         instance = unquote(params.get("+sip.instance") or "")
         check_text(instance, "instance")
         reg_id = _reg_id(params.get("reg-id")) if outbound and instance else 0
@@ -208,6 +234,7 @@ class Registrar:
             request.cseq,
             instance,
             reg_id,
+            _domain(parse_uri(request.to.uri)),
             _q(params.get("q")),
         )
         # RFC 5626 §6: a phone that moved is known by its instance, its ways by their reg-id.
@@ -215,9 +242,29 @@ class Registrar:
 
     def _listed(self, user: str, request: SipRequest, now: float) -> Headers:
         """RFC 3261 §10.3, step 8: all bindings there are; RFC 3327 §5.3: the Path as it came."""
-        found = self._of(user, now).values()
-        contacts = [("Contact", _contact(each, now)) for each in found]
+        gruus = self._new_gruus(user, request, now)
+        contacts = [
+            ("Contact", _contact(each, now) + gruus.get(each.instance, ""))
+            for each in self._of(user, now).values()
+        ]
         return (*contacts, *(("Path", value) for value in request.headers("path")))
+
+    def _new_gruus(self, user: str, request: SipRequest, now: float) -> dict[str, str]:
+        """Contact parameters by instance, for who wants them (RFC 5627 §5.3)."""
+        if "gruu" not in {tag.lower() for tag in request.elements("supported")}:
+            return {}
+        address = parse_uri(request.to.uri)
+        found = {}
+        for each in self._of(user, now).values():
+            if not each.instance:
+                continue
+            found[each.instance] = f";pub-gruu={quote(self._gruus.public(address, each.instance))}"
+        for each in self._of(user, now).values():
+            # The temporary one is for the phone that asked alone.
+            if each.instance and (each.call_id, each.cseq) == (request.call_id, request.cseq):
+                name = self._gruus.temporary(address, each.instance, request.call_id)
+                found[each.instance] += f";temp-gruu={quote(name)}"
+        return found
 
 
 def _wants_outbound(request: SipRequest) -> bool:
@@ -248,6 +295,10 @@ def _outbound_headers(flow: Flow) -> Headers:
     timer_s = STREAM_FLOW_TIMER_S if flow.reliable else DATAGRAM_FLOW_TIMER_S
     # RFC 5626 §6: this tells the phone that its ways are told apart.
     return (("Require", "outbound"), ("Supported", "path, outbound"), ("Flow-Timer", str(timer_s)))
+
+
+def _domain(address: SipUri) -> str:
+    return f"{address.bare_host}:{address.port}".lower()
 
 
 def _reg_id(text: str | None) -> int:

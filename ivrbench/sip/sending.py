@@ -59,6 +59,13 @@ def dialog_request(
         the bytes, the branch, and the flow to send it on.
     """
     uri, routes = dialog.request_line_and_routes()
+    if ";gr" in uri and (place := core.locate(uri)) is not None:
+        # RFC 5627 §5.4: we own this address, so nobody but us knows where it leads.
+        uri = place.uri
+        if not routes:
+            routes = place.route
+            if not dialog.keeps_flow(core.settings.symmetric):
+                flow = flow or place.flow
     flow = flow or dialog.next_flow(core.settings.symmetric)
     branch = core.tokens.branch()
     method = draft.method

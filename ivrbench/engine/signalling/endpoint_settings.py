@@ -24,7 +24,7 @@ def endpoint_settings(settings: Settings) -> EndpointSettings:
     methods, tags = EndpointSettings().allowed_methods, EndpointSettings().supported
     if settings.users is not None:
         methods += ("REGISTER",)  # Without passwords anybody could take anybody's calls.
-        tags += ("path", "outbound")  # A REGISTER may require them.
+        tags += ("path", "outbound", "gruu")  # A REGISTER may require them.
     return EndpointSettings(
         allowed_methods=methods,
         supported=tags,

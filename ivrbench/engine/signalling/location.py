@@ -48,6 +48,7 @@ class Location:
     def __init__(self, board: Switchboard) -> None:
         self._board = board
         self._registrar = Registrar(symmetric=board.endpoint_settings.symmetric)
+        board.endpoint.locate(self.place)
 
     def answer(self, request: SipRequest) -> None:
         """A REGISTER came, with a right password."""
@@ -80,11 +81,11 @@ class Location:
         if not ways.come_back(self._board.settings.public_ip):
             return None
         try:
-            user = parse_uri(uri).decoded_user
+            address = parse_uri(uri)
         except RemoteProtocolError:
             return None
         # Audio has one address for all of them: one that only this machine can reach comes last.
-        found = sorted(self._registrar.phones(user, self._board.now()), key=_is_near)
+        found = sorted(self._registrar.at(address, self._board.now()), key=_is_near)
         if not found:
             return None
         (first, _), *others = (
@@ -93,6 +94,17 @@ class Location:
             for phone in phones
         )
         return Phones(first[0], first[1:], others, found[0].flow.local[0])
+
+    def place(self, uri: str) -> Place | None:
+        """Where the phone is that a GRUU of ours leads to, for requests within a call."""
+        try:
+            address = parse_uri(uri)
+        except RemoteProtocolError:
+            return None
+        if address.param("gr") is None:
+            return None
+        phones = self._registrar.at(address, self._board.now())
+        return Place(phones[0].uri, phones[0].flow, phones[0].route) if phones else None
 
     def _count(self, user: str, now: float) -> int:
         return sum(map(len, turns(self._registrar.phones(user, now))))

@@ -396,6 +396,32 @@ def test_phone_with_two_ways(bench: Bench) -> None:
     assert bench.nothing_left()
 
 
+def test_gruu_leads_to_one_phone(bench: Bench) -> None:
+    """RFC 5627: a script that calls the address of one phone rings that one alone, and requests
+    within calls find it too.
+    """
+    phones = [Callee(bench, (f"192.0.2.{80 + n}", 5060), 42_000 + 2 * n) for n in range(2)]
+    for number, each in enumerate(phones):
+        flow = Flow("udp", (US, 5060), each.flow.local)
+        params = f';+sip.instance="<urn:uuid:{number}>"'
+        bound(bench, f"sip:p{number}@{each.flow.local[0]}", flow, params=params)
+    gruu = f"sip:ann@{US};gr=urn:uuid:1"
+    handle = dial(bench, gruu)
+    assert [each.got for each in phones] == [[], ["INVITE"]]
+    assert phones[1].invite_request.uri == "sip:p1@192.0.2.81"
+    phones[1].refuse(486)
+    bench.wait()
+    assert handle.code == 486
+    location = bench.board.location
+    found = location.place(gruu)
+    assert found is not None
+    assert (found.uri, found.flow.remote) == ("sip:p1@192.0.2.81", ("192.0.2.81", 5060))
+    for uri in (f"sip:ann@{US}", f"sip:ann@{US};gr=urn:uuid:7", "tel:+49;gr=1"):
+        assert location.place(uri) is None
+    bench.wait(40)
+    assert bench.nothing_left()
+
+
 def test_connection_of_a_phone(bench: Bench) -> None:
     """It is in use as long as the phone is there, and the phone as long as the connection."""
     flow = Flow("ws", (US, 5080), ("192.0.2.79", 40_000), 7)

@@ -49,8 +49,8 @@ jitter_buffer_type fixed
 jitter_buffer_delay 5-10
 module_path {modules}
 {loads}
-module_tmp account.so
 module_tmp uuid.so
+module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen {ip}:{control_port}
@@ -76,6 +76,7 @@ class Baresip:
         encryption: "" or one of baresip's: "srtp", "srtp-mand", "dtls_srtp".
         ptime_ms: packet length.
         address: `USER@IP:PORT` to register, with password `secret`; "": it registers nowhere.
+        more: further parameters of its account.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Baresip:
         encryption: str = "",
         ptime_ms: int = 20,
         address: str = "",
+        more: str = "",
     ) -> None:
         self.folder = folder
         self._transport = transport
@@ -120,11 +122,11 @@ class Baresip:
                 transport=transport,
                 codec=codec,
                 ptime_ms=ptime_ms,
-                more=f";mediaenc={encryption}" if encryption else "",
+                more=(f";mediaenc={encryption}" if encryption else "") + more,
             )
         )
         (folder / "contacts").write_text("")
-        (folder / "uuid").write_text("8dcb79a4-3bd2-4cb7-a3d1-000000000001\n")
+        (folder / "uuid").write_text("8dcb79a4-3bd2-4cb7-a3d1-000000000001")
 
     async def __aenter__(self) -> Self:
         with (self.folder / "log").open("wb") as log:

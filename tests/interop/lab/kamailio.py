@@ -25,13 +25,17 @@ class Kamailio:
         folder: an empty folder for its files.
         cert: certificate and key for its TLS port, PEM.
         serves: URI that calls to nobody registered go to, probed every second.
+        outbound: it tells the flows of a phone apart (RFC 5626).
     """
 
-    def __init__(self, folder: Path, cert: Path, serves: str = "") -> None:
+    def __init__(
+        self, folder: Path, cert: Path, serves: str = "", *, outbound: bool = False
+    ) -> None:
         self.port = free_port()
         self.tls_port = free_port()
         self.ws_port = free_port()
         self._folder = folder
+        self._defines = ("-A", "OUTBOUND") if outbound else ()
         self._process: asyncio.subprocess.Process | None = None
         folder.mkdir(parents=True)
         (folder / "dispatcher.list").write_text(f"1 {serves}\n" if serves else "")
@@ -62,6 +66,7 @@ class Kamailio:
             self._process = await asyncio.create_subprocess_exec(
                 *("kamailio", "-DD", "-E", "-m", "32", "-M", "4", "-w", str(self._folder)),
                 *("-Y", str(self._folder), "-f", str(self._folder / "kamailio.cfg")),
+                *self._defines,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
