@@ -17,7 +17,7 @@ from ivrbench.observe.events import KeyReceived, LegEnded, MediaAgreed, Recordin
 from .lab.baresip import Baresip
 from .lab.engine import Engine
 from .lab.network import IP, free_port, until_open
-from .lab.processes import always_in_time
+from .lab.processes import PATIENCE_S, always_in_time
 from .lab.scripts import settings
 from .lab.sipp import GIVES_UP_S, run_sipp, sipp_at
 from .lab.sound import RATE_HZ, level_dbfs, read_wav, tone, write_wav
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PJPHONE = Path(__file__).parent / "lab" / "pjphone.py"
@@ -202,7 +202,7 @@ async def test_sipp_calls_sipp(
         )
         assert result.successful == 20, result.errors
         legs = await engine.until_done(40)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             assert await sipp.wait() == 0
     assert {leg.code for leg in legs} == {200}
     assert result.retransmissions == 0
@@ -249,7 +249,7 @@ async def test_sipp_third_party_call_control(
             await until_open(meeting, socket.SOCK_STREAM)
             await sipp("3pcc-C-A", ports[2], "-3pcc", twin, "-s", "first", us)
             legs = await engine.until_done(20)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 assert [await process.wait() for process in running] == [0, 0, 0, 0]
     finally:
         for process in running:

@@ -14,7 +14,7 @@ import pytest
 
 from ivrbench.audio import tts
 
-from .lab.processes import always_in_time
+from .lab.processes import PATIENCE_S, always_in_time
 from .lab.scripts import BOTH, settings
 from .lab.sound import RATE_HZ, read_wav, write_wav
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .lab.network import Network
     from .lab.sound import Samples
 
-pytestmark = [pytest.mark.interop, pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.alone, pytest.mark.timeout(400)]
 
 IMPAIR = Path(__file__).parents[3] / "shared" / "testlab" / "impair"
 HERE, THERE, BETWEEN = (f"ivrbench-{os.getpid()}-{end}" for end in "abm")
@@ -99,11 +99,11 @@ async def test_both_are_understood(tmp_path: Path, network: Network, line: None)
     engine = await start(HERE, *serve)
     try:
         assert engine.stderr is not None
-        async with asyncio.timeout(30.0):
+        async with asyncio.timeout(PATIENCE_S):
             while b"ready" not in (said := await engine.stderr.readline()):
                 assert said, "the engine ended"
         phone = await start(THERE, *call, *more)
-        async with asyncio.timeout(60.0):
+        async with asyncio.timeout(PATIENCE_S):
             _, complaints = await phone.communicate()
         assert phone.returncode == 0, complaints.decode()
         await asyncio.sleep(0.5)

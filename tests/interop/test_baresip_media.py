@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 # baresip's name, ours, its rate, its packet length, and how like the prompt it sounds at least:
 # the test's prompt is shaped noise, which speech coders keep in spirit more than in shape.

@@ -18,6 +18,7 @@ from .lab.baresip import Baresip
 from .lab.engine import Engine
 from .lab.kamailio import Kamailio
 from .lab.network import IP, free_port
+from .lab.processes import PATIENCE_S
 from .lab.scripts import PLAYS, settings
 from .lab.sipp import sipp_at
 from .lab.sound import likeness, read_wav, speechlike, tone, write_wav
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 SHORT = """
     from ivr import *
@@ -64,7 +65,7 @@ async def test_sipp_answers(tmp_path: Path, network: Network, need: Callable[[st
             assert command.returncode == 0
             assert told.endswith("180 Ringing\n200 OK\n")
             legs = await engine.until_done(3)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await sipp.wait() == 0
     assert [leg.ended and (leg.ended.by, leg.ended.code) for leg in legs] == [("script", 200)] * 3
     assert {leg.started.direction for leg in legs} == {"out"}

@@ -15,6 +15,7 @@ from tests.engine.certificates import Certificates
 from .lab.baresip import Baresip
 from .lab.engine import Engine
 from .lab.kamailio import Kamailio
+from .lab.processes import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 STAYS = """
     from ivr import *
@@ -127,5 +128,5 @@ async def test_front_proxy_stops_sending_calls_while_we_drain(
             await engine.until_event(SipTraced, summary="503 Service Unavailable", sent=True)
             assert engine.state.live, "the call goes on"
             await phone.hang_up()
-            async with asyncio.timeout(30.0):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await engine.process.wait() == 0

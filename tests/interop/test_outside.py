@@ -14,6 +14,7 @@ from tests.engine.certificates import Certificates
 from .lab.baresip import Baresip
 from .lab.engine import Engine
 from .lab.network import IP
+from .lab.processes import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 ANSWERS = """
     from ivr import *
@@ -48,7 +49,7 @@ async def run(folder: Path, *command: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(60.0):
+    async with asyncio.timeout(PATIENCE_S):
         text = (await process.communicate())[0].decode(errors="replace")
     return process.returncode or 0, text
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ import pytest
 from ivrbench.observe.events import KeyReceived, MediaAgreed
 
 from .lab.engine import Engine
-from .lab.processes import always_in_time
+from .lab.processes import PATIENCE_S, always_in_time
 from .lab.scripts import BOTH, settings
 from .lab.sound import tone, write_wav
 from .test_baresip_media import share_of_tone
@@ -24,7 +24,7 @@ from .test_baresip_media import share_of_tone
 if TYPE_CHECKING:
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 CALL = Path(__file__).parent / "lab" / "pjsua_call.py"
 OFF, MANDATORY = 0, 2
@@ -67,7 +67,7 @@ async def test_tones_and_keys(
             stderr=asyncio.subprocess.STDOUT,
             preexec_fn=always_in_time,
         )
-        async with asyncio.timeout(60.0):
+        async with asyncio.timeout(PATIENCE_S):
             said, _ = await process.communicate()
         assert process.returncode == 0, said.decode(errors="replace")
         (leg,) = await engine.until_done(1)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .lab.capture import RtpPacket
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.alone, pytest.mark.timeout(400)]
 
 GOOD = """
     from ivr import *

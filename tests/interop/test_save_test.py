@@ -14,7 +14,7 @@ from .lab.engine import Engine
 if TYPE_CHECKING:
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 MENU = (Path(__file__).parents[2] / "scripts" / "menu.py").read_text()
 

@@ -13,6 +13,7 @@ from ivrbench.observe.commands import ListSoundCards, PlaceTestCall, TellPhone
 from ivrbench.observe.phones import PhoneEnded, PhoneMeasured, PhoneProgressed
 
 from .lab.engine import Engine
+from .lab.processes import PATIENCE_S
 from .lab.scripts import RECORDS, settings
 from .lab.sound import Samples, level_dbfs, read_wav, tone, tone_share, write_wav
 from .lab.soundcard import SoundCard
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.sound, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.sound, pytest.mark.timeout(400)]
 
 PLAYS_ON = """
     from ivr import *
@@ -140,7 +141,7 @@ def parts(samples: Samples) -> list[Samples]:
 async def purest(card: SoundCard, hz: float) -> Samples:
     """Half a second at the loudspeaker that is all this tone."""
     best = await card.speaker(0.5)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while tone_share(best, hz) < 0.95:
             best = max(parts(await card.speaker(1.0)), key=lambda part: tone_share(part, hz))
     return best

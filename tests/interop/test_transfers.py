@@ -16,7 +16,7 @@ from ivrbench.observe.events import HandlerCalled, SipTraced
 from .lab.baresip import Baresip
 from .lab.engine import Engine
 from .lab.network import IP, free_port
-from .lab.processes import always_in_time
+from .lab.processes import PATIENCE_S, always_in_time
 from .lab.scripts import settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 SENDS_ON = """
     from ivr import *
@@ -109,7 +109,7 @@ async def test_attended_transfer(tmp_path: Path, mode: str, name: str, text: str
             stderr=asyncio.subprocess.STDOUT,
             preexec_fn=always_in_time,
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             said = (await phones.communicate())[0].decode(errors="replace")
         assert phones.returncode == 0, said
         legs = await engine.until_done(2)

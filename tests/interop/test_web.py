@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .lab.browser import READ_TEXT, WITHIN_S, Browser
+from .lab.browser import READ_TEXT, Browser
 from .lab.engine import Engine
-from .lab.processes import children_of, ended
+from .lab.processes import PATIENCE_S, children_of, ended
 from .lab.screen import Screen
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 WAITS = {
     "waits": """
@@ -110,7 +110,7 @@ async def until_alike(browser: Browser, screen: Screen) -> None:
     """Wait until a page and a terminal show the same: either may still be drawing."""
     text = page = ""
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not text or frame_of(page) != frame_of(text):
                 await asyncio.sleep(0.05)  # neither has an event for what it shows
                 text, page = screen.text(), await browser.shown()

@@ -14,7 +14,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Self
 
 from .network import IP, free_port
-from .processes import always_in_time
+from .processes import PATIENCE_S, always_in_time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,6 @@ _ACCOUNT = (
     "audio_codecs={codec};ptime={ptime_ms};answermode=manual{more}\n"
 )
 MODULE_PATH = "/usr/lib/baresip/modules"
-START_S = 30.0
 
 
 class Baresip:
@@ -137,7 +136,7 @@ class Baresip:
                 stderr=log,
                 preexec_fn=always_in_time,
             )
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     reader, self._writer = await asyncio.open_connection(IP, self._control_port)
@@ -155,7 +154,7 @@ class Baresip:
         if self._process.returncode is None:
             self._process.terminate()
         try:
-            async with asyncio.timeout(START_S):  # killed, it leaves recordings without a header
+            async with asyncio.timeout(PATIENCE_S):  # killed, it leaves recordings without a header
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()
@@ -163,7 +162,7 @@ class Baresip:
 
     async def registered(self) -> None:
         """Wait until its registrar took it."""
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENCE_S):
             # It may have happened before anybody listened to its events.
             while "200 OK" not in self.log():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
@@ -201,9 +200,9 @@ class Baresip:
         await self.command("hangup")
         await self.event("CALL_CLOSED")
 
-    async def event(self, *kinds: str, peer: str = "", within_s: float = START_S) -> dict[str, Any]:
+    async def event(self, *kinds: str, peer: str = "") -> dict[str, Any]:
         """Wait for one of baresip's events, of a call with this peer if one is named."""
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 event = await self._events.get()
                 if event["type"] in kinds and event.get("peeruri", "").startswith(peer):
@@ -212,7 +211,7 @@ class Baresip:
     async def hears(self, seconds: float) -> None:
         """Wait until it has heard so much more: its recordings grow with each packet."""
         wanted = self._heard_bytes() + int(seconds * self._rate_hz * 2)
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENCE_S):
             while self._heard_bytes() < wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)  # another process: there is no event
 
@@ -235,7 +234,7 @@ class Baresip:
         body = json.dumps(message).encode()
         answer = self._answers[token] = asyncio.get_running_loop().create_future()
         self._writer.write(b"%d:%s," % (len(body), body))
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENCE_S):
             await answer
 
     async def _read(self, reader: asyncio.StreamReader) -> None:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from .processes import PATIENCE_S
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["READ_TEXT", "Browser"]
 
-START_S = WITHIN_S = 30.0
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio"),
     *("--disable-dev-shm-usage", "--remote-debugging-port=0", "--window-size=1200,800"),
@@ -71,7 +72,7 @@ class Browser:
         )
         assert self._process.stderr is not None
         address = ""
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENCE_S):
             async for line in self._process.stderr:
                 _, found, address = line.decode(errors="replace").partition("listening on ws://")
                 if found:
@@ -142,7 +143,7 @@ class Browser:
         """Wait until all the words are at once in what a script gives: the page's terminal."""
         text = ""
         try:
-            async with asyncio.timeout(WITHIN_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while not text or any(word not in text for word in words):
                     await asyncio.sleep(0.05)  # a page has no event for what it shows
                     text = await self.shown(script)

@@ -14,6 +14,8 @@ from ivrbench.observe.client import ControlClient
 from ivrbench.observe.history import History
 from ivrbench.observe.snapshot import LegView, Snapshot, WholeLegs
 
+from .processes import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "Watcher"]
 
 T = TypeVar("T")
-START_S = 30.0
-PATIENCE_S = 30.0
-"""Ends the wait for what does not come; what comes, comes within a second on a machine at rest."""
 
 
 class Watcher:
@@ -47,7 +46,7 @@ class Watcher:
 
     async def connect(self, path: Path, ended: Callable[[], int | None]) -> None:
         """Connect as soon as the socket answers; `ended` tells the exit code of a dead engine."""
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENCE_S):
             while self._client is None:
                 try:
                     self._client = await ControlClient.connect(str(path))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from .network import IP, free_port
+from .processes import PATIENCE_S
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["Kamailio"]
 
 SETTINGS = Path(__file__).parents[1] / "kamailio" / "kamailio.cfg"
-START_S = 30.0
 
 
 class Kamailio:
@@ -71,7 +71,7 @@ class Kamailio:
                 stdout=log,
                 stderr=log,
             )
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     _, writer = await asyncio.open_connection(IP, self.port)
@@ -91,7 +91,7 @@ class Kamailio:
         if self._process.returncode is None:
             self._process.terminate()
         try:
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from .processes import PATIENCE_S
+
 __all__ = ["Network", "free_port", "until_open"]
 
 CLONE_NEWNET: Final = 0x4000_0000  # linux/sched.h
@@ -22,7 +24,6 @@ _TABLE: Final = "inet ivrbench_loss"
 _LOWEST_PORT: Final = 22_000
 _N_PORTS: Final = 1_250
 _PORT_STEP: Final = 8  # some take the ports beside theirs too
-OPEN_S: Final = 30.0
 _port_numbers = itertools.count(os.getpid())
 
 
@@ -90,6 +91,6 @@ async def until_open(port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> 
     mark = f":{port:04X} 00000000:0000 {state} "
     # Of the thread that entered the network, which need not be the process's first.
     path = Path(f"/proc/thread-self/net/{table}")
-    async with asyncio.timeout(OPEN_S):
+    async with asyncio.timeout(PATIENCE_S):
         while mark not in path.read_text():  # noqa: ASYNC110, ASYNC240
             await asyncio.sleep(0.02)  # the kernel tells nobody

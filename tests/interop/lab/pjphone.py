@@ -14,7 +14,7 @@ import time
 import pjsua2 as pj
 
 IP = "127.0.0.1"
-START_S = 30.0
+START_S = 100.0
 
 
 class Call(pj.Call):  # type: ignore[misc]  # pjsua2 has no types

@@ -14,7 +14,7 @@ from typing import Any
 import pjsua2 as pj
 
 IP = "127.0.0.1"
-START_S = 30.0
+START_S = 100.0
 BEFORE_KEYS_S = 0.5
 LAST_WORDS_S = 0.5
 

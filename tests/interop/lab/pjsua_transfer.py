@@ -15,7 +15,7 @@ from typing import Any
 import pjsua2 as pj
 
 IP = "127.0.0.1"
-WITHIN_S = 30.0
+WITHIN_S = 100.0
 TALK_S = 0.5
 
 calls: list[Any] = []

@@ -8,6 +8,8 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING, Self
 
+from .processes import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -63,7 +65,7 @@ class Screen:
         """Type keys, named as tmux names them."""
         self._tmux("send-keys", *keys)
 
-    async def until(self, *words: str, within_s: float = 30.0) -> str:
+    async def until(self, *words: str, within_s: float = PATIENCE_S) -> str:
         """Wait until all the words are on the screen at once; keep and return the screen."""
         try:
             async with asyncio.timeout(within_s):

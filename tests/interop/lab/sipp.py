@@ -21,7 +21,7 @@ __all__ = ["SippResult", "run_sipp", "sipp_at"]
 
 SCENARIOS = Path(__file__).parents[1] / "sipp"
 T1_MS = 500
-GIVES_UP_S = 100
+GIVES_UP_S = 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ async def run_sipp(
     per_s: int = 10,
     hold_ms: int = 500,
     transport: str = "udp",
-    within_s: int = 60,
+    within_s: int = 120,
     t1_ms: int = T1_MS,
     more: Sequence[str] = (),
 ) -> SippResult:
@@ -79,7 +79,14 @@ async def run_sipp(
         *("-t", "u1" if transport == "udp" else "t1", "-s", script),
         *("-i", IP, "-p", str(free_port(kind)), "-mi", IP, "-mp", str(free_port(kind) & ~3)),
         *("-m", str(calls), "-r", str(per_s), "-l", str(calls), "-d", str(hold_ms)),
-        *("-nostdin", "-timeout", f"{within_s}s", "-timeout_error", "-recv_timeout", "20000"),
+        *(
+            "-nostdin",
+            "-timeout",
+            f"{within_s}s",
+            "-timeout_error",
+            "-recv_timeout",
+            str(GIVES_UP_S * 1000),
+        ),
         *("-trace_err", "-error_file", str(errors)),
         *("-trace_stat", "-stf", str(statistics), "-fd", "1"),
         *more,

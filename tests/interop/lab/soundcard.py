@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from .processes import always_in_time
+from .processes import PATIENCE_S, always_in_time
 from .sound import RATE_HZ, Samples
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SoundCard"]
 
-START_S = 30.0
 SETTINGS = """\
 load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/native
 load-module module-null-sink sink_name=spk rate=48000 channels=2 format=s16le
@@ -81,7 +80,7 @@ class SoundCard:
             *("--exit-idle-time=-1", "--disable-shm=yes", "--use-pid-file=no"),
             *("--realtime=no", "--high-priority=no", f"--log-target=file:{self._folder}/log"),
         )
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENCE_S):
             while _told("info") is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)  # another process: there is no event
             for keeper in KEEPERS:
