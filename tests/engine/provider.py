@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +33,8 @@ __all__ = ["US", "Provider"]
 
 US = ("192.0.2.1", 5060)
 REGISTRAR = ("192.0.2.50", 5060)
+KEPT = 100
+"""Requests; a provider of thousands of accounts must not cost the memory of them all."""
 OUTSIDE = ("203.0.113.9", 5060)
 """Our address as the registrar sees it."""
 
@@ -75,8 +78,8 @@ class Provider:
         """Those that have died."""
         self.gruu = ""
         """What is given to whom wants one."""
-        self.got: list[tuple[Flow, SipRequest]] = []
-        """Every REGISTER that was answered, and the way it came."""
+        self.got: deque[tuple[Flow, SipRequest]] = deque(maxlen=KEPT)
+        """The newest REGISTERs that were answered, and the way each came."""
         self._second = (0, 0)
         hub = Hub(self.clock, History())
         self.settings = Settings(

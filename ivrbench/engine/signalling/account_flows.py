@@ -82,6 +82,9 @@ class AccountFlows:
         if self._owner.is_leaving:
             return
         now, wanted = self._owner.board.now(), self._owner.flows_wanted
+        if not self._owner.has_proxies:
+            # Thousands of accounts at one server need no second binding each to find that out.
+            wanted = min(wanted, self.bindings[0].servers)
         for each in self.bindings:
             each.look_again()
         for reg_id in range(len(self.bindings) + 1, wanted + 1):

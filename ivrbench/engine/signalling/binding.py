@@ -58,6 +58,11 @@ class Binding:
         reg_id: which of them this is, from 1.
         starts_s: when; the engine's clock.
 
+    Attributes:
+        account: whom it registers.
+        machine: decides what is sent when.
+        servers: how many its way led to when it was looked for.
+
     Raises:
         RemoteProtocolError: its URI cannot be read.
     """
@@ -81,6 +86,7 @@ class Binding:
         )
         self._auth = DigestClient(self._login, self._tokens)
         self._ways: Ways | None = None
+        self.servers = 0
         self._parked = False
         """True while there is no server that another binding does not lead to."""
         self._timer: asyncio.TimerHandle | None = None
@@ -169,6 +175,7 @@ class Binding:
             self._failed(str(exc))
         else:
             self._ways = ways
+            self.servers = len({flow.remote[0] for flow in ways.flows})
             if self._pass_taken():
                 self.flow = ways.flow
                 self._send()

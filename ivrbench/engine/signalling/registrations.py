@@ -66,11 +66,14 @@ class Registrations:
         transports.bound = self._bound
 
     @property
+    def has_proxies(self) -> bool:
+        """True if there are several proxies, and so one way through each."""
+        return len(self._proxies) > 1
+
+    @property
     def flows_wanted(self) -> int:
         """How many ways each account keeps open."""
-        settings = self.board.settings
-        named = len(self._proxies)
-        return named if named > 1 else settings.register_flows
+        return len(self._proxies) if self.has_proxies else self.board.settings.register_flows
 
     @property
     def is_leaving(self) -> bool:
