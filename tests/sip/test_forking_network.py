@@ -32,22 +32,29 @@ ACTIONS = st.lists(
     ),
     max_size=8,
 )
+TURNS = st.lists(st.integers(0, 2), min_size=2, max_size=2)
 # All three phones are one endpoint: what reaches it is one request by several paths.
 AGREED = EndpointSettings(merged_request_policy=MergedRequestPolicy.ACCEPT)
 
 
 class ForkedStory(Story):
-    """One call to three phones."""
+    """One call to three phones, the second and third in their turn, each with that many ways."""
 
     def __init__(
-        self, fates: Sequence[Sequence[float]], answers: Sequence[str], *, secret: bool
+        self,
+        fates: Sequence[Sequence[float]],
+        answers: Sequence[str],
+        *,
+        secret: bool,
+        turns: Sequence[int] = (0, 0),
+        n_ways: int = 1,
     ) -> None:
         super().__init__(fates, "", AGREED, secret=secret)
         self._answers = dict(zip(PHONES, answers, strict=True))
         self.calls["caller"] = call = self.network.call()
-        for name in PHONES[1:]:
-            uri = f"sip:{name}@192.0.2.2:5060"
-            self.network.ends["caller"].also_invite(call, [Place(uri, call.dialog.flow)], now=0.0)
+        for name, turn in zip(PHONES[1:], turns, strict=True):
+            ways = [Place(f"sip:{name}@192.0.2.2:5060", call.dialog.flow)] * n_ways
+            self.network.ends["caller"].also_invite(call, ways, turn, now=0.0)
 
     def act(self, who: str, what: str, now: float) -> None:
         # A phone does what the called side of a call can do.
@@ -80,15 +87,24 @@ class ForkedStory(Story):
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(fates=FATES, answers=ANSWERS, actions=ACTIONS, secret=st.booleans())
+@given(
+    fates=FATES,
+    answers=ANSWERS,
+    actions=ACTIONS,
+    secret=st.booleans(),
+    turns=TURNS,
+    n_ways=st.integers(1, 2),
+)
 def test_every_schedule_ends(
     fates: list[list[float]],
     answers: list[str],
     actions: list[tuple[str, str, float]],
     secret: bool,
+    turns: list[int],
+    n_ways: int,
 ) -> None:
     """One outcome for the caller, nothing left anywhere, whatever the network does."""
-    story = ForkedStory(fates, answers, secret=secret)
+    story = ForkedStory(fates, answers, secret=secret, turns=turns, n_ways=n_ways)
     for who, what, when in actions:
         story.network.at(when, partial(story.act, who, what))
     for who in ("caller", *PHONES):
@@ -107,10 +123,13 @@ def test_every_schedule_ends(
 @given(
     fates=st.lists(st.lists(DELAYS, min_size=1, max_size=2), min_size=1, max_size=40),
     answers=ANSWERS,
+    turns=TURNS,
 )
-def test_one_phone_has_the_call(fates: list[list[float]], answers: list[str]) -> None:
+def test_one_phone_has_the_call(
+    fates: list[list[float]], answers: list[str], turns: list[int]
+) -> None:
     """Where nothing is lost: one phone that answers has the call, all others are left alone."""
-    story = ForkedStory(fates, answers, secret=False)
+    story = ForkedStory(fates, answers, secret=False, turns=turns)
     story.network.run(50.0)
     if "accept" in answers:
         assert len(story.up) == 2, story.up
