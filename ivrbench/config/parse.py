@@ -45,6 +45,7 @@ KEYS: Final[dict[str, Callable[[str], object]]] = {
     "error_announcement": Path,
     "loglevel": values.parse_log_level,
     "max_shutdown_time": _seconds,
+    "max_memory_mb": values.parse_memory,
     "maximum_timer": _seconds,
     "media_ip": values.parse_address,
     "media_capacity": values.whole_number(0, 1_000_000),

@@ -40,6 +40,8 @@ class Settings:
     """Convert scripts that are written for Python 2 when they are loaded."""
     script_threads: int = 64
     """How many handlers may run (and block) at the same time."""
+    max_memory_mb: int | None = None
+    """MiB the engine may use, scripts in it; 0: no limit, None: 60 % of the machine's."""
 
     # --- SIP ---
 

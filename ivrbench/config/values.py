@@ -32,6 +32,7 @@ __all__ = [
     "parse_limit",
     "parse_listen",
     "parse_log_level",
+    "parse_memory",
     "parse_networks",
     "parse_socket",
     "parse_uri",
@@ -44,6 +45,8 @@ TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
 CODECS: Final = ("PCMU", "PCMA", "G722", "OPUS", "L16", "GSM")
 DIGEST_ALGORITHMS: Final = ("MD5", "SHA-256", "SHA-512-256")
 DIGEST_QOPS: Final = ("auth", "auth-int")
+LEAST_MEMORY_MB: Final = 128
+"""The engine alone uses about 60."""
 MAX_FLOWS: Final = 4
 """Ways of one account to its provider; RFC 5626 §4.2 wants two at least, and up to four."""
 LOG_LEVELS: Final = {"error": 0, "warn": 1, "warning": 1, "info": 2, "debug": 3}
@@ -171,6 +174,21 @@ def parse_limit(text: str) -> CallLimit:
         return limit
     code = whole_number(400, 699)(rest[0])
     return CallLimit(limit.at_most, code, rest[1] if len(rest) > 1 else limit.reason)
+
+
+def parse_memory(text: str) -> int | None:
+    """`auto` (None), 0 for no limit, or MiB."""
+    if text.lower() == "auto":
+        return None
+    try:
+        n_mib = whole_number(0, 16_777_216)(text)
+        if 0 < n_mib < LEAST_MEMORY_MB:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"expected auto, 0 (no limit), or {LEAST_MEMORY_MB} and more (MB); found {text!r}"
+        ) from None
+    return n_mib
 
 
 def parse_log_level(text: str) -> int:

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from ivrbench.config.settings import Settings
     from ivrbench.config.values import Network
 
-__all__ = ["Admission", "Refusal", "is_within"]
+__all__ = ["Admission", "MemoryUse", "Refusal", "is_within"]
 
 RETRY_AFTER_S: Final = 2
 """Told to a caller that came at a bad moment; long enough for a burst of calls to be over."""
 DRAINING_RETRY_AFTER_S: Final = 30
 """Told while the engine is on its way out: about as long as a restart with live calls takes."""
+MEMORY_RETRY_AFTER_S: Final = 10
+"""Told while memory is short: some calls have to end first."""
 RATE_WINDOW_S: Final = 1.0
 
 
@@ -40,6 +42,19 @@ class Refusal:
         return (("Retry-After", str(self.retry_after_s)),)
 
 
+@dataclass(slots=True)
+class MemoryUse:
+    """The engine's memory, as it was last looked at."""
+
+    used_bytes: int = 0
+    limit_bytes: int = 0
+    """0: there is none."""
+    is_full: bool = False
+    """New calls are refused."""
+    refused: int = 0
+    """Calls that were."""
+
+
 class Admission:
     """Counts calls and decides.
 
@@ -50,6 +65,7 @@ class Admission:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.draining = False
+        self.memory = MemoryUse()
         self.refused = 0
         self._begun: deque[float] = deque()
 
@@ -86,6 +102,10 @@ class Admission:
             return Refusal(
                 503, "Service Unavailable", "the engine is draining", DRAINING_RETRY_AFTER_S
             )
+        if self.memory.is_full:
+            self.memory.refused += 1
+            text = "the engine's memory is used up (max_memory_mb); see the log"
+            return Refusal(503, "Service Unavailable", text, MEMORY_RETRY_AFTER_S)
         limit = settings.session_limit
         if limit.at_most and live_calls >= limit.at_most:
             text = f"at limit: {limit.at_most} calls are up (session_limit)"

@@ -27,6 +27,7 @@ from .control import ControlServer
 from .desk import Desk
 from .media.link import MediaLink, Worker
 from .media.worker_watch import until_gone
+from .memory.guard import MemoryGuard
 from .metrics import Metrics
 from .metrics_page import MetricsPage
 from .reports import Reporter
@@ -110,6 +111,7 @@ class Engine:
             settings, loop, clock, self.hub, self.registry, self.transports.send, cdr=cdr
         )
         self.board.media = MediaLink(self.board)
+        self._memory = MemoryGuard(self.board)
         self.board.on_idle = self._idle
         self.board.router = Router(Resolver(), self.transports)
         self.registrations = Registrations(self.board, self.board.router, self.transports)
@@ -160,6 +162,7 @@ class Engine:
             await self._start_worker(number)
         for listen in self.settings.listeners:
             await self._listen(listen.transport, listen.ip, listen.port)
+        self._memory.apply(self.settings)
         scriptapi.install(self._script_host())
         await asyncio.to_thread(self.library.load_all)
         self.library.start_threads()
@@ -181,6 +184,7 @@ class Engine:
         await self._media_closed()
         await self.registrations.close(SOON_S)
         self.library.close()
+        self._memory.close()
         if self._reporter is not None:
             self._reporter.close()
         await self.desk.phones.close()
@@ -260,6 +264,7 @@ class Engine:
         try:
             self.board.apply(changed)
             self.registrations.apply(changed)
+            self._memory.apply(changed)
         except ConfigError as exc:
             self.hub.publish(ConfigChanged((), (), str(exc)))
             return

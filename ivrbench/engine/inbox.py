@@ -47,14 +47,20 @@ class Inbox:
     def post(self, function: Callable[..., object], *args: Any) -> None:
         """Have `function(*args)` called on the loop soon; calls keep their order."""
         self._waiting.append((function, args))
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the loop come, if calls wait and it was not woken for them."""
         # Two threads may both see False and wake the loop twice; never may both see True wrongly,
         # because the loop takes the flag down before it looks at the calls.
-        if not self._woken:
+        if self._waiting and not self._woken:
             self._woken = True
             try:
                 self._loop.call_soon_threadsafe(self.drain, context=self.context)
             except RuntimeError:
                 self._waiting.clear()  # the loop is closed: the engine is gone
+            except MemoryError:
+                self._woken = False  # whoever posts or wakes next has better luck
 
     def ask(self, function: Callable[..., _Result], *args: Any) -> _Result:
         """Call `function(*args)` on the loop after everything posted before, and wait for it.

@@ -234,6 +234,13 @@ class Metrics:
         meaning = "CPU time of the engine, without its media workers."
         text.counter("cpu_seconds_total", meaning, time.process_time())
         text.gauge("resident_bytes", "Memory of the engine.", _resident_bytes())
+        memory = self._board.admission.memory
+        meaning = "Memory of the engine that counts towards max_memory_mb."
+        text.gauge("memory_used_bytes", meaning, memory.used_bytes)
+        text.gauge("memory_limit_bytes", "What it may be; 0: no limit.", memory.limit_bytes)
+        text.gauge("memory_full", "1 while calls are refused because of it.", memory.is_full)
+        meaning = "Calls refused because memory was short."
+        text.counter("memory_refused_total", meaning, memory.refused)
 
 
 def _resident_bytes() -> int:

@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ivrbench.engine.memory.brake import OUT_OF_MEMORY
 from ivrbench.observe.events import HandlerCalled, HandlerRaised, HandlerStarted
 from ivrbench.scriptapi.ivr import semserror
 from ivrbench.scriptapi.sipviews import IvrSipReply, IvrSipRequest
@@ -26,6 +27,7 @@ __all__ = [
     "arguments_text",
     "called_event",
     "drop_frames",
+    "let_go_of_locals",
     "log_stuck",
     "raised_event",
     "refusal_of",
@@ -51,6 +53,8 @@ _HAS_DEFAULT: Final = frozenset(
 """Handlers whose return value decides whether a default action runs (ivr-api §0.1)."""
 STACK_AFTER_S: Final = 1.0
 """A handler that runs longer is told of with its stack."""
+NO_MEMORY: Final = "there is no more memory, see max_memory_mb"
+"""Python's own says nothing."""
 _MAX_TEXT = 200  # characters of one argument or return value shown to people
 
 
@@ -239,7 +243,7 @@ def traceback_text(raised: BaseException, frames: list[traceback.FrameSummary]) 
 
 def _message_of(raised: BaseException) -> str:
     try:
-        return str(raised)
+        return str(raised) or (NO_MEMORY if isinstance(raised, OUT_OF_MEMORY) else "")
     except Exception:  # as above
         return ""
 
@@ -254,6 +258,32 @@ def _text_of(value: object) -> str:
     except Exception:  # the script's own __repr__ may raise
         text = f"<{type(value).__name__}>"
     return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+
+
+def let_go_of_locals(raised: BaseException) -> None:
+    """Give back at once what a handler had collected when it ran out of memory.
+
+    Its frames would keep that until the loop has told of the exception. Where they are in the
+    source stays known.
+
+    Args:
+        raised: what went through the frame that calls this.
+    """
+    each: BaseException | None = raised
+    while each is not None and not isinstance(each, OUT_OF_MEMORY):
+        each = each.__cause__ or each.__context__
+    if each is None:
+        return
+    # Nothing here needs memory: not even that of an exception about a frame that still runs.
+    ours = raised.__traceback__
+    each = raised
+    while each is not None:
+        trace = each.__traceback__
+        while trace is not None:
+            if trace is not ours:
+                trace.tb_frame.clear()
+            trace = trace.tb_next
+        each = each.__cause__ or each.__context__
 
 
 def drop_frames(raised: BaseException | None) -> None:

@@ -58,4 +58,6 @@ class Reporter:
             transactions=sip.server_transactions + sip.client_transactions,
             script_threads_busy=board.pool.busy,
             script_threads=board.pool.threads,
+            memory_mb=board.admission.memory.used_bytes >> 20,
+            memory_limit_mb=board.admission.memory.limit_bytes >> 20,
         )

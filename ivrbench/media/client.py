@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -300,7 +302,7 @@ def _spawn(channel: socket.socket, arena: PromptArena) -> subprocess.Popen[bytes
     package_root = str(Path(ivrbench.__file__).parent.parent)
     path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
     fds = (channel.fileno(), arena.fd)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         # -P: the directory we were started in, perhaps full of scripts, is not searched.
         [sys.executable, "-P", "-m", "ivrbench.media.worker"]
         + ["--channel", str(fds[0]), "--arena", str(fds[1])],
@@ -308,3 +310,8 @@ def _spawn(channel: socket.socket, arena: PromptArena) -> subprocess.Popen[bytes
         stdin=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
     )
+    # What limits the scripts' memory is the engine's alone.
+    with contextlib.suppress(OSError):
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, (hard, hard))
+    return process

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from ivrbench.observe._event import EventBase
 from ivrbench.observe.inspection import InspectionEvent
+from ivrbench.observe.memory import MemoryChanged
 from ivrbench.observe.phones import PhoneEvent, PhoneMeasured
 from ivrbench.observe.rooms import RoomEvent
 
@@ -128,6 +129,10 @@ class EngineReported(EventBase, frozen=True):
     transactions: int
     script_threads_busy: int
     script_threads: int
+    memory_mb: int = 0
+    """MiB the engine uses, without media workers and prompts."""
+    memory_limit_mb: int = 0
+    """What it may use; 0: there is no limit."""
 
 
 class EngineDraining(EventBase, frozen=True):
@@ -567,6 +572,7 @@ Event = (
     | MonitorChanged
     | RecordingEnded
     | InspectionEvent
+    | MemoryChanged
     | RoomEvent
     | PhoneEvent
 )

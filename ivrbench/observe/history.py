@@ -33,6 +33,7 @@ from ivrbench.observe.events import (
     Stamped,
     WorkerChanged,
 )
+from ivrbench.observe.memory import MemoryChanged
 from ivrbench.observe.snapshot import (
     EngineView,
     LegView,
@@ -217,6 +218,10 @@ def _draining(history: History, _: Stamped, event: EngineDraining) -> None:
     history.engine.draining = event
 
 
+def _memory(history: History, _: Stamped, event: MemoryChanged) -> None:
+    history.engine.memory = event
+
+
 def _config(history: History, _: Stamped, event: ConfigChanged) -> None:
     history.engine.config = event
 
@@ -242,6 +247,7 @@ _FOLDS: dict[type, Callable[[Any, Stamped, Any], None]] = {
     EngineReported: _report,
     EngineDraining: _draining,
     ConfigChanged: _config,
+    MemoryChanged: _memory,
     LogWritten: _log,
     SipTraced: _sip,
     **_fold_scripts.FOLDS,

@@ -29,6 +29,7 @@ from ivrbench.observe.events import (
     WorkerChanged,
 )
 from ivrbench.observe.inspection import InspectionView
+from ivrbench.observe.memory import MemoryChanged
 from ivrbench.observe.phones import (
     PhoneChanged,
     PhoneEnded,
@@ -79,6 +80,8 @@ class EngineView(Struct):
     report: EngineReported | None = None
     draining: EngineDraining | None = None
     config: ConfigChanged | None = None
+    memory: MemoryChanged | None = None
+    """None: it was never short."""
 
 
 class HandlerStats(Struct):

@@ -74,6 +74,14 @@ def test_values_are_read_with_their_types(tmp_path: Path) -> None:
     assert settings.notes == ()
 
 
+@pytest.mark.parametrize(("text", "value"), [("auto", None), ("0", 0), ("128", 128)])
+def test_memory(tmp_path: Path, text: str, value: int | None) -> None:
+    """A word for the default, a number else; a running engine takes it over."""
+    settings = load_settings(conf(tmp_path, f"max_memory_mb = {text}\n"))
+    assert settings.max_memory_mb == value
+    assert "max_memory_mb" not in NEEDS_RESTART
+
+
 def test_logins_belong_to_the_registration_above_them(tmp_path: Path) -> None:
     """Several accounts, each with its own login; what stands before the first is for all."""
     settings = load_settings(
@@ -129,6 +137,8 @@ def test_command_line_wins(tmp_path: Path) -> None:
         ("sip_prot = 5060", "sip_prot: unknown key; did you mean sip_port?"),
         ("sip_port = 70000", "sip_port: expected a whole number from 0 to 65535, found '70000'"),
         ("sip_ip = localhost", "sip_ip: expected an IP address, found 'localhost'"),
+        ("max_memory_mb = 127", "max_memory_mb: expected auto, 0 (no limit), or 128 and more (MB)"),
+        ("max_memory_mb = some", "max_memory_mb: expected auto, 0 (no limit), or 128 and more"),
         ("srtp = maybe", "srtp: expected off | optional | required, found 'maybe'"),
         ("codec_order = G729", "codec_order: unknown codec 'G729'"),
         ("digest_algorithms = SHA-1", "digest_algorithms: expected some of MD5, SHA-256, SHA-"),

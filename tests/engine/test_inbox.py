@@ -64,3 +64,26 @@ async def test_a_fault_takes_nobodys_turn() -> None:
     await asyncio.sleep(0)
     assert said == ["next", "settled"]
     assert [type(exc) for exc in told] == [ZeroDivisionError]
+
+
+async def test_no_memory_to_wake_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was posted waits; whoever posts or wakes next wakes it, for all that waits."""
+    loop = asyncio.get_running_loop()
+    said: list[str] = []
+    inbox = Inbox(loop, lambda: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "call_soon_threadsafe", _no_memory)
+        inbox.post(said.append, "first")
+    await asyncio.sleep(0)
+    assert said == []
+    inbox.wake()
+    await asyncio.sleep(0)
+    assert said == ["first"]
+    wakes: list[object] = []
+    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *_, **__: wakes.append(1))
+    inbox.wake()
+    assert wakes == [], "nothing waits"
+
+
+def _no_memory(*_: object, **__: object) -> None:
+    raise MemoryError

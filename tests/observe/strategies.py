@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ivrbench.observe.events import Event, Stamped
 from ivrbench.observe.inspection import AttributeChanged, InspectedValue
+from ivrbench.observe.memory import MemoryUser
 
 __all__ = ["events", "stamped_lists"]
 
@@ -49,6 +50,9 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     float: st.floats(-100, 1e6),
     tuple[str, ...]: st.lists(st.text(max_size=5), max_size=2).map(tuple),
     tuple[AttributeChanged, ...]: st.lists(_CHANGES, max_size=3).map(tuple),
+    tuple[MemoryUser, ...]: st.lists(
+        st.builds(MemoryUser, st.sampled_from(["menu@3", "odd"]), st.integers(0, 5)), max_size=2
+    ).map(tuple),
     tuple[tuple[str, int], ...]: st.lists(
         st.tuples(st.sampled_from(["onDtmf", "onBye"]), st.integers(0, 5)), max_size=2
     ).map(tuple),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ivrbench.observe import events as ev
 from ivrbench.observe.history import History
+from ivrbench.observe.memory import MemoryChanged, MemoryUser
 from ivrbench.tui.filter import Filter, Subject
 from ivrbench.tui.model import Model
 from ivrbench.tui.text import Line, cells
@@ -297,3 +298,27 @@ def test_room_for_calls_is_not_measured_by_idle_ticks(busy_ms: float) -> None:
     pages = health.health_panes(Model(zone=UTC, history=engine.hub.history), 0.0)
     text = "\n".join(row.text for _, _, page in pages for row in page)
     assert "no leg to measure with" in text
+
+
+def test_memory_that_runs_short() -> None:
+    """Health shows how much is used, and while it is short who may have it; without a limit no."""
+    engine = FakeEngine()
+    model = Model(zone=UTC, history=engine.hub.history)
+
+    def shown() -> str:
+        pages = health.health_panes(model, 0.0)
+        lines = [row.text for _, _, page in pages for row in page]
+        return "\n".join([*lines, health.warning(model).text])
+
+    engine.publish(report())
+    assert "memory" not in shown()
+    engine.publish(msgspec.structs.replace(report(), memory_mb=460, memory_limit_mb=512))
+    assert "memory 460 of 512 MB" in shown()
+    assert "memory is short" not in shown()
+    users = (MemoryUser("menu@3", 12, (("onDtmf at menu.py:7", 2),)), MemoryUser("hello@1", 1))
+    engine.publish(MemoryChanged("full", 470, 512, users))
+    assert "memory is short, new calls are refused: menu@3 12 calls, hello@1 1 call" in shown()
+    engine.publish(MemoryChanged("full", 470, 512))
+    assert "refused: no script has a call" in shown()
+    engine.publish(MemoryChanged("roomy", 300, 512, refused=3))
+    assert "memory is short" not in shown()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.config.syntax import as_dict, read_pairs
+from ivrbench.engine.memory.brake import brake
+from ivrbench.engine.outcome import let_go_of_locals
 from ivrbench.engine.scripts import diagnose, lint
 from ivrbench.engine.scripts.generation import Generation
 from ivrbench.engine.scripts.helpers import SourceModules
@@ -141,9 +143,15 @@ class Load:
         try:
             if "." in self.script:
                 raise ImportError("a name with a dot in it cannot be imported; rename the file")
-            module = self.own.run_script(self.path)
+            brake.enter()
+            try:
+                module = self.own.run_script(self.path)
+            finally:
+                brake.leave()
             self._judge(module, loading)
         except BaseException as exc:  # whatever a script does at its module level stays there
+            brake.leave()
+            let_go_of_locals(exc)
             conf = self.config
             self.failure = diagnose.explain(exc, self.own, self.path, conf.values, conf.source)
         finally:

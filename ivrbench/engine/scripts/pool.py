@@ -14,6 +14,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from ivrbench.engine.memory.brake import OUT_OF_MEMORY
 from ivrbench.scriptapi.running import Where, current
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ivrbench.clock import Clock
     from ivrbench.engine.inbox import Inbox
+    from ivrbench.engine.outcome import Outcome
     from ivrbench.engine.scripts.runner import Mailbox
 
 __all__ = ["SLOW_AFTER_S", "ScriptPool"]
@@ -34,6 +36,8 @@ BEGIN_AT_ONCE: Final = 16
 """So many may begin at the same time while none is known to compute."""
 SAMPLE_S: Final = 0.02
 """How often it is looked at who computes: each of 16 threads has had a turn by then."""
+AGAIN_S: Final = 0.05
+"""A thread for which there is no memory waits so long for some."""
 COMPUTES_S: Final = 0.0005
 """Who has used so much processor time since then computes."""
 
@@ -75,6 +79,8 @@ class ScriptPool:
         self.inbox = inbox
         self.clock = clock
         self.threads = threads
+        self.calls_handlers = True
+        """False: memory is spent, and what happens by default happens."""
         self._workers: list[_Worker] = []
         self._ready: queue.SimpleQueue[Mailbox | None] = queue.SimpleQueue()
         self._queued: deque[Mailbox] = deque()
@@ -134,16 +140,24 @@ class ScriptPool:
     def _hand_over(self) -> None:
         """Give threads to those whose turn it is; look again soon if that is not all."""
         while self._queued and self._has_turn():
+            if self._handed_over >= len(self._workers) and not self._hire():
+                break
             self._handed_over += 1
             self._fresh += 1
-            if self._handed_over > len(self._workers):
-                worker = _Worker()
-                self._workers.append(worker)
-                name = f"script-{len(self._workers)}"
-                threading.Thread(target=self._work, args=(worker,), name=name, daemon=True).start()
             self._ready.put(self._queued.popleft())
         if self._queued and self._retry is None and not self._closed:
             self._retry = self.loop.call_later(SAMPLE_S, self._look_again)
+
+    def _hire(self) -> bool:
+        """One thread more; False where there is no memory for its stack."""
+        worker = _Worker()
+        name = f"script-{len(self._workers) + 1}"
+        try:
+            threading.Thread(target=self._work, args=(worker,), name=name, daemon=True).start()
+        except (RuntimeError, MemoryError):  # "can't start new thread"
+            return False
+        self._workers.append(worker)
+        return True
 
     def _look_again(self) -> None:
         self._retry = None
@@ -187,5 +201,11 @@ class ScriptPool:
     def _work(self, worker: _Worker) -> None:
         worker.clock_id = time.pthread_getcpuclockid(threading.get_ident())
         while (mailbox := self._ready.get()) is not None:
-            self.inbox.post(mailbox.finish, mailbox.run())
-            del mailbox  # an idle thread keeps no call alive
+            outcome: Outcome | None = None
+            while mailbox is not None:
+                try:
+                    outcome = outcome or mailbox.run()
+                    self.inbox.post(mailbox.finish, outcome)
+                    mailbox = outcome = None  # an idle thread keeps no call alive
+                except OUT_OF_MEMORY:  # no handler's: that has come with its outcome
+                    time.sleep(AGAIN_S)

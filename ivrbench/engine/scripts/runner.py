@@ -7,14 +7,23 @@ found out without a thread and without running the script's code.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import traceback
 from collections import deque
-from types import CodeType, CoroutineType, FunctionType
+from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Final
 
-from ivrbench.engine.outcome import Call, Outcome, Running, drop_frames, log_stuck
+from ivrbench.engine.memory.brake import OUT_OF_MEMORY, brake
+from ivrbench.engine.outcome import (
+    Call,
+    Outcome,
+    Running,
+    drop_frames,
+    let_go_of_locals,
+    log_stuck,
+)
 from ivrbench.engine.scripts.pool import SLOW_AFTER_S
 from ivrbench.scriptapi.compat import fit_arguments
 from ivrbench.scriptapi.dialog import IvrDialogBase
@@ -58,6 +67,7 @@ class Mailbox:
         "_muted",
         "_numbers",
         "_on_slow",
+        "_outcome",
         "_pool",
         "_report_at_s",
         "_started_s",
@@ -93,6 +103,8 @@ class Mailbox:
         self._told_stuck = False
         self._thread = 0
         """The thread it runs in; 0: none has taken it, or it is a task."""
+        self._outcome: Outcome | None = None
+        """Of the call that runs in a thread."""
         self._numbers = 0
         self._waiting: deque[tuple[Call, Callable[[Outcome], None]]] = deque()
         self._advancing = False
@@ -196,20 +208,38 @@ class Mailbox:
                 log_stuck(running, self.port.log_name, self.generation.script)
 
     def run(self) -> Outcome:
-        """Run the call it was given; in a thread of the pool. Raises nothing."""
-        assert self._call is not None, "a mailbox is dispatched with a call"
-        if self._closed:  # the call ended while it waited for a thread
-            return Outcome(self._call, defined=False)
+        """Run the call it was given; in a thread of the pool.
+
+        Returns:
+            What became of it, again if it is called again.
+
+        Raises:
+            MemoryError, OutOfMemory: one meant for the handler came too late; call it again.
+        """
+        call = self._call
+        assert call is not None, "a mailbox is dispatched with a call"
+        try:
+            if self._outcome is None:
+                self._outcome = Outcome(call, defined=False)
+                if not self._closed:  # the call ended while it waited for a thread
+                    self._run(self._outcome)
+        finally:
+            brake.leave()
+        return self._outcome
+
+    def _run(self, outcome: Outcome) -> None:
         self._begin()
         self._thread = threading.get_ident()
         token = current.set(self._where)
-        outcome = self._invoke(self._call)
-        current.reset(token)  # an idle thread keeps no call alive
-        self._thread = 0
-        return outcome
+        brake.enter()
+        try:
+            self._invoke(outcome)
+        finally:
+            current.reset(token)  # an idle thread keeps no call alive
 
     def finish(self, outcome: Outcome) -> None:
         """A thread is done; on the loop."""
+        self._thread, self._outcome = 0, None
         self._pool.thread_is_free()
         if isinstance(outcome.returned, CoroutineType):
             # An `async def` handler behind a decorator or a partial shows itself only when called.
@@ -247,10 +277,12 @@ class Mailbox:
             self._deliver(Outcome(call, defined=False))
         elif call.handler == "__new__" and self.generation.plain_new:
             self._begin()
-            self._deliver(self._invoke(call))
+            self._deliver(self._invoke(Outcome(call, defined=True)))
         elif isinstance(handler, FunctionType) and handler.__code__.co_flags & _CO_COROUTINE:
             self._begin()
-            self._pool.start_task(self, self._await(self._invoke(call)), self._where)
+            self._pool.start_task(
+                self, self._await(self._invoke(Outcome(call, defined=True))), self._where
+            )
         else:
             self._pool.dispatch(self)
 
@@ -263,7 +295,7 @@ class Mailbox:
     def _find(self, name: str) -> object | None:
         """The handler as the object has it, found without running code of the script."""
         dialog = self.dialog
-        if self._muted:
+        if self._muted or not (self._pool.calls_handlers or dialog is None):
             return None
         if dialog is None:
             return True if name == "__new__" else None
@@ -279,11 +311,10 @@ class Mailbox:
                 return True
         return None
 
-    def _invoke(self, call: Call) -> Outcome:
-        """Call the handler. Raises nothing."""
-        code: CodeType | None = None
-        raised: BaseException | None = None
-        defined, returned = True, None
+    def _invoke(self, outcome: Outcome) -> Outcome:
+        """Call the handler, and note what becomes of it. Raises nothing."""
+        call, code = outcome.call, None
+        outcome.defined = True
         try:
             if call.handler == "__new__":
                 self.dialog = self.generation.new_dialog(self.port)
@@ -297,17 +328,21 @@ class Mailbox:
                     raise TypeError(f"{call.handler} is no function, but {handler!r}")
                 if call.old_args is not None:
                     args = fit_arguments(handler, args, call.old_args)
-                returned = handler(*args)
+                outcome.returned = handler(*args)
         except AttributeError as exc:
             # A `__getattr__` that knows no such name is the same as no handler.
-            defined = not (code is None and exc.name == call.handler and exc.obj is self.dialog)
-            raised = exc if defined else None
+            is_none = code is None and exc.name == call.handler and exc.obj is self.dialog
+            outcome.defined = not is_none
+            outcome.raised = exc if outcome.defined else None
         except BaseException as exc:  # a script's sys.exit() ends its handler and nothing else
-            raised = exc
-        elapsed_s = self._pool.clock.now() - self._started_s
-        file = self.generation.real_file(code.co_filename) if code else ""
-        line = code.co_firstlineno if code else 0
-        return Outcome(call, defined, returned, raised, elapsed_s, file, line)
+            outcome.raised = exc
+            let_go_of_locals(exc)
+        with contextlib.suppress(*OUT_OF_MEMORY):
+            outcome.elapsed_s = self._pool.clock.now() - self._started_s
+            if code is not None:
+                outcome.file = self.generation.real_file(code.co_filename)
+                outcome.line = code.co_firstlineno
+        return outcome
 
     async def _await(self, outcome: Outcome) -> None:
         """Wait for an `async def` handler, then deliver."""
@@ -320,6 +355,7 @@ class Mailbox:
             outcome.returned = None  # it waited for something and the call ended: no fault
         except BaseException as exc:  # SystemExit would otherwise end the loop
             outcome.raised = exc
+            let_go_of_locals(exc)
         outcome.elapsed_s = self._pool.clock.now() - self._started_s
         # Through the inbox, so that what the handler posted there comes first.
         self._pool.inbox.post(self._deliver, outcome)

@@ -14,6 +14,8 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Final
 
+from ivrbench.engine.memory.brake import brake
+from ivrbench.engine.outcome import let_go_of_locals
 from ivrbench.scriptapi.running import Where, current
 
 if TYPE_CHECKING:
@@ -65,8 +67,14 @@ class ScriptThread(threading.Thread):
         self._clock_id = time.pthread_getcpuclockid(threading.get_ident())
         current.set(Where(self.generation.script, self.generation.number))
         try:
-            self._function()
+            brake.enter()
+            try:
+                self._function()
+            finally:
+                brake.leave()
         except BaseException as exc:  # sys.exit() ends the thread and nothing else
+            brake.leave()
+            let_go_of_locals(exc)
             _tell_ended(self, exc)
         finally:
             self._clock_id = 0

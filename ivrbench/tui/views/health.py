@@ -107,11 +107,19 @@ def _ports(model: Model, report: EngineReported) -> list[Line]:
 def _threads(model: Model, report: EngineReported) -> list[Line]:
     busy, total = report.script_threads_busy, report.script_threads
     lines = [line((f"handlers running {busy} of {total}", "warn" if busy >= total else ""))]
+    if report.memory_limit_mb:
+        text = f"memory {report.memory_mb} of {report.memory_limit_mb} MB"
+        lines.append(line((text, "bad" if _is_short(model) else "")))
     worst = _worst(model)
     if worst is None:
         return [*lines, line(("no handler was called yet", "dim"))]
     ms, name = worst
     return [*lines, line((f"worst {ms:.0f} ms {name}", "warn" if ms > SLOW_MS else ""))]
+
+
+def _is_short(model: Model) -> bool:
+    memory = model.history.engine.memory
+    return memory is not None and memory.state != "roomy"
 
 
 def _worst(model: Model) -> tuple[float, str] | None:
@@ -147,6 +155,11 @@ def warning(model: Model) -> Line:
     worst = _worst(model)
     if report is not None and report.skipped_ticks:
         text = "the media worker could not keep up: fewer calls, or a faster machine"
+        return line((f" {model.glyphs.warn} {text}", "bad"))
+    memory = model.history.engine.memory
+    if memory is not None and _is_short(model):
+        users = ", ".join(f"{user.script} {count(user.calls, 'call')}" for user in memory.users)
+        text = f"memory is short, new calls are refused: {users or 'no script has a call'}"
         return line((f" {model.glyphs.warn} {text}", "bad"))
     if report is not None and report.late_p99_ms > LATE_MS:
         text = f"the media clock is {report.late_p99_ms:.0f} ms late: something takes the processor"

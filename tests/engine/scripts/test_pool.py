@@ -106,3 +106,40 @@ def test_processor_time_tells_who_computes() -> None:
         pass
     worker.sample()
     assert worker.computes
+
+
+async def test_no_memory_for_a_thread(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call keeps its turn, and gets a thread as soon as one can be had."""
+    turns.block(1)
+    for error in (RuntimeError("can't start new thread"), MemoryError()):
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", lambda _, error=error: _raise(error))
+            before = turns.pool.busy
+            turns.harness.mailbox().post(Call("onBye"), turns.harness.done)
+            assert (turns.pool.busy, turns.pool.waiting) == (before, 1)
+        turns.pass_time()
+        assert (turns.pool.busy, turns.pool.waiting) == (before + 1, 0)
+
+
+async def test_no_memory_to_hand_an_outcome_back(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread tries again; the handler ran once, and its outcome comes once."""
+    inbox, failures = turns.harness.inbox, [MemoryError(), MemoryError()]
+    original = inbox.post
+
+    def post(function: Callable[..., object], *args: object) -> None:
+        if failures:
+            raise failures.pop()
+        original(function, *args)
+
+    monkeypatch.setattr(inbox, "post", post)
+    monkeypatch.setattr(script_pool, "AGAIN_S", 0.0)
+    mailbox = turns.harness.script("def onBye(self):\n    return 7")
+    outcome = await turns.harness.call(mailbox, "onBye")
+    assert (outcome.returned, failures, turns.pool.busy) == (7, [], 0)
+    assert not turns.harness.outcomes
+
+
+def _raise(error: BaseException) -> None:
+    raise error

@@ -1,0 +1,1 @@
+"""How much memory the engine may take, and what happens as that runs short."""
