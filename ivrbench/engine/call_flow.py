@@ -9,7 +9,6 @@ from ivrbench.errors import LocalProtocolError, MediaError, RemoteProtocolError,
 from ivrbench.observe.events import LegStarted
 from ivrbench.rtp.info import DTMF, DTMF_RELAY, parse_info
 from ivrbench.scriptapi.sipviews import IvrSipReply, IvrSipRequest
-from ivrbench.sdp.description import parse_sdp
 from ivrbench.sip.events import (
     AckReceived,
     AckTimedOut,
@@ -25,6 +24,7 @@ from ivrbench.sip.events import (
 )
 
 from .b2b import flow as b2b_flow
+from .descriptions import unreadable_code
 from .ending import leg_down
 from .headers import header_pairs
 from .outcome import Call
@@ -167,7 +167,7 @@ def _answer(session: Session, request: SipRequest) -> None:
 def _reinvited(session: Session, leg: Leg, event: ReinviteReceived) -> None:
     request = event.request
     leg.expect_reply(request)
-    if not _is_readable(session, leg, request):
+    if _is_refused(leg, request):
         return
 
     def replace_invite() -> None:
@@ -181,16 +181,12 @@ def _reinvited(session: Session, leg: Leg, event: ReinviteReceived) -> None:
     session.tell("onInvite", facts.hdrs, done=lambda o: _invited(session, request, o))
 
 
-def _is_readable(session: Session, leg: Leg, request: SipRequest) -> bool:
+def _is_refused(leg: Leg, request: SipRequest) -> bool:
     """Refuse a request whose description cannot be parsed, before any handler."""
-    if request.description:
-        try:
-            parse_sdp(request.description)
-        except SdpError as exc:
-            log.warning("%s: %s", request.method, exc, extra={"leg": leg.name})
-            leg.reply(request, exc.status_hint)
-            return False
-    return True
+    code = unreadable_code(request, leg.name)
+    if code:
+        leg.reply(request, code)
+    return bool(code)
 
 
 def _acked(session: Session, leg: Leg, event: AckReceived) -> None:
@@ -248,7 +244,7 @@ def _requested(session: Session, leg: Leg, event: RequestReceived) -> None:
     leg.expect_reply(request)
     if request.method == "PRACK" and leg.awaits_answer:
         _confirmed_early(session, leg, request)
-    elif request.method in DESCRIBED_METHODS and not _is_readable(session, leg, request):
+    elif request.method in DESCRIBED_METHODS and _is_refused(leg, request):
         return
     session.hear(request)
     if session.b2b.takes(leg, request):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import RemoteProtocolError, SdpError
 from ivrbench.rtp.info import parse_info
-from ivrbench.sdp.description import parse_sdp
 from ivrbench.sip.events import (
     AckReceived,
     AckTimedOut,
@@ -20,6 +19,8 @@ from ivrbench.sip.events import (
     RequestTimedOut,
     ResponseReceived,
 )
+
+from ..descriptions import unreadable_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,9 @@ def _asked(callee: Callee, event: ReinviteReceived | RequestReceived) -> None:
     """It goes to the caller, or is answered here; the script hears of neither."""
     request, leg, b2b = event.request, callee.leg, callee.b2b
     leg.expect_reply(request)
-    if not _is_readable(leg, request):
+    code = unreadable_code(request, leg.name)
+    if code:
+        leg.pass_on(request, code)
         return
     key_code = _take_key(callee, request)
     if b2b.takes(leg, request):
@@ -59,17 +62,6 @@ def _asked(callee: Callee, event: ReinviteReceived | RequestReceived) -> None:
     else:
         code, headers = leg.call.requests.default_answer(request)
         leg.pass_on(request, code, "", tuple(headers))
-
-
-def _is_readable(leg: Leg, request: SipRequest) -> bool:
-    if request.description:
-        try:
-            parse_sdp(request.description)
-        except SdpError as exc:
-            log.warning("%s: %s", request.method, exc, extra={"leg": leg.name})
-            leg.pass_on(request, exc.status_hint)
-            return False
-    return True
 
 
 def _take_key(callee: Callee, request: SipRequest) -> int:
