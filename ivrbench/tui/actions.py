@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, cast
 
 from textual.app import App, SuspendNotSupported
+from textual.filter import Monochrome, NoColor
 
 from ivrbench.observe.commands import ReloadScripts
 from ivrbench.tui import bindings
@@ -204,6 +205,26 @@ class Actions(App[str]):
         for screen in self.screen_stack:
             screen.set_class(self.model.glyphs.is_ascii, "-ascii")
         self.call_after_refresh(self.draw_now)
+
+    def action_plain_colours(self) -> None:
+        """Grey only, as with NO_COLOR, and back."""
+        plain = [each for each in self._filters if isinstance(each, Monochrome | NoColor)]
+        for each in plain:
+            self._filters.remove(each)
+        if not plain:
+            self._filters.append(NoColor() if self.native_ansi_color else Monochrome())
+        self.refresh_css(animate=False)
+
+    def action_bigger_meters(self) -> None:
+        """Two rows for each level of the test call, and back."""
+        self.model.big_meters = not self.model.big_meters
+        self.action_go("call")
+        self.call_after_refresh(self.draw_now)
+
+    def action_clear_done(self) -> None:
+        """Take the calls that are over off the screen."""
+        self.model.history.done.clear()
+        self.draw_now()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette."""

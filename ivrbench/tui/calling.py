@@ -83,6 +83,14 @@ class Calling:
         else:
             self._call_again()
 
+    def again(self) -> None:
+        """The last call again, without its keys; one that is up is hung up first."""
+        self._remember()
+        if self._last[0]:
+            self.call_as(self._last[0], [])
+        else:
+            self._app.say("there was no test call yet: c makes one", "warn")
+
     def call_as(self, target: str, moments: list[Moment]) -> None:
         """Call somebody with the keys of another call; one that is up is hung up first."""
         self._last = (target, moments)
@@ -258,11 +266,15 @@ class Calling:
 
     def _voice_chosen(self, voice: str) -> None:
         if voice == "wav":
-            self._prompt("Say a file", "path of a sound file", "", self._say_file)
+            self.ask_file()
         elif voice == "text":
             self._prompt("Say a text", "in English", "", lambda text: self._say(f"text {text}"))
         else:
             self._say(voice)
+
+    def ask_file(self) -> None:
+        """Ask for the sound file that the phone says."""
+        self._prompt("Say a file", "path of a sound file", "", self._say_file)
 
     def _say_file(self, path: str) -> None:
         self._say(f"wav {Path(path).expanduser().absolute()}")

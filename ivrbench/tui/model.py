@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ivrbench.observe.events import (
+    ConfigChanged,
     HandlerRaised,
     LegEnded,
     LegStarted,
@@ -24,7 +25,7 @@ from ivrbench.observe.ladder import legs_of
 from ivrbench.observe.phones import PhoneMeasured, PhoneProgressed, PhoneRang
 from ivrbench.tui.cases import Cases
 from ivrbench.tui.filter import Filter
-from ivrbench.tui.news import NEWS_S, News, failed_text, loaded_text, raised_text
+from ivrbench.tui.news import NEWS_S, News, config_text, failed_text, loaded_text, raised_text
 from ivrbench.tui.phone_choice import TEST_PHONE, SoundChoice, is_test_leg, show_phone
 from ivrbench.tui.theme import UNICODE, Glyphs
 from ivrbench.tui.views.inspect import InspectChoice
@@ -80,6 +81,8 @@ class Model:
     """The selected leg, "" until one is chosen: then it is the newest."""
     marked_legs: tuple[str, ...] = ()
     """Legs whose calls the ladder shows in one picture."""
+    big_meters: bool = False
+    """Two rows for each level of the test call."""
     leg_columns: tuple[str, ...] = USUAL
     """Columns of the list of legs."""
     script: str = ""
@@ -169,6 +172,8 @@ class Model:
                 self.news = News(at_s, loaded_text(self.glyphs, event, script), "ok")
                 self.generation, self.reloaded = 0, event.script
                 self.cases.due.add(event.script)
+            case ConfigChanged():
+                self.news = News(at_s, *config_text(self.glyphs, event))
             case HandlerRaised():
                 self._notice_raised(event, at_s)
             case LegStarted(peer=peer, leg=leg) if self.dialling and peer == TEST_PHONE:

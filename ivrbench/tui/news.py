@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from ivrbench.tui.text import count
 
 if TYPE_CHECKING:
-    from ivrbench.observe.events import HandlerRaised, ScriptFailed, ScriptLoaded
+    from ivrbench.observe.events import ConfigChanged, HandlerRaised, ScriptFailed, ScriptLoaded
     from ivrbench.observe.snapshot import ScriptView
     from ivrbench.tui.theme import Glyphs
 
-__all__ = ["NEWS_S", "News", "failed_text", "loaded_text", "raised_text"]
+__all__ = ["NEWS_S", "News", "config_text", "failed_text", "loaded_text", "raised_text"]
 
 NEWS_S = 8.0
 """How long a piece of news stays on the strip."""
@@ -25,6 +25,19 @@ class News:
     at_s: float
     text: str
     role: str = ""
+
+
+def config_text(glyphs: Glyphs, event: ConfigChanged) -> tuple[str, str]:
+    """`ivr.conf` was saved: what changed, and what waits for a restart; with its role."""
+    if event.error:
+        return f"{glyphs.bad} ivr.conf is not used: {event.error}", "bad"
+    changed = len(event.applied) + len(event.needs_restart)
+    text = f"ivr.conf: {count(changed, 'setting')} changed"
+    if not event.needs_restart:
+        return f"{glyphs.ok} {text}", "ok"
+    n_later, names = len(event.needs_restart), ", ".join(event.needs_restart)
+    verb = "needs" if n_later == 1 else "need"
+    return f"{glyphs.warn} {text}, {n_later} {verb} a restart ({names})", "warn"
 
 
 def raised_text(glyphs: Glyphs, event: HandlerRaised) -> str:

@@ -17,6 +17,7 @@ from ivrbench.tui.answering import ANSWERS, REFUSALS
 from ivrbench.tui.calling import NETWORKS
 from ivrbench.tui.columns import ask_columns
 from ivrbench.tui.filter import LEVELS, Filter
+from ivrbench.tui.palette_legs import case_commands, leg_commands
 from ivrbench.tui.phone_choice import idle_phone, is_test_leg, ringing_phone
 from ivrbench.tui.saved_filters import choose_filter, filters_file, read_filters
 from ivrbench.tui.text import count
@@ -44,8 +45,8 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
     """What can be done now. What cannot stays listed, with the reason."""
     yield from _calls(app)
     yield from _scripts(app)
-    yield from _legs(app)
-    yield from _cases(app)
+    yield from leg_commands(app)
+    yield from case_commands(app)
     yield from _filters(app)
     yield from _views(app)
     yield from _engine(app)
@@ -55,6 +56,11 @@ def commands(app: Workbench) -> Iterator[SystemCommand]:
 def _views(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("View: theme…", "Choose the colours", app.action_change_theme)
     yield SystemCommand("View: ASCII glyphs", "Unicode or ASCII signs", app.action_ascii)
+    yield SystemCommand("View: plain colours", "Grey only, and back", app.action_plain_colours)
+    about = "Two rows for each level on the Call screen, and back"
+    yield SystemCommand("View: bigger meters", about, app.action_bigger_meters)
+    about = count(len(app.model.history.done), "call") + " that are over; the engine keeps them"
+    yield SystemCommand("View: clear done calls", about, app.action_clear_done)
     shown = ", ".join(app.model.leg_columns)
     yield SystemCommand(
         "View: columns…", f"Of the list of legs: {shown}", partial(ask_columns, app)
@@ -133,26 +139,11 @@ def _calls(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("Call: keys to the test call", about, app.action_give_keys)
 
 
-def _cases(app: Workbench) -> Iterator[SystemCommand]:
-    runs, rows = app.case_runs, app.model.cases.rows
-    failed = [case for case in rows if case.state == "failed"]
-    about = count(len(rows), "case") if rows else "none is known: F8 looks for them"
-    yield SystemCommand("Case: run all", about, partial(runs.run, rows))
-    yield SystemCommand("Case: run failed", f"{len(failed)} failed", partial(runs.run, failed))
-    on = "off" if app.model.cases.runs_on_reload else "on"
-    yield SystemCommand(
-        f"Case: run on reload {on}",
-        "A script's cases whenever it is loaded again",
-        app.model.cases.toggle_runs_on_reload,
-    )
-    for case in rows:
-        yield SystemCommand(f"Case: run {case.name}", case.script, partial(runs.run, [case]))
-
-
 def _phone(app: Workbench) -> Iterator[SystemCommand]:
     calling, model = app.calling, app.model
     up = "" if model.phone_to_tell else ": no test call is up"
     yield SystemCommand("Call: dial…", "A script's name or a SIP URI", calling.ask_target)
+    yield SystemCommand("Call: redial", "The last test call again, without its keys", calling.again)
     yield SystemCommand("Call: redial with keys", "The last test call again", calling.redial)
     on = "off" if model.redial_on_reload else "on"
     yield SystemCommand(
@@ -164,6 +155,16 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("Call: transfer…", f"To a script or a SIP URI{up}", calling.ask_transfer)
     yield SystemCommand("Call: the other test call", "Of several", calling.next_phone)
     yield from _answers(app)
+    for verb in ("mute", "hold"):
+        yield SystemCommand(f"Call: {verb}", f"On or off{up}", partial(calling.toggle, verb))
+    yield SystemCommand("Call: save what was heard", "As a WAV file", calling.save_heard)
+    yield SystemCommand("Call: voice…", "Microphone, silence, tone, file, text", calling.ask_voice)
+    yield from _audio(app)
+    yield from _networks(app, up)
+
+
+def _audio(app: Workbench) -> Iterator[SystemCommand]:
+    model = app.model
     used = model.sound.used
     yield SystemCommand(
         f"Audio: {'no sound card' if used else 'sound card again'}",
@@ -175,11 +176,8 @@ def _phone(app: Workbench) -> Iterator[SystemCommand]:
     for side, name in (("microphone", "microphone"), ("speaker", "loudspeaker")):
         about = f"Now and for the next calls: {getattr(model.sound, side) or 'the system chooses'}"
         yield SystemCommand(f"Audio: choose {name}…", about, partial(app.cards.ask_card, side))
-    for verb in ("mute", "hold"):
-        yield SystemCommand(f"Call: {verb}", f"On or off{up}", partial(calling.toggle, verb))
-    yield SystemCommand("Call: save what was heard", "As a WAV file", calling.save_heard)
-    yield SystemCommand("Call: voice…", "Microphone, silence, tone, file, text", calling.ask_voice)
-    yield from _networks(app, up)
+    about = "What the caller says, now and in the next calls"
+    yield SystemCommand("Audio: use a WAV as microphone…", about, app.calling.ask_file)
 
 
 def _answers(app: Workbench) -> Iterator[SystemCommand]:
@@ -195,6 +193,7 @@ def _answers(app: Workbench) -> Iterator[SystemCommand]:
         yield SystemCommand(title, about, partial(answering.refuse, code))
     for _, answers, meaning in ANSWERS:
         title = f"Call: what scripts call: {answers}"
+        title = "Call: answer as timeout" if answers == "never" else title
         yield SystemCommand(title, meaning, partial(answering.take, answers))
     for code, reason in REFUSALS.items():
         yield SystemCommand(
@@ -286,21 +285,3 @@ def _use(app: Workbench, text: str) -> None:
     app.model.log_filter = Filter(text)
     app.action_go("log")
     app.draw_now()
-
-
-def _legs(app: Workbench) -> Iterator[SystemCommand]:
-    leg = app.model.selected_leg
-    name = leg.name if leg is not None else ""
-    why = "" if name else ": no call selected"
-    for mode, legs, about in (
-        ("inspect", name, "Attributes and console"),
-        ("ladder", ", ".join(app.model.ladder_legs), "Messages, media, keys, script calls"),
-    ):
-        title = f"Leg: {mode} {legs}".rstrip()
-        yield SystemCommand(title, f"{about}{why}", partial(app.action_go, mode))
-    yield SystemCommand(
-        "Leg: record as pytest…", f"A test of {name or 'it'}{why}", app.action_record
-    )
-    if leg is not None:
-        call_id = leg.started.call_id
-        yield SystemCommand(f"Leg: copy Call-ID of {name}", call_id, partial(app.copy, call_id))

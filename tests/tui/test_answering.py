@@ -130,7 +130,7 @@ async def test_from_the_palette(engine: FakeEngine) -> None:
         assert entries["Call: answer"] == "nothing rings here"
         await choose(app, pilot, "Call: refuse with 486 Busy Here")
         assert "nothing rings here" in strip_text(app)
-        await choose(app, pilot, "Call: what scripts call: never")
+        await choose(app, pilot, "Call: answer as timeout")
         ring(engine, "p21", "c9b")
         await settle(app, pilot, engine)
         assert "rings: a answers" not in strip_text(app)

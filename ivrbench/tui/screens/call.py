@@ -49,6 +49,7 @@ class CallScreen(FrameScreen):
 
     def draw_body(self, model: Model, now_s: float) -> None:
         """Show the phone, its call, and the call's script."""
+        self.set_class(model.big_meters, "-big-meters")
         dial, pad = self.query_one("#dial", Pane), self.query_one("#keypad", Keypad)
         dial.titles("Dial")
         dial.show(dial_lines(model, dial.room.width))

@@ -11,12 +11,10 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from ivrbench.tui.bindings import LADDER
-from ivrbench.tui.outside import save_new
+from ivrbench.tui.leg_files import LADDERS, save_ladder
 from ivrbench.tui.screens.ask import AskScreen
 from ivrbench.tui.screens.frame import FrameScreen
-from ivrbench.tui.text import clock_time
 from ivrbench.tui.views import ladder as views
-from ivrbench.tui.views.ladder_files import ladder_file
 from ivrbench.tui.views.legs import leg_keys
 from ivrbench.tui.widgets.filter_line import FilterLine
 from ivrbench.tui.widgets.pane import Pane
@@ -236,28 +234,14 @@ class LadderScreen(FrameScreen):
         question = AskScreen(
             f"Save the ladder of {', '.join(self._ladder.legs[:4])}",
             f"In {Path.cwd()}",
-            [
-                ("p", "pcap", "pcap: for Wireshark, tshark, sngrep"),
-                ("t", "txt", "text, as it is shown"),
-                ("m", "md", "Markdown, with every message"),
-                ("v", "svg", "SVG picture"),
-            ],
+            list(LADDERS),
             self.bench.model.glyphs,
         )
         self.bench.push_screen(question, partial(self._save, self._legs, self._ladder))
 
     def _save(self, legs: list[LegView], ladder: Ladder, extension: str | None) -> None:
-        if not extension:
-            return
-        model = self.bench.model
-        at = clock_time(legs[0].at_s, model.zone).replace(":", "")
-        data = ladder_file(model, legs, ladder, extension)
-        try:
-            path = save_new(Path.cwd(), f"{legs[0].name}-{at}.{extension}", data)
-        except OSError as error:
-            self.bench.say(f"not saved: {error.strerror or error}", "bad")
-        else:
-            self.bench.say(f"saved {path}", "ok")
+        if extension:
+            save_ladder(self.bench, legs, ladder, extension)
 
     # --- find ---------------------------------------------------------------------------
 

@@ -155,10 +155,10 @@ def call_lines(model: Model, width: int) -> list[Line]:
         lines.append(line((fit(text, width), "dim")))
     measured = phone.measured
     if measured is not None:
-        lines.append(
-            _level(model, "you", measured.out_dbfs, measured.out_peak_dbfs, width, is_ours=True)
+        lines += _level(
+            model, "you", measured.out_dbfs, measured.out_peak_dbfs, width, is_ours=True
         )
-        lines.append(_level(model, "ivr", measured.in_dbfs, measured.in_peak_dbfs, width))
+        lines += _level(model, "ivr", measured.in_dbfs, measured.in_peak_dbfs, width)
         if not phone.is_level_test:
             lines += _packets(phone, leg, width)
     notes = [step.text for step in phone.steps if step.step == "note"]
@@ -189,7 +189,7 @@ def _steps(model: Model, phone: PhoneView, width: int) -> str:
 
 def _level(
     model: Model, name: str, dbfs: float, peak_dbfs: float, width: int, *, is_ours: bool = False
-) -> Line:
+) -> list[Line]:
     word, role = "ok", "ok"
     if peak_dbfs >= CLIP_DBFS:
         word, role = "CLIP", "bad"
@@ -197,13 +197,10 @@ def _level(
         word, role = "silence", "dim"
     elif model.quiet_s(is_ours=is_ours) >= NO_SIGNAL_S:
         word, role = f"no signal {model.quiet_s(is_ours=is_ours):.0f} s", "warn"
-    bar = meter(model, dbfs, max(8, width - 38))
-    return line(
-        (f"{name} {dbfs:4.0f} ", ""),
-        (bar, "accent"),
-        (f" peak {peak_dbfs:3.0f}  ", "dim"),
-        (word, role),
-    )
+    bar = (meter(model, dbfs, max(8, width - 38)), "accent")
+    label = f"{name} {dbfs:4.0f} "
+    lines = [line((label, ""), bar, (f" peak {peak_dbfs:3.0f}  ", "dim"), (word, role))]
+    return [*lines, line((" " * len(label), ""), bar)] if model.big_meters else lines
 
 
 def _says_nothing(model: Model) -> bool:
