@@ -158,7 +158,8 @@ class Registrar:
             for key, phone in list(phones.items()):
                 if phone.flow != flow:
                     continue
-                there = _elsewhere(phone)
+                # RFC 5626 §7: a flow is a connection; the phone has others, or makes a new one.
+                there = None if phone.reg_id else _elsewhere(phone)
                 if there is not None and there.transport not in ("ws", "wss"):
                     phones[key] = replace(phone, flow=there)
                 else:

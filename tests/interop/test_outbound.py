@@ -1,4 +1,6 @@
-"""Several flows of one telephone (RFC 5626): ours at Kamailio, baresip's at ours."""
+"""Several flows of one telephone (RFC 5626): ours at Kamailio, baresip's at ours; and several
+telephones of one user in their turn.
+"""
 
 from __future__ import annotations
 
@@ -181,3 +183,35 @@ async def test_flows_of_baresip_at_ours(
     assert leg.code == 200
     traced = engine.seen(SipTraced, sent=True, retransmission=False)
     assert [event.summary.split()[0] for event in traced].count("INVITE") == 1
+
+
+async def test_baresips_in_their_turn(
+    tmp_path: Path, caller_wav: Path, need: Callable[[str], None]
+) -> None:
+    """RFC 3261 §16.6: the telephone with the higher q rings alone; the other when that one is
+    busy.
+    """
+    need("baresip")
+    (tmp_path / "users").write_text("ann = secret\n")
+    conf = f"users = {tmp_path / 'users'}\n"
+    async with Engine(tmp_path / "engine", {"menu": STAYS}, conf) as engine:
+        address = f"ann@{IP}:{engine.port()}"
+        desk, cell = (
+            Baresip(tmp_path / q, caller_wav, address=address, more=f";regq={q}")
+            for q in ("0.9", "0.3")
+        )
+        (cell.folder / "uuid").write_text("8dcb79a4-3bd2-4cb7-a3d1-000000000002")
+        async with desk, cell:
+            await desk.registered()
+            await cell.registered()
+            await engine.ask(DialOut(script="menu", uri=f"sip:{address}"))
+            await desk.event("CALL_INCOMING")
+            await desk.command("hangup")
+            await cell.answer()
+            await engine.until_leg("up")
+            await cell.hang_up()
+            (leg,) = await engine.until_done(1)
+    assert leg.code == 200
+    traced = engine.seen(SipTraced, retransmission=False)
+    story = [e.summary.split()[0] for e in traced if e.summary[:3] in ("INV", "180", "486")]
+    assert story == ["INVITE", "180", "486", "INVITE", "180"]

@@ -277,6 +277,20 @@ def test_ways_of_one_phone() -> None:
     assert ports(registrar) == [[[5002]]]
 
 
+def test_way_that_is_gone() -> None:
+    """RFC 5626 §7: a connection that closed takes its binding along; the phone is called by the
+    others, not at the address in its Contact.
+    """
+    registrar = Registrar()
+    near = Flow("tcp", OURS, ("192.0.2.2", 40_000), 8)
+    for cseq, flow in enumerate((near, UDP)):
+        message = register(way(cseq + 1, 5001 + cseq), cseq=cseq + 1, extra=OUTBOUND)
+        assert registrar.answer(message, flow, 0.0)[0] == 200
+    assert ports(registrar) == [[[5002, 5001]]]
+    registrar.flow_failed(near)
+    assert ports(registrar) == [[[5002]]]
+
+
 @pytest.mark.parametrize(("flow", "timer"), [(UDP, "30"), (TCP, "120")])
 def test_how_often_a_phone_has_to_be_heard_of(flow: Flow, timer: str) -> None:
     """Flow-Timer (RFC 5626 §4.4): within what NATs remember of UDP; and only where ways count."""
