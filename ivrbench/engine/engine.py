@@ -164,10 +164,10 @@ class Engine:
             await self._listen(listen.transport, listen.ip, listen.port)
         self._memory.apply(self.settings)
         scriptapi.install(self._script_host())
+        if self.settings.watch:
+            self.library.start_watching()  # first: what is saved while scripts load is seen too
         await asyncio.to_thread(self.library.load_all)
         self.library.start_threads()
-        if self.settings.watch:
-            self.library.start_watching()
         self._reporter = Reporter(self.board)
         self.registrations.apply(self.settings)
 

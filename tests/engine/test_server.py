@@ -23,7 +23,9 @@ from ivrbench.observe.commands import (
     TellPhone,
 )
 from ivrbench.observe.events import ConfigChanged, Event, HandlerCalled, LegEnded, ScriptLoaded
+from ivrbench.observe.history import History
 from ivrbench.observe.phones import PhoneKeyPressed
+from ivrbench.observe.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -185,6 +187,26 @@ async def test_port_taken(process: Process) -> None:
         assert f"port {port} is taken, using {process.port}" in process.said
         process.process.send_signal(signal.SIGTERM)
         assert await process.end() == 0
+
+
+async def test_script_saved_while_others_load(process: Process) -> None:
+    """It is loaded again: files are watched before they are read."""
+    app, new = process.scripts / "app.py", process.folder / "new"
+    new.write_text(SCRIPT + "# more\n")
+    (process.scripts / "later.py").write_text(
+        f"import os\nos.replace({str(new)!r}, {str(app)!r})\n"
+    )
+    await process.start(*ANY_PORT)
+    client = await ControlClient.connect(str(process.control))
+    state = History()
+    while not (found := state.scripts.get("app")) or found.generations[-1].generation < 2:
+        message = await anext(client)
+        if isinstance(message, Snapshot):
+            state = History.resume(message)
+        elif isinstance(message, list):
+            for stamped in message:
+                state.apply(stamped)
+    await client.close()
 
 
 async def test_a_media_worker_that_dies_is_replaced(process: Process) -> None:
