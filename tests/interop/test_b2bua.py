@@ -235,6 +235,7 @@ async def test_sipp_third_party_call_control(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            preexec_fn=always_in_time,
         )
         running.append(process)
 

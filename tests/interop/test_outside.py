@@ -230,7 +230,7 @@ async def test_scanner_is_banned(
         await run(
             tmp_path,
             *("svwar", "-m", "INVITE", "-p", str(port), "-e", "100-200", "--force"),
-            *("-x", OUTSIDE, "--maximumtime", "2", OUTSIDE),
+            *("-x", OUTSIDE, "--maximumtime", "6", OUTSIDE),
         )
         ban = await engine.until_event(SourceRefused)
         assert (ban.source, ban.reason) == (OUTSIDE, "calls what is not here")

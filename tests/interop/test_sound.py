@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from .lab.network import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.sound, pytest.mark.timeout(400)]
+pytestmark = [
+    *(pytest.mark.interop, pytest.mark.sound, pytest.mark.alone),
+    pytest.mark.timeout(400),
+]
 
 PLAYS_ON = """
     from ivr import *

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .network import IP, free_port, until_open
+from .processes import always_in_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -94,6 +95,7 @@ async def run_sipp(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=always_in_time,
     )
     try:
         async with asyncio.timeout(within_s + 10):
@@ -128,6 +130,7 @@ async def sipp_at(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
+        preexec_fn=always_in_time,
     )
     try:
         await until_open(port)
