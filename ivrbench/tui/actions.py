@@ -197,7 +197,7 @@ class Actions(App[str]):
             keys = list(dict.fromkeys((self.get_key_display(b), b.tooltip) for b in _bound(screen)))
             path = self.model.history.engine.script_path
             lines = help_lines(screen.MODE, keys, path, self.model.glyphs)
-            self.push_screen(HelpScreen(screen.MODE.title(), lines, self.model.glyphs))
+            self.push_screen(HelpScreen(f"Help: {screen.MODE.title()}", lines, self.model.glyphs))
 
     def action_ascii(self) -> None:
         """ASCII signs instead of Unicode, and back."""

@@ -23,6 +23,7 @@ from ivrbench.observe.client import ControlClient
 from ivrbench.observe.commands import Command, PlaceTestCall, TellPhone
 from ivrbench.tui.actions import Actions
 from ivrbench.tui.answering import Answering
+from ivrbench.tui.beside import Beside
 from ivrbench.tui.bindings import SCREENS
 from ivrbench.tui.calling import Calling
 from ivrbench.tui.cards import Cards
@@ -90,6 +91,8 @@ class Workbench(Actions):
         mode: _screen_of(mode) for _, mode, _ in SCREENS
     }
     DEFAULT_MODE = "bench"
+    control_socket = ""
+    """Path of the engine's, for programs that are started beside."""
     prepares_screens = False
     """Make all screens soon after the start."""
 
@@ -112,6 +115,7 @@ class Workbench(Actions):
         self.calling = Calling(self)
         self.answering = Answering(self)
         self.cards = Cards(self)
+        self.beside = Beside(self)
         self.case_runs = CaseRuns(self)
         self._key_targets: deque[tuple[events.Key, Widget | None]] = deque(maxlen=MAX_KEYS_ON_WAY)
         self._draw_due = False
@@ -134,6 +138,7 @@ class Workbench(Actions):
     def on_unmount(self) -> None:
         """Leave nothing behind."""
         self.calling.forget()
+        self.beside.close()
 
     def on_mount(self) -> None:
         """Connect, and keep the clock on the screen going."""
@@ -339,6 +344,7 @@ def run(
     """
     ascii_only = not in_browser and not speaks_unicode()
     app = Workbench(partial(ControlClient.connect, control_socket), engine, ascii_only=ascii_only)
+    app.control_socket = control_socket
     app.prepares_screens = True
     with contextlib.nullcontext() if in_browser else guarded_terminal(app.take_noise):
         choice = app.run()

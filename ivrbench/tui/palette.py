@@ -82,6 +82,8 @@ def _engine(app: Workbench) -> Iterator[SystemCommand]:
     )
     restart = "Start it again" if app.model.can_restart else "not ours to start: look for it again"
     yield SystemCommand("Engine: start again", restart, app.start_again)
+    about = "Starts it on this machine alone, and copies its address"
+    yield SystemCommand("Engine: open browser view", about, app.beside.browse)
     config = app.model.history.engine.config_file or "there is none: all settings are defaults"
     yield SystemCommand("Engine: where is ivr.conf", config, partial(app.say, config))
     yield SystemCommand(
@@ -229,6 +231,8 @@ def _networks(app: Workbench, up: str) -> Iterator[SystemCommand]:
 def _scripts(app: Workbench) -> Iterator[SystemCommand]:
     yield SystemCommand("Script: new from template…", "Write one", app.action_new_script)
     yield SystemCommand("Script: reload all", "Load every script again", app.action_reload_all)
+    about = "Import all in a process of its own; the engine does not see it"
+    yield SystemCommand("Script: check (import only)", about, app.beside.check)
     for name, script in sorted(app.model.history.scripts.items()):
         yield SystemCommand(
             f"Script: reload {name}",
@@ -236,7 +240,9 @@ def _scripts(app: Workbench) -> Iterator[SystemCommand]:
             partial(app.change, ReloadScripts(name), f"load {name} again"),
         )
         yield SystemCommand(
-            f"Script: open {name}", "Its source and state", partial(app.open_script, name)
+            f"Script: open {name}",
+            "Its source and state, its handlers and how long they took",
+            partial(app.open_script, name),
         )
         yield from _versions(app, script)
 

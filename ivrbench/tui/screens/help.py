@@ -31,7 +31,7 @@ class HelpScreen(ModalScreen[None]):
     """A page to read.
 
     Args:
-        title: of the screen it explains.
+        title: of the page.
         lines: the page.
         glyphs: for drawing.
     """
@@ -55,7 +55,7 @@ class HelpScreen(ModalScreen[None]):
     def _draw(self) -> None:
         pane = self.query_one(Pane)
         pane.glyphs = self._glyphs
-        pane.titles(f"Help: {self._title}")
+        pane.titles(self._title)
         width = pane.room.width
         lines = self._lines
         if any(cells(content.text) > width for content in lines):
