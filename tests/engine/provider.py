@@ -76,6 +76,8 @@ class Provider:
         """Ways that are found after them, in this order."""
         self.dead: set[Flow] = set()
         """Those that have died."""
+        self.flow_timer_s = 0
+        """How often it wants to hear of us; 0: it does not say."""
         self.gruu = ""
         """What is given to whom wants one."""
         self.got: deque[tuple[Flow, SipRequest]] = deque(maxlen=KEPT)
@@ -163,6 +165,8 @@ class Provider:
             "Supported: outbound\r\nRequire: outbound\r\n"
             "Service-Route: <sip:192.0.2.60;lr>\r\n"
         )
+        if self.flow_timer_s:
+            extra += f"Flow-Timer: {self.flow_timer_s}\r\n"
         self._answer(flow, response_bytes(200, "", block, extra))
 
     def _answer(self, flow: Flow, answer: bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from ivrbench.sip.message import SipResponse
@@ -15,6 +17,9 @@ from ivrbench.sip.register import (
     RegistrationState,
 )
 from ivrbench.sip.tokens import CountingTokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 URN = "urn:uuid:00000000-0000-0000-0000-000000000001"
 CONTACT = "sip:bench@192.0.2.1:5060"
@@ -320,3 +325,76 @@ def test_gruu(param: str, gruu: str) -> None:
         assert asked(registration)["Supported"] == "path, outbound" + ", gruu" * wanted
         registration.on_response(answer(200, f"Contact: {other}, <{CONTACT}>;{param}"), NOW)
         assert registration.gruu == (gruu if wanted else "")
+
+
+def reached(state: RegistrationState) -> Registration:
+    """A registration in this state."""
+    registration = Registration(URN, Tokens(), now=NOW)
+    if state is RegistrationState.IDLE:
+        return registration
+    asked(registration)
+    if state is RegistrationState.WAITING:
+        registration.on_no_response("silence", NOW)
+    elif state is not RegistrationState.REGISTERING:
+        registration.on_response(answer(200), NOW)
+    if state is RegistrationState.REFRESHING:
+        asked(registration)
+    elif state is RegistrationState.LEAVING:
+        registration.leave(NOW)
+        asked(registration)
+    assert registration.state is state
+    return registration
+
+
+HAPPENS: dict[str, Callable[[Registration], object]] = {
+    "sent": asked,
+    "granted": lambda it: it.on_response(answer(200), NOW),
+    "refused": lambda it: it.on_response(answer(500), NOW),
+    "silence": lambda it: it.on_no_response("silence", NOW),
+    "lost": lambda it: it.on_flow_failed("gone", NOW),
+    "moved": lambda it: it.on_address_changed(NOW),
+    "left": lambda it: it.leave(NOW),
+}
+ENTERED = {
+    RegistrationState.IDLE: {"sent": "registering", "refused": "waiting", "silence": "waiting"},
+    RegistrationState.REGISTERING: {
+        "granted": "registered",
+        "refused": "waiting",
+        "silence": "waiting",
+        "lost": "waiting",
+        "left": "leaving",
+    },
+    RegistrationState.REGISTERED: {
+        "sent": "refreshing",
+        "refused": "waiting",
+        "silence": "waiting",
+        "lost": "waiting",
+        "left": "leaving",
+    },
+    RegistrationState.REFRESHING: {
+        "granted": "registered",
+        "refused": "waiting",
+        "silence": "waiting",
+        "lost": "waiting",
+        "left": "leaving",
+    },
+    RegistrationState.WAITING: {"sent": "registering", "left": "not registered"},
+    RegistrationState.LEAVING: {
+        "granted": "not registered",
+        "refused": "not registered",
+        "silence": "not registered",
+        "lost": "not registered",
+    },
+}
+
+
+@pytest.mark.parametrize("what", HAPPENS)
+@pytest.mark.parametrize("state", RegistrationState)
+def test_every_state_and_event(state: RegistrationState, what: str) -> None:
+    """What a state has no use for changes nothing; and nobody waits without a moment to act."""
+    registration = reached(state)
+    HAPPENS[what](registration)
+    assert registration.state.value == ENTERED[state].get(what, state.value)
+    waits = (RegistrationState.WAITING, RegistrationState.REGISTERED)
+    if registration.state in waits and registration.state is not state:
+        assert registration.deadline() is not None

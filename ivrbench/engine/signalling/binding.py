@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import socket
 import uuid
@@ -331,7 +332,9 @@ class Binding:
         if self._unanswered >= MAX_UNANSWERED:
             self.flow_failed("the registrar does not answer keepalives")
             return
-        wait_s = ASK_AGAIN_S if self._unanswered else DATAGRAM_KEEP_ALIVE_S
+        # RFC 5626 §4.4: no later than the Flow-Timer of the registrar says, less a fifth.
+        usual_s = min(DATAGRAM_KEEP_ALIVE_S, self.machine.keep_alive_s * 0.8 or math.inf)
+        wait_s = min(usual_s, ASK_AGAIN_S) if self._unanswered else usual_s
         self._keeping = self._board.loop.call_later(wait_s, self._ping)
         if self.machine.outbound:
             self._unanswered += 1

@@ -128,6 +128,17 @@ def test_way_that_dies(make_provider: Callable[..., Provider]) -> None:
     assert shown(provider).reason == ""
 
 
+@pytest.mark.parametrize(("flow_timer_s", "every_s"), [(0, 25), (120, 25), (10, 8)])
+def test_how_often_the_registrar_wants_to_hear(
+    make_provider: Callable[..., Provider], flow_timer_s: int, every_s: int
+) -> None:
+    """RFC 5626 §4.4: Flow-Timer makes keepalives more frequent, and never less than NATs want."""
+    provider = make_provider(FIRST)
+    provider.flow_timer_s = flow_timer_s
+    provider.wait(1 + 400)
+    assert provider.pinged == 1 + 400 // every_s
+
+
 def test_all_ways_die(make_provider: Callable[..., Provider]) -> None:
     """Nothing is registered then, and nothing leads astray; both come back, each to one server."""
     provider = make_provider(FIRST, SECOND)
