@@ -83,8 +83,7 @@ class CalleeAudio:
     def media_lost(self, reason: str) -> None:
         """No worker has it, or will have."""
         self.media = None
-        if not self.over:
-            self._callee.fail(reason)
+        self._callee.fail(reason)
 
     def media_closed(self, counts: StreamCounts) -> None:
         """The worker is done with it."""
