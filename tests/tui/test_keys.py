@@ -23,6 +23,7 @@ from tests.tui.conftest import (
     screen_text,
     settle,
     strip_text,
+    until,
     workbench,
 )
 from tests.tui.fake_engine import bench_events, leg_up, loaded, mailbox_failed
@@ -392,7 +393,8 @@ async def test_the_palette_has_every_command(engine: FakeEngine) -> None:
         assert placed.target == "menu"
         await pilot.press("ctrl+p")
         await settle(app, pilot, engine)
-        assert "Call: dial menu" in screen_text(app)
+        await pilot.press(*"dial menu")
+        await until(app, pilot, engine, "Call: dial menu")
 
 
 async def test_noise_on_standard_error_is_in_the_log(engine: FakeEngine) -> None:
