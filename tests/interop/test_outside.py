@@ -159,7 +159,6 @@ async def test_two_baresips_of_one_user_ring(
             )
             for transport in ("udp", "tcp")
         )
-        (cell.folder / "uuid").write_text("8dcb79a4-3bd2-4cb7-a3d1-000000000002")
         async with desk, cell:
             await desk.registered()
             await cell.registered()

@@ -12,7 +12,13 @@ import pytest
 
 from ivrbench.observe.commands import PlaceTestCall, TellPhone
 from ivrbench.observe.events import KeyReceived
-from ivrbench.observe.phones import PhoneEnded, PhoneProgressed, PhoneRang, PhoneReady
+from ivrbench.observe.phones import (
+    PhoneEnded,
+    PhoneMeasured,
+    PhoneProgressed,
+    PhoneRang,
+    PhoneReady,
+)
 
 from .lab.baresip import Baresip
 from .lab.engine import Engine
@@ -211,6 +217,10 @@ async def test_answering_what_a_script_calls(tmp_path: Path) -> None:
         await engine.ask(TellPhone(another.phone, "refuse", "603"))
         ended = await engine.until_event(PhoneEnded, phone=second.phone)
         assert (ended.code, ended.answered) == (603, False)
+        # Two seconds of what it heard are enough to be judged.
+        await engine.until(
+            lambda _: any(e.received > 100 for e in engine.seen(PhoneMeasured, phone=waits)) or None
+        )
         await engine.ask(TellPhone(waits, "hangup"))
         await engine.until_event(PhoneEnded, phone=first.phone)
         last = await engine.until_event(PhoneReady, phone="p5")

@@ -125,7 +125,7 @@ class Baresip:
             )
         )
         (folder / "contacts").write_text("")
-        (folder / "uuid").write_text("8dcb79a4-3bd2-4cb7-a3d1-000000000001")
+        (folder / "uuid").write_text(f"8dcb79a4-3bd2-4cb7-a3d1-{self.port:012}")
 
     async def __aenter__(self) -> Self:
         with (self.folder / "log").open("wb") as log:
@@ -202,11 +202,14 @@ class Baresip:
 
     async def event(self, *kinds: str, peer: str = "") -> dict[str, Any]:
         """Wait for one of baresip's events, of a call with this peer if one is named."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                event = await self._events.get()
-                if event["type"] in kinds and event.get("peeruri", "").startswith(peer):
-                    return event
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    event = await self._events.get()
+                    if event["type"] in kinds and event.get("peeruri", "").startswith(peer):
+                        return event
+        except TimeoutError:
+            raise AssertionError(f"{kinds} not told within {PATIENCE_S} s\n{self.log()}") from None
 
     async def hears(self, seconds: float) -> None:
         """Wait until it has heard so much more: its recordings grow with each packet."""
