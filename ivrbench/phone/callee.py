@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from ivrbench.errors import ConfigError, LocalProtocolError, SdpError
 from ivrbench.observe.phones import ANSWERS
-from ivrbench.sdp.session import OfferAnswerState
 from ivrbench.sip.events import AckReceived, EndCause, InviteReceived
 from ivrbench.sip.status import reason_phrase
 
@@ -80,6 +79,8 @@ class Callee(PhoneCall):
         super().__init__(settings, stream, tokens=tokens)
         self._answers = answers
         self.was_called = False  # or is not to be called any more
+        self._offered = False
+        """Our offer is in the 200, its answer will be in the ACK."""
         self._registering: Registering | None = None
         self._leaves_s: float | None = None
         """Until then the registrar may confirm that we are gone."""
@@ -141,6 +142,7 @@ class Callee(PhoneCall):
             else:
                 # RFC 3261 §13.3.1.4: without an offer in the INVITE, it is ours.
                 body = self._offer_answer.make_offer()
+                self._offered = True
         except SdpError as exc:
             self._trouble = f"the caller's session description cannot be used: {exc}"
             self.refuse(exc.status_hint, now)
@@ -193,7 +195,7 @@ class Callee(PhoneCall):
         text = registering.take(event, now) if registering is not None else None
         if isinstance(event, InviteReceived) and not self.was_called:
             self._on_call(event, now)
-        elif isinstance(event, AckReceived) and not self._stream.sending:
+        elif isinstance(event, AckReceived) and self._offered:
             self._on_first_ack(event, now)
         elif text is None or registering is None:
             super()._take(event, now)
@@ -217,9 +219,8 @@ class Callee(PhoneCall):
             self.refuse(read_code(self._answers), now)
 
     def _on_first_ack(self, event: AckReceived, now: float) -> None:
-        """The answer to our offer, if the INVITE had none."""
-        if self._offer_answer.state is not OfferAnswerState.OFFER_SENT:
-            return
+        """The answer to our offer, as the INVITE had none."""
+        self._offered = False
         self._take_answer(event.request.body, now)
         agreement = self._offer_answer.agreement
         if agreement is not None:

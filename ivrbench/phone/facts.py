@@ -240,6 +240,8 @@ class Ended:
             return f"the call failed: {self.trouble}"
         if self.answered:
             return f"{self.cause.value} after {self.duration_s:.1f} s"
+        if self.cause is EndCause.DROPPED:
+            return "nobody called"
         if self.cause is EndCause.REJECTED:
             return f"refused with {self.code} {self.reason}"
         if self.cause is EndCause.REFUSED:

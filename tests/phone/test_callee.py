@@ -211,6 +211,7 @@ def test_wait_no_more() -> None:
     (ready, ended) = pair.told[pair.callee]
     assert isinstance(ready, Ready)
     assert isinstance(ended, Ended)
+    assert str(ended) == "nobody called"
     here = pair.dial().run(0.1).told[pair.caller][-1]
     assert isinstance(here, Ended)
     assert here.code == 486
