@@ -29,6 +29,7 @@ __all__ = [
     "drop_frames",
     "let_go_of_locals",
     "log_stuck",
+    "message_of",
     "raised_event",
     "refusal_of",
     "script_frames",
@@ -208,7 +209,7 @@ def raised_event(leg: str, outcome: Outcome, generation: Generation, then: str) 
         handler=outcome.call.handler,
         arguments=arguments_text(outcome.call.args),
         error_type=type(raised).__name__,
-        message=_message_of(raised),
+        message=message_of(raised),
         traceback=traceback_text(raised, frames),
         file=file,
         line=line,
@@ -241,7 +242,8 @@ def traceback_text(raised: BaseException, frames: list[traceback.FrameSummary]) 
     return "".join([*head, *traceback.format_list(frames), *last])
 
 
-def _message_of(raised: BaseException) -> str:
+def message_of(raised: BaseException) -> str:
+    """What an exception says; what Python's own `MemoryError` does not say."""
     try:
         return str(raised) or (NO_MEMORY if isinstance(raised, OUT_OF_MEMORY) else "")
     except Exception:  # as above

@@ -97,7 +97,7 @@ class Stay:
 
     def arrived(self) -> None:
         """The item's turn has come."""
-        if self._room is not None and not self.is_there:
+        if self._room is not None:
             self.is_there = True
             self._session.board.media.rooms.joined(self._room, self)
 

@@ -149,7 +149,7 @@ class MemoryGuard:
 def _users_text(users: tuple[MemoryUser, ...]) -> str:
     """`calls of menu@3: 12 (2 in onDtmf), hello@1: 1`."""
     if not users:
-        return "no script has a call"
+        return "no script has a call: a module or a thread keeps it"
     parts = []
     for user in users:
         handlers = ", ".join(f"{count} in {name}" for name, count in user.handlers)

@@ -28,9 +28,11 @@ log = logging.getLogger("ivrbench.engine")
 
 TRIM_S: Final = 1.0
 """While memory is short, free pieces are given back to the system this often: some ms each."""
-COLLECT_S: Final = 60.0
-"""Cycles are collected when memory gets short, but not more often than this: it stops all threads,
-for about a second where there are millions of objects."""
+COLLECT_S: Final = 1.0
+"""Cycles are collected while memory is short, but not more often than this,"""
+COLLECT_SHARE: Final = 0.05
+"""nor for more than this share of the time: it stops all threads, for about a second where there
+are millions of objects."""
 
 
 class DataLimit:
@@ -77,7 +79,7 @@ class MemoryWatch:
         self._stop_busiest = stop_busiest
         self._now = now
         self._budget: MemoryBudget | None = None
-        self._trimmed_s = self._collected_s = float("-inf")
+        self._trimmed_s = self._collect_at_s = float("-inf")
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -130,13 +132,14 @@ class MemoryWatch:
         """Memory is short: free what only waits to be freed. Gives the reading afterwards."""
         now_s = self._now()
         is_short = reading.used_bytes >= budget.full_from
-        collects = is_short and now_s - self._collected_s >= COLLECT_S
+        collects = is_short and now_s >= self._collect_at_s
         trims = collects or (
             (is_short or budget.level is not Level.ROOMY) and now_s - self._trimmed_s >= TRIM_S
         )
         if collects:
-            self._collected_s = now_s
             gc.collect()
+            ended_s = self._now()
+            self._collect_at_s = ended_s + max(COLLECT_S, (ended_s - now_s) / COLLECT_SHARE)
         if trims:
             self._trimmed_s = now_s
             _trim()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ivrbench.engine.outcome import message_of
 from ivrbench.engine.scripts.python2 import RENAMED, REPLACED
 from ivrbench.scriptapi.dialog import IvrDialogBase
 
@@ -139,10 +140,7 @@ def _message(raised: BaseException) -> str:
         return f"the script called sys.exit({code}); ignored"
     if isinstance(raised, SyntaxError):
         return raised.msg
-    try:
-        return str(raised)
-    except Exception:  # the script's own __str__ may raise
-        return ""
+    return message_of(raised)
 
 
 def _traceback_text(raised: BaseException, frames: list[traceback.FrameSummary]) -> str:

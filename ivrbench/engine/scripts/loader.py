@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ivrbench.config.syntax import as_dict, read_pairs
 from ivrbench.engine.memory.brake import brake
-from ivrbench.engine.outcome import let_go_of_locals
+from ivrbench.engine.outcome import drop_frames, let_go_of_locals
 from ivrbench.engine.scripts import diagnose, lint
 from ivrbench.engine.scripts.generation import Generation
 from ivrbench.engine.scripts.helpers import SourceModules
@@ -154,6 +154,7 @@ class Load:
             let_go_of_locals(exc)
             conf = self.config
             self.failure = diagnose.explain(exc, self.own, self.path, conf.values, conf.source)
+            drop_frames(exc)  # they would keep the module, and all it had collected
         finally:
             current.reset(token)
             self.load_ms = (self.clock.now() - self.started_s) * 1000.0

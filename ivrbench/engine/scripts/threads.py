@@ -15,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.engine.memory.brake import brake
-from ivrbench.engine.outcome import let_go_of_locals
+from ivrbench.engine.outcome import let_go_of_locals, message_of
 from ivrbench.scriptapi.running import Where, current
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _tell_ended(thread: ScriptThread, raised: BaseException) -> None:
         generation.script,
         generation.number,
         type(raised).__name__,
-        raised,
+        message_of(raised),
         where,
         exc_info=(type(raised), raised, trace),
         extra={"script": generation.script},

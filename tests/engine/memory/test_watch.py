@@ -157,7 +157,7 @@ def test_what_only_waits_to_be_freed(machine: Machine) -> None:
 
 
 def test_freeing_is_not_done_all_the_time(machine: Machine) -> None:
-    """Cycles once a minute, free pieces once a second, and only while memory is short."""
+    """Once a second, and only while memory is short."""
     assert machine.look_at(860) is Level.ROOMY
     assert machine.done == []
     assert machine.look_at(940) is Level.FULL
@@ -169,6 +169,23 @@ def test_freeing_is_not_done_all_the_time(machine: Machine) -> None:
     machine.now_s += COLLECT_S
     machine.look_at(940)
     assert machine.done[3:] == ["collected", "trimmed"]
+
+
+def test_collecting_takes_little_of_the_time(machine: Machine) -> None:
+    """Where it takes long it is done less often."""
+
+    def takes_long() -> None:
+        machine.now_s += 0.25
+
+    machine.frees = takes_long  # a collection and a trim
+    machine.look_at(940)
+    machine.done.clear()
+    machine.now_s += 4.7
+    machine.look_at(940)
+    assert "collected" not in machine.done
+    machine.now_s += 0.1
+    machine.look_at(940)
+    assert "collected" in machine.done
 
 
 def test_the_c_librarys_trim_can_be_called() -> None:

@@ -13,6 +13,7 @@ import pytest
 from ivrbench.engine.memory.brake import OutOfMemory, brake
 from ivrbench.engine.outcome import Call, Outcome, raised_event
 from ivrbench.engine.scripts import pool as script_pool
+from ivrbench.observe.events import ScriptFailed
 from tests.engine.handlers import Harness
 
 if TYPE_CHECKING:
@@ -180,3 +181,19 @@ def test_threads_and_loads_can_be_stopped(bench: Bench, monkeypatch: pytest.Monk
 def is_inside() -> bool:
     """This thread runs code of a script."""
     return threading.get_ident() in brake._threads
+
+
+def test_a_load_that_failed_keeps_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the module had collected goes with it; the sentence stays, and says why."""
+    monkeypatch.setattr(sys, "gone", [], raising=False)
+    bench.write(
+        "menu.py",
+        "import sys\nclass Big:\n    def __del__(self):\n        sys.gone.append(1)\n"
+        "kept = [Big()]\nraise MemoryError\n",
+    )
+    bench.library.load_all()
+    gc.collect()
+    assert gone() == 1
+    (failed,) = bench.events.of(ScriptFailed)
+    assert (failed.line, failed.error_type) == (6, "MemoryError")
+    assert failed.message == "there is no more memory, see max_memory_mb"
