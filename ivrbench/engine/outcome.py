@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import traceback
 from dataclasses import dataclass
@@ -276,14 +277,14 @@ def let_go_of_locals(raised: BaseException) -> None:
         each = each.__cause__ or each.__context__
     if each is None:
         return
-    # Nothing here needs memory: not even that of an exception about a frame that still runs.
     ours = raised.__traceback__
     each = raised
     while each is not None:
         trace = each.__traceback__
         while trace is not None:
             if trace is not ours:
-                trace.tb_frame.clear()
+                with contextlib.suppress(RuntimeError):  # it still runs, here or in another thread
+                    trace.tb_frame.clear()
             trace = trace.tb_next
         each = each.__cause__ or each.__context__
 

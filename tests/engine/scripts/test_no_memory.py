@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivrbench.engine.memory.brake import OutOfMemory, brake
-from ivrbench.engine.outcome import Call, Outcome, raised_event
+from ivrbench.engine.outcome import Call, Outcome, let_go_of_locals, raised_event
 from ivrbench.engine.scripts import pool as script_pool
 from ivrbench.observe.events import ScriptFailed
 from tests.engine.handlers import Harness
@@ -102,6 +102,19 @@ async def test_other_exceptions_keep_their_frames(run: Harness) -> None:
     mailbox.post(Call("onDtmf", (1, 100)), done)
     await run.outcome("onDtmf")
     assert kept == [0]
+
+
+def test_frames_that_still_run() -> None:
+    """An exception may have come a long way, through code that goes on: that keeps what it has."""
+    kept = [1, 2, 3]
+    try:
+        try:
+            raise MemoryError
+        except MemoryError as exc:
+            raise OSError("no") from exc
+    except OSError as exc:
+        let_go_of_locals(exc)
+    assert kept == [1, 2, 3]
 
 
 async def test_the_sentence(run: Harness) -> None:
