@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Calling = asyncio.Task[tuple[int, dict[str, Any]]]
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 LIMIT_MB = 256
 EATER = """
@@ -107,7 +107,14 @@ async def keys_arrive(engine: Engine) -> None:
     before = len(engine.state.monitor["other"].values["keys"]) if engine.state.monitor else 0
     code, _ = await call(engine, "other", "--keys", "7", "--for", "1")
     assert code == 0, engine.log_tail()
-    assert len(engine.state.monitor["other"].values["keys"]) == before + 1
+    await until_keys(engine, before + 1)
+
+
+async def until_keys(engine: Engine, n_keys: int) -> None:
+    """Wait until so many keys have reached the other script; the caller knows of them earlier."""
+    await engine.until(
+        lambda s: "other" in s.monitor and len(s.monitor["other"].values["keys"]) == n_keys
+    )
 
 
 @pytest.mark.parametrize(("key", "lines"), [("1", (9, 10)), ("2", (12,))])
@@ -125,6 +132,7 @@ async def test_a_handler_asks_for_too_much(
     assert raised.line in lines
     for code, figures in await asyncio.gather(other, eater):
         assert (code, figures["lost"]) == (0, 0), engine.log_tail()
+    await until_keys(engine, 5)
     assert engine.state.monitor["other"].values["keys"] == ["1", "2", "3", "4", "5"]
     await engine.until(lambda s: s.engine.memory is None or s.engine.memory.state == "roomy")
     assert used_mb(engine) < base_mb + 50
@@ -162,7 +170,7 @@ async def test_a_script_that_keeps_it(engine: Engine) -> None:
     await engine.until(lambda s: s.engine.workers[1].up and s.engine.workers[1].pid != worker.pid)
     assert data_limit(engine.state.engine.workers[1].pid) == (resource.RLIM_INFINITY,) * 2
     assert data_limit(engine.process.pid)[0] < 2 << 30
-    for leg in engine.state.live:
+    for leg in list(engine.state.live):
         await engine.ask(HangUp(leg))
     await engine.until(lambda s: not s.live)
     assert engine.process.returncode is None
