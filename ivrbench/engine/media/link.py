@@ -101,6 +101,7 @@ class MediaLink:
     def add(self, worker: Worker) -> None:
         """A worker is up; its `media.on_events` must call `receive(worker, events)`."""
         self.workers.append(worker)
+        self._certify(worker)  # takes it 0.1 s: before it has calls
 
     # --- ports --------------------------------------------------------------------------------
 

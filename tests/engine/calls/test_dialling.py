@@ -111,6 +111,16 @@ def test_offer_has_all_codecs_in_the_configured_order(make_bench: MakeBench) -> 
     callee.refuse(486)
 
 
+@pytest.mark.parametrize(("srtp", "has_it"), [("off", False), ("optional", True)])
+def test_worker_has_its_certificate_before_its_first_call(
+    make_bench: MakeBench, srtp: str, has_it: bool
+) -> None:
+    """What DTLS needs takes a while to load, which must not delay audio."""
+    bench = make_bench(APP, srtp=srtp)
+    (worker,) = bench.board.media.workers
+    assert worker.has_certificate is has_it
+
+
 def test_offer_is_encrypted_where_that_is_required(make_bench: MakeBench) -> None:
     """`srtp = required` offers keys."""
     bench = make_bench(APP, srtp="required")
