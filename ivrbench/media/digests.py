@@ -71,9 +71,9 @@ class Digests:
             self._grow(max(n, 2 * self._capacity))
         return self._messages[:n]
 
-    def packets(self, tag_bytes: int, first: int, end: int) -> list[memoryview]:
+    def packets(self, tag_bytes: int) -> list[memoryview]:
         """What lies in the room for messages, with tags."""
-        return self._packets[tag_bytes][first:end]
+        return self._packets[tag_bytes]
 
     def table(self, tag_bytes: int) -> tuple[NDArray[np.uint8], int, int]:
         """All of the room, where in its rows the packets begin, and their length with tags."""

@@ -7,14 +7,12 @@ have the same keys, and the same state in the lane's columns (`SentInRow`, `Hear
 
 from __future__ import annotations
 
-import operator
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from ivrbench.media.digests import MAX_TAG_BYTES, DigestKeys
-from ivrbench.media.direct import NOT_DIRECT, DirectRows, direct_fd
+from ivrbench.media.direct import split_direct
 from ivrbench.media.key_stock import KeyStock
 from ivrbench.rtp.packet import HEADER_BYTES, RTP_HEAD
 from ivrbench.rtp.srtp import ROC_BYTES, TAG_BYTES, WINDOW
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
 
     from ivrbench.media.call import Call
     from ivrbench.media.lane import Lane
+    from ivrbench.media.sockets import RtpSocket
     from ivrbench.media.srtp import SecureRtpSocket
-    from ivrbench.rtp.srtp import SessionKeys
 
 __all__ = ["SecureRows", "secure_rows_of"]
 
@@ -87,30 +85,22 @@ class SecureRows:
         self._tag_masks = in_tag.astype(np.uint8) * np.uint8(0xFF)
 
     def _list_sent(self, lane: Lane, calls: Sequence[Call]) -> None:
-        senders: list[tuple[int, int, Call, SessionKeys]] = []
+        keys: list[bytes] = []
+        rows: list[int] = []
+        ports: dict[int, list[tuple[int, RtpSocket]]] = {tag: [] for tag in TAG_BYTES.values()}
         for call in calls:
             transforms = call.keying.transforms
             assert transforms is not None, "only those of these suites are listed"
             sender, _ = transforms
             self._sent.use(call.row, sender.keys, call.ssrc)
             if lane.sends[call.row] and call.row not in lane.keying:
-                senders.append((sender.tag_bytes, call.row, call, sender.keys))
-        senders.sort(key=operator.itemgetter(0, 1))
-        self._tx_rows = np.array([row for _, row, _, _ in senders], np.int64)
-        self._tx_keys = DigestKeys([keys.authentication for *_, keys in senders])
-        ports = [call.keying.ports[0] for _, _, call, _ in senders]
-        self._sends = [port.send for port in ports]
-        fds = [direct_fd(port) for port in ports]
-        self._direct: list[tuple[int, DirectRows]] | None = None
-        """Who sends packets with a tag of this length, each from the row of its place."""
-        if NOT_DIRECT not in fds:
-            places = [(tag, pair) for pair, (tag, *_) in zip(enumerate(fds), senders, strict=True)]
-            self._direct = [
-                (tag, DirectRows([pair for of, pair in places if of == tag]))
-                for tag in TAG_BYTES.values()
-            ]
-        self._tags = Counter(tag for tag, *_ in senders)
-        """How many of each length, in their order."""
+                ports[sender.tag_bytes].append((len(rows), call.keying.ports[0]))
+                rows.append(call.row)
+                keys.append(sender.keys.authentication)
+        self._tx_rows = np.array(rows, np.int64)
+        self._tx_keys = DigestKeys(keys)
+        self._senders = {tag: split_direct(of) for tag, of in ports.items()}
+        """Who sends packets with a tag of this length, each with its place in `_tx_rows`."""
 
     def __contains__(self, row: int) -> bool:
         return row in self._sockets
@@ -137,18 +127,14 @@ class SecureRows:
         wire[:, HEADER_BYTES:end] ^= self._sent.take(rows, index)
         wire[:, end : end + ROC_BYTES] = _cycles(index)
         wire[:, end:] = lane.digests.make(self._tx_keys, slice(n))[:, :MAX_TAG_BYTES]
-        if self._direct is not None:
-            for tag_bytes, direct in self._direct:
-                direct.send(*lane.digests.table(tag_bytes))
-            return n
-        packets: list[memoryview] = []
-        for tag_bytes, count in self._tags.items():
-            packets += lane.digests.packets(tag_bytes, len(packets), len(packets) + count)
-        for send, packet in zip(self._sends, packets, strict=True):
-            try:
-                send(packet)
-            except OSError:  # an ICMP error of an earlier packet, or no buffer
-                continue
+        for tag_bytes, (direct, others) in self._senders.items():
+            direct.send(*lane.digests.table(tag_bytes))
+            packets = lane.digests.packets(tag_bytes)
+            for place, port in others:
+                try:
+                    port.send(packets[place])
+                except OSError:  # an ICMP error of an earlier packet, or no buffer
+                    continue
         return n
 
     # -- receiving
