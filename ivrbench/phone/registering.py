@@ -9,10 +9,10 @@ from ivrbench.sip.auth import DigestClient
 from ivrbench.sip.compose import make_contact
 from ivrbench.sip.events import RequestTimedOut, ResponseReceived
 from ivrbench.sip.headers import parse_name_addr
-from ivrbench.sip.register import Registration, RegistrationState
+from ivrbench.sip.register import Registration, RegistrationState, registrar_of
 from ivrbench.sip.settings import EndpointSettings
 from ivrbench.sip.tokens import RandomTokens
-from ivrbench.sip.uri import SipUri, parse_uri
+from ivrbench.sip.uri import parse_uri
 
 if TYPE_CHECKING:
     from ivrbench.sip.auth import Credentials
@@ -75,14 +75,12 @@ class Registering:
         due_s = self._machine.deadline()
         if due_s is None or now < due_s:
             return
-        uri = self._uri
-        contact = make_contact(self._flow, uri.user, EndpointSettings())
+        contact = make_contact(self._flow, self._uri.user, EndpointSettings())
         headers = self._machine.request_headers(parse_name_addr(contact).uri)
         party = f"<{self._address}>"
         self._sent = self._endpoint.send_request(
             "REGISTER",
-            # RFC 3261 §10.2: the Request-URI of a REGISTER has no user part.
-            str(SipUri(uri.scheme, "", "", uri.host, uri.port, uri.params, "")),
+            str(registrar_of(self._uri)),
             self._flow,
             party,
             party,

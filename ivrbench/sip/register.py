@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final
 from ..errors import RemoteProtocolError
 from .grammar import unquote
 from .headers import parse_name_addr
-from .uri import parse_uri
+from .uri import SipUri, parse_uri
 
 if TYPE_CHECKING:
     from .grammar import Headers
     from .message import SipResponse
     from .tokens import Tokens
 
-__all__ = ["Registration", "RegistrationState"]
+__all__ = ["Registration", "RegistrationState", "registrar_of"]
 
 Params = Mapping[str, "str | None"]
 
@@ -373,3 +373,9 @@ def _number(text: str) -> int:
     """The number a header value starts with, 0 if there is none."""
     digits = text.strip(' \t"').partition(" ")[0].partition(";")[0].partition("(")[0]
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else 0
+
+
+def registrar_of(address: SipUri) -> SipUri:
+    """Where an address of record is registered: the Request-URI of its REGISTERs."""
+    # RFC 3261 §10.2: it has no user part.
+    return SipUri(address.scheme, "", "", address.host, address.port, address.params, "")

@@ -15,9 +15,9 @@ from ivrbench.sip.auth import DigestClient
 from ivrbench.sip.compose import make_contact
 from ivrbench.sip.events import RequestTimedOut
 from ivrbench.sip.headers import parse_name_addr
-from ivrbench.sip.register import CSEQ_GAP, Registration, RegistrationState
+from ivrbench.sip.register import CSEQ_GAP, Registration, RegistrationState, registrar_of
 from ivrbench.sip.tokens import RandomTokens
-from ivrbench.sip.uri import SipUri, parse_uri
+from ivrbench.sip.uri import parse_uri
 
 from .routing import AVOIDED_FOR_S, SILENT_S, wants_another_way
 
@@ -171,7 +171,7 @@ class Binding:
     async def _find(self) -> None:
         """Find the registrar, then ask it."""
         try:
-            ways = await self._owner.router.find(str(self._registrar()), self.route)
+            ways = await self._owner.router.find(str(registrar_of(self._uri)), self.route)
         except LocalProtocolError as exc:
             self._failed(str(exc))
         else:
@@ -198,11 +198,6 @@ class Binding:
         self._parked = True
         self.arm()
 
-    def _registrar(self) -> SipUri:
-        # RFC 3261 §10.2: the Request-URI of a REGISTER has no user part.
-        uri = self._uri
-        return SipUri(uri.scheme, "", "", uri.host, uri.port, uri.params, "")
-
     def _send(self) -> None:
         flow, board = self.flow, self._board
         assert flow is not None, "a way was found"
@@ -211,7 +206,7 @@ class Binding:
         try:
             self._sent = board.endpoint.send_request(
                 "REGISTER",
-                str(self._registrar()),
+                str(registrar_of(self._uri)),
                 flow,
                 party,
                 party,
