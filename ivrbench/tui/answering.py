@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ivrbench.observe.commands import TellPhone
 from ivrbench.tui.outside import heard_file
 from ivrbench.tui.phone_choice import idle_phone, phone_for, ringing_phone, show_phone
-from ivrbench.tui.screens.ask import AskScreen
+from ivrbench.tui.questions import choose, prompt
 from ivrbench.tui.screens.prompt import PromptScreen
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class Answering:
         if ringing_phone(self._app.model) is None:
             self._app.say(_SILENT, "warn")
         else:
-            self._choose("Refuse the call", _refusals(), partial(self._chosen, self.refuse))
+            refused = partial(self._chosen, self.refuse)
+            choose(self._app, "Refuse the call", _refusals(), refused)
 
     def refuse(self, code: str) -> None:
         """Refuse the call that rings."""
@@ -88,17 +89,18 @@ class Answering:
         choices = [*ANSWERS, *_refusals("refused here with")]
         choices.append(("0", _OFF, "not here: they go where they lead"))
         choices.append(("n", _REGISTER, "not here; ring by an address of our own: register to …"))
-        self._choose("Calls that scripts make", choices, partial(self._chosen, self.take))
+        taken = partial(self._chosen, self.take)
+        choose(self._app, "Calls that scripts make", choices, taken)
 
     def ask_register(self) -> None:
         """Ask for an address, and its password, and be called by it."""
         hint = "sip:USER@HOST, registered at HOST; calls to it ring here"
-        self._prompt(PromptScreen("Register to", hint, ""), self._ask_password)
+        prompt(self._app, PromptScreen("Register to", hint, ""), self._ask_password)
 
     def _ask_password(self, uri: str) -> None:
         hint = "nothing: that of our own users file, or none"
-        prompt = PromptScreen("Password", hint, "", is_secret=True)
-        self._app.push_screen(prompt, partial(self._register, uri))
+        question = PromptScreen("Password", hint, "", is_secret=True)
+        self._app.push_screen(question, partial(self._register, uri))
 
     def _register(self, uri: str, password: str | None) -> None:
         if password is None:
@@ -136,16 +138,8 @@ class Answering:
         elif choice != _OTHER:
             then(choice)
         else:
-            self._prompt(PromptScreen("Refuse with", "a SIP code from 400 to 699", ""), then)
-
-    def _prompt(self, prompt: PromptScreen, done: Callable[[str], None]) -> None:
-        self._app.push_screen(prompt, lambda typed: done(typed) if typed else None)
-
-    def _choose(
-        self, title: str, choices: list[tuple[str, str, str]], done: Callable[[str], None]
-    ) -> None:
-        question = AskScreen(title, "", choices, self._app.model.glyphs)
-        self._app.push_screen(question, lambda chosen: done(chosen) if chosen else None)
+            question = PromptScreen("Refuse with", "a SIP code from 400 to 699", "")
+            prompt(self._app, question, then)
 
 
 def _refusals(how: str = "") -> list[tuple[str, str, str]]:

@@ -13,8 +13,8 @@ from ivrbench.observe.commands import DialOut, HangUp, TellPhone
 from ivrbench.observe.phones import CODECS, KEYS_BY
 from ivrbench.tui.outside import heard_file
 from ivrbench.tui.phone_choice import is_test_leg, next_phone, phone_for, placed_phone
+from ivrbench.tui.questions import choose, prompt
 from ivrbench.tui.redial import Redial, moments_of
-from ivrbench.tui.screens.ask import AskScreen
 from ivrbench.tui.screens.prompt import PromptScreen
 
 if TYPE_CHECKING:
@@ -252,7 +252,8 @@ class Calling:
 
     def ask_voice(self) -> None:
         """Ask what the phone says."""
-        self._choose(
+        choose(
+            self._app,
             "What does the caller say?",
             [
                 ("m", "microphone", "what the microphone hears (o chooses which)"),
@@ -291,7 +292,7 @@ class Calling:
         switches = self._app.model.phone.switches if self._app.model.phone is not None else None
         broken = switches is not None and switches.rtcp_broken
         rtcp = ("r", "on", "RTCP again") if broken else ("r", "off", RTCP_BROKEN)
-        self._choose("The phone's network", [*NETWORKS, rtcp], self._network_chosen)
+        choose(self._app, "The phone's network", [*NETWORKS, rtcp], self._network_chosen)
 
     def _network_chosen(self, what: str) -> None:
         self.tell("rtcp" if what in ("on", "off") else "network", what)
@@ -340,12 +341,4 @@ class Calling:
                 path.unlink()
 
     def _prompt(self, title: str, hint: str, value: str, done: Callable[[str], None]) -> None:
-        self._app.push_screen(
-            PromptScreen(title, hint, value), lambda typed: done(typed) if typed else None
-        )
-
-    def _choose(
-        self, title: str, choices: list[tuple[str, str, str]], done: Callable[[str], None]
-    ) -> None:
-        question = AskScreen(title, "", choices, self._app.model.glyphs)
-        self._app.push_screen(question, lambda chosen: done(chosen) if chosen else None)
+        prompt(self._app, PromptScreen(title, hint, value), done)

@@ -6,11 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.observe.commands import ListSoundCards, PlaceTestCall
-from ivrbench.tui.screens.ask import AskScreen
+from ivrbench.tui.questions import choose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ivrbench.tui.app import Workbench
 
 __all__ = ["Cards"]
@@ -43,7 +41,7 @@ class Cards:
             ("t", "test", "level test: is the microphone heard, and the loudspeaker?"),
             other,
         ]
-        self._choose("Sound card of the engine's machine", choices, self._chosen)
+        choose(self._app, "Sound card of the engine's machine", choices, self._chosen)
 
     def _chosen(self, what: str) -> None:
         if what == "test":
@@ -82,7 +80,7 @@ class Cards:
             return
         choices = [("0", SYSTEM, "what the system chooses")]
         choices += [(str(n) if n < 10 else "", name, name) for n, name in enumerate(names, 1)]
-        self._choose(f"Which {side}?", choices, partial(self._card_chosen, side))
+        choose(self._app, f"Which {side}?", choices, partial(self._card_chosen, side))
 
     def _card_chosen(self, side: str, name: str) -> None:
         app, model = self._app, self._app.model
@@ -92,9 +90,3 @@ class Cards:
             app.calling.tell(side, name)
         app.answering.again()
         app.draw_now()
-
-    def _choose(
-        self, title: str, choices: list[tuple[str, str, str]], done: Callable[[str], None]
-    ) -> None:
-        question = AskScreen(title, "", choices, self._app.model.glyphs)
-        self._app.push_screen(question, lambda chosen: done(chosen) if chosen else None)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ivrbench.tui.keymap import keys_file
-from ivrbench.tui.screens.ask import AskScreen
+from ivrbench.tui.questions import choose
 from ivrbench.tui.views.leg_columns import COLUMNS, USUAL
 
 if TYPE_CHECKING:
@@ -65,10 +66,7 @@ def ask_columns(app: Workbench, selected: str = "") -> None:
         )
     ]
     choices.append(("u", _USUAL, "the usual ones"))
-    app.push_screen(
-        AskScreen("Columns of the legs", "", choices, app.model.glyphs, selected),
-        lambda chosen: _change(app, chosen) if chosen else None,
-    )
+    choose(app, "Columns of the legs", choices, partial(_change, app), selected)
 
 
 def _change(app: Workbench, chosen: str) -> None:
