@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import pytest
 
+from ivrbench.audio.files import wav_header
 from tests.engine.harness import Bench
 from tests.scriptapi.installed import keep_modules
 
@@ -18,6 +20,15 @@ class MakeBench(Protocol):
     """Makes a bench with these scripts and settings."""
 
     def __call__(self, scripts: dict[str, str] | str, **settings: object) -> Bench: ...
+
+
+@pytest.fixture
+def prompt(tmp_path: Path) -> str:
+    """Half a second of loud audio."""
+    path = tmp_path / "prompt.wav"
+    pcm = np.full(4000, 8000, np.int16).tobytes()
+    path.write_bytes(wav_header(len(pcm)) + pcm)
+    return str(path)
 
 
 @pytest.fixture

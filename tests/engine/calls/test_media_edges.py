@@ -6,10 +6,8 @@ import asyncio
 import wave
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
-from ivrbench.audio.files import wav_header
 from ivrbench.engine.media.playlist import Playlist
 from ivrbench.engine.waits import Waits
 from ivrbench.observe.rooms import RoomEvent, RoomJoined, RoomLeft
@@ -27,15 +25,6 @@ if TYPE_CHECKING:
     from .conftest import MakeBench
 
 LOUD = 0x22
-
-
-@pytest.fixture
-def prompt(tmp_path: Path) -> str:
-    """Half a second of loud audio."""
-    path = tmp_path / "prompt.wav"
-    pcm = np.full(4000, 8000, np.int16).tobytes()
-    path.write_bytes(wav_header(len(pcm)) + pcm)
-    return str(path)
 
 
 def clips_held(bench: Bench) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ivrbench.audio import tts
-from ivrbench.audio.files import decode_file, wav_header
+from ivrbench.audio.files import decode_file
 from ivrbench.observe.events import (
     HandlerRaised,
     ItemEnded,
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
 
     from tests.engine.calls.conftest import MakeBench
     from tests.engine.harness import Bench
-
-
-@pytest.fixture
-def prompt(tmp_path: Path) -> str:
-    """Half a second of loud audio."""
-    path = tmp_path / "prompt.wav"
-    pcm = np.full(4000, 8000, np.int16).tobytes()
-    path.write_bytes(wav_header(len(pcm)) + pcm)
-    return str(path)
 
 
 def ends(bench: Bench) -> list[tuple[str, int]]:

@@ -13,18 +13,17 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from ivrbench.engine.signalling.tls import tls_contexts
-from ivrbench.engine.signalling.transports import Transports
 from ivrbench.errors import ConfigError
 from ivrbench.sip.flow import Flow
 
 from ..certificates import Certificates
+from .wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from ivrbench.config import Settings
-    from ivrbench.engine.signalling.connections import Tls
 
 pytestmark = pytest.mark.net
 
@@ -32,20 +31,6 @@ IP = "127.0.0.1"
 SIP = Subprotocol("sip")
 MESSAGE = b"OPTIONS sip:x SIP/2.0\r\nContent-Length: 0\r\n\r\n"
 UNREADABLE = b"MESSAGE sip:x SIP/2.0\r\nContent-Length: 2\r\n\r\n\xff\xfe"
-
-
-class Wire:
-    """Transports and what came through them."""
-
-    def __init__(self, tls: Tls | None = None) -> None:
-        self.got: asyncio.Queue[tuple[bytes, Flow]] = asyncio.Queue()
-        self.failed: asyncio.Queue[tuple[Flow, str]] = asyncio.Queue()
-        self.transports = Transports(
-            lambda data, flow: self.got.put_nowait((data, flow)),
-            lambda flow, reason: self.failed.put_nowait((flow, reason)),
-            lambda: None,
-            tls=tls,
-        )
 
 
 @pytest.fixture(scope="module")

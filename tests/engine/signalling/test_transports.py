@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ivrbench.engine.signalling.transports import PortTaken, Transports
+from ivrbench.engine.signalling.transports import PortTaken
 from ivrbench.sip.flow import Flow
+
+from .wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,19 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.net
 
 MESSAGE = b"OPTIONS sip:x SIP/2.0\r\nContent-Length: 0\r\n\r\n"
-
-
-class Wire:
-    """Transports and what came through them."""
-
-    def __init__(self) -> None:
-        self.got: asyncio.Queue[tuple[bytes, Flow]] = asyncio.Queue()
-        self.failed: asyncio.Queue[tuple[Flow, str]] = asyncio.Queue()
-        self.transports = Transports(
-            lambda data, flow: self.got.put_nowait((data, flow)),
-            lambda flow, reason: self.failed.put_nowait((flow, reason)),
-            lambda: None,
-        )
 
 
 @pytest.fixture
